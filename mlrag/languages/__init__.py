@@ -1,0 +1,122 @@
+"""Language packs: one TOML file beside this one holds everything that is true of a language.
+
+A new language is a new file; no code knows a language by name. `mlrag languages check xx` holds a pack to
+its rules.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from mlrag.errors import PackError, UnknownLanguageError
+
+FOLDER = Path(__file__).parent
+PROMPT_KEYS = ("system", "passages", "question", "answer", "firmer")
+UI_KEYS = (
+    "tagline",
+    "language",
+    "question",
+    "ask",
+    "searching",
+    "answer",
+    "sources",
+    "other_language",
+    "failed",
+)
+
+
+@dataclass(frozen=True)
+class Language:
+    """One pack. `ranges` are code point ranges of the language's letters, both ends included."""
+
+    code: str
+    name: str
+    endonym: str
+    tier: int
+    direction: str
+    scripts: tuple[str, ...]
+    ranges: tuple[tuple[int, int], ...]
+    spaced: bool
+    sentence_enders: tuple[str, ...]
+    digits: tuple[str, ...]
+    articles: tuple[str, ...]
+    font_stack: tuple[str, ...]
+    native_checked: bool
+    abstention: str
+    prompt: Mapping[str, str]
+    ui: Mapping[str, str]
+    sample_sentences: tuple[str, ...]
+    sample_questions: tuple[str, ...]
+
+    @property
+    def rtl(self) -> bool:
+        return self.direction == "rtl"
+
+    @property
+    def passage_chars(self) -> int:
+        """The size of a passage, in characters: about 250 tokens of the default embedder in any script."""
+        if not self.spaced:
+            return 360
+        return 500 if "Hangul" in self.scripts else 900
+
+    @cached_property
+    def own_letters(self) -> frozenset[int]:
+        return frozenset(c for low, high in self.ranges for c in range(low, high + 1))
+
+
+def _parse(raw: Mapping[str, Any], path: Path) -> Language:
+    try:
+        return Language(
+            code=raw["code"],
+            name=raw["name"],
+            endonym=raw["endonym"],
+            tier=raw["tier"],
+            direction=raw["direction"],
+            scripts=tuple(raw["scripts"]),
+            ranges=tuple((int(r.split("-")[0], 16), int(r.split("-")[-1], 16)) for r in raw["ranges"]),
+            spaced=raw["spaced"],
+            sentence_enders=tuple(raw["sentence_enders"]),
+            digits=tuple(raw["digits"]),
+            articles=tuple(raw["articles"]),
+            font_stack=tuple(raw["font_stack"]),
+            native_checked=raw["native_checked"],
+            abstention=raw["abstention"],
+            prompt={key: raw["prompt"][key] for key in PROMPT_KEYS},
+            ui={key: raw["ui"][key] for key in UI_KEYS},
+            sample_sentences=tuple(raw["samples"]["sentences"]),
+            sample_questions=tuple(raw["samples"]["questions"]),
+        )
+    except KeyError as missing:
+        raise PackError(f"{path} lacks {missing.args[0]!r}", "en.toml beside it shows every field") from None
+
+
+def read_pack(path: Path) -> Language:
+    """Read one pack. Raises PackError for bad TOML, a missing field, or a code unlike the file's name."""
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PackError(f"{path} is not a readable TOML file: {error}") from error
+    pack = _parse(raw, path)
+    if pack.code != path.stem:
+        raise PackError(f"{path} says code = {pack.code!r}; the code must be the file's name")
+    return pack
+
+
+@cache
+def languages() -> Mapping[str, Language]:
+    """Every installed pack by its code, in order of tier, then code."""
+    packs = [read_pack(path) for path in sorted(FOLDER.glob("*.toml"))]
+    return {pack.code: pack for pack in sorted(packs, key=lambda p: (p.tier, p.code))}
+
+
+def language(code: str) -> Language:
+    """The pack of a code such as "ta". Raises UnknownLanguageError, which lists the known ones."""
+    packs = languages()
+    if code not in packs:
+        raise UnknownLanguageError(code, packs)
+    return packs[code]

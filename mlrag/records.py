@@ -1,0 +1,122 @@
+"""The values that travel through mlrag: frozen, without I/O.
+
+Offsets count Python characters (code points) of the NFC text they point into.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One source text. `text` is NFC; `meta` is whatever its front matter said beyond the known fields."""
+
+    id: str
+    lang: str
+    text: str
+    title: str = ""
+    source: str = ""
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 over all that is indexed: equal hash, nothing to do."""
+        parts = (self.id, self.lang, self.title, self.text, repr(sorted(self.meta.items())))
+        return hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A half-open range of characters."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """The piece that is indexed: `text == document.text[start:end]`."""
+
+    id: str
+    doc_id: str
+    lang: str
+    start: int
+    end: int
+    text: str
+    title: str = ""
+
+    @property
+    def indexed_text(self) -> str:
+        """What both legs see: the title gives a later passage of a document its subject back."""
+        return f"{self.title}. {self.text}" if self.title else self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A passage with its fused score, and the score of each leg (cosine in [-1, 1]; BM25 from 0)."""
+
+    passage: Passage
+    score: float
+    dense: float
+    lexical: float
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A verbatim span of a source: `document.text[start:end] == quote`.
+
+    `answer_start:answer_end` is the part of the answer's text that the quote supports.
+    """
+
+    doc_id: str
+    passage_id: str
+    start: int
+    end: int
+    quote: str
+    lang: str = ""
+    answer_start: int = 0
+    answer_end: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What a generator gave for one question.
+
+    `citations` is empty unless the generator quotes (then they are exact). `abstained` is its own word for
+    "the passages do not say"; `confidence` in [0, 1] is None where the generator has none.
+    """
+
+    text: str
+    model: str
+    abstained: bool = False
+    citations: tuple[Citation, ...] = ()
+    confidence: float | None = None
+    warnings: tuple[str, ...] = ()
+    prompt_tokens: int | None = None
+    output_tokens: int | None = None
+    thinking: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The reply to one question. `text` is the abstention sentence of `lang` where `abstained`.
+
+    `timings` are wall seconds by step; `warnings` are short codes, a detail after the colon.
+    """
+
+    text: str
+    lang: str
+    abstained: bool
+    citations: tuple[Citation, ...]
+    hits: tuple[Hit, ...]
+    model: str
+    embedder: str
+    warnings: tuple[str, ...] = ()
+    timings: Mapping[str, float] = field(default_factory=dict)
+    confidence: float | None = None
+    prompt_tokens: int | None = None
+    output_tokens: int | None = None

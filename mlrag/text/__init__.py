@@ -1,0 +1,1 @@
+"""Pure functions over text and a language pack: normalise, tokenise, split, detect."""

@@ -1,0 +1,98 @@
+"""What counts as the same text: for storing, for matching, for scoring."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import regex
+
+from mlrag.languages import Language
+
+_JOINERS = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))
+_BIDI = dict.fromkeys([0x200E, 0x200F, 0x061C, *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
+_INVISIBLE = _JOINERS | _BIDI
+_ARABIC_MARKS = dict.fromkeys([0x0640, 0x0670, *range(0x064B, 0x0653)])  # tatweel, tashkeel
+_ARABIC_FOLD = str.maketrans("أإآٱىة", "ااااي\u0647")
+_TURKISH_LOWER = str.maketrans({"I": "ı", "İ": "i"})
+_APOSTROPHE = regex.compile(r"(?<=\p{L})['’ʼ](?=\p{L})")
+# A separator between digits belongs to the number: "1 234", "1,234.5", "12٫5"; a grouping one is dropped.
+_GROUPING = regex.compile(r"(?<=\d)[.,٬’'\u00a0\u2009\u202f ](?=\d{3}(?!\d))|(?<=\d),(?=\d{2},\d{3}(?!\d))")
+_DECIMAL = regex.compile(r"(?<=\d)[,٫](?=\d)")
+_WIDE_SPACE = regex.compile(r"[^\S\n]+")
+
+
+def clean(text: str) -> str:
+    """What is stored and shown: NFC, no NULs, lone surrogates or bidi marks, Unix line ends; joiners kept."""
+    text = text.encode("utf-8", "replace").decode("utf-8").replace("\0", "")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return unicodedata.normalize("NFC", text).translate(_BIDI)
+
+
+def fold_digits(text: str) -> str:
+    """Decimal digits of any script to ASCII: ௧௨ -> 12, ٣ -> 3. Other characters stay."""
+    return "".join(
+        str(unicodedata.decimal(c)) if c > "\x7f" and unicodedata.category(c) == "Nd" else c for c in text
+    )
+
+
+def lower(text: str, lang: Language | None = None) -> str:
+    """Case folding; Turkish keeps its two i apart."""
+    if lang is not None and lang.code in ("tr", "az"):
+        text = text.translate(_TURKISH_LOWER)
+    return text.casefold()
+
+
+def matching(text: str) -> str:
+    """For search: NFKC, case folded, joiners and invisible marks dropped, digits to ASCII."""
+    return fold_digits(unicodedata.normalize("NFKC", text).translate(_INVISIBLE).casefold())
+
+
+def scoring(text: str, lang: Language) -> str:
+    """For comparing answers: N_lang of the research notes, section 5.1, with numbers kept whole.
+
+    NFC, invisible marks dropped, folded (Turkish i first), digits to ASCII, grouping separators dropped and
+    decimal commas made points, Arabic marks and alef forms unified, width folded for Han, Kana and Hangul,
+    punctuation and symbols to spaces, the language's articles dropped.
+    """
+    text = unicodedata.normalize("NFC", text).translate(_INVISIBLE)
+    if {"Han", "Hangul", "Hiragana"} & set(lang.scripts):
+        text = unicodedata.normalize("NFKC", text)
+    text = fold_digits(lower(text, lang))
+    if "Arabic" in lang.scripts:
+        text = text.translate(_ARABIC_MARKS).translate(_ARABIC_FOLD)
+    text = _DECIMAL.sub(".", _GROUPING.sub("", text))
+    text = _APOSTROPHE.sub("' ", text)
+    text = _without_punctuation(text)
+    return " ".join(_without_articles(text.split(), lang))
+
+
+def _without_punctuation(text: str) -> str:
+    """Punctuation and symbols to spaces; a point between digits and a minus before one are part of a number."""
+    out = []
+    for i, c in enumerate(text):
+        if unicodedata.category(c)[0] not in "PSZ":
+            out.append(c)
+            continue
+        before, after = text[i - 1] if i else "", text[i + 1] if i + 1 < len(text) else ""
+        in_number = c == "." and before.isdecimal() and after.isdecimal()
+        is_minus = c in "-−" and after.isdecimal() and not (before.isalnum() or before == ".")
+        out.append("." if in_number else "-" if is_minus else " ")
+    return "".join(out)
+
+
+def _without_articles(words: list[str], lang: Language) -> list[str]:
+    if not lang.articles:
+        return words
+    articles = {lower(a, lang).replace("'", "").replace("’", "") for a in lang.articles}
+    if "Arabic" in lang.scripts:  # the article is a prefix; a bare prefix is left alone
+        return [
+            w[len(a) :] if (a := next((a for a in articles if w.startswith(a)), "")) and len(w) > len(a) else w
+            for w in words
+        ]
+    kept = [w for w in words if w not in articles]
+    return kept or words
+
+
+def squeeze(text: str) -> str:
+    """One space for any run of blanks inside a line."""
+    return _WIDE_SPACE.sub(" ", text).strip()
