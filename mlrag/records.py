@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -63,6 +66,35 @@ class Hit:
     score: float
     dense: float
     lexical: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence of a hit, with its cosine to the question. Offsets are those of the document."""
+
+    hit: int
+    start: int
+    end: int
+    text: str
+    cosine: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that one search found in one language.
+
+    `sentences` are those of the first few hits. `cosine_mean` and `cosine_std` describe the question's
+    cosines to every passage of the index; `idf` holds each distinct token of the question.
+    """
+
+    question: str
+    lang: str
+    hits: tuple[Hit, ...]
+    sentences: tuple[Sentence, ...]
+    query_vector: NDArray[np.float32]
+    cosine_mean: float
+    cosine_std: float
+    idf: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Readers of evaluation sets that people bring by path."""

@@ -1,0 +1,67 @@
+"""The lexical leg: BM25 in Tantivy over our own tokens, which no stock tokenizer gives for Indic or Han text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import tantivy
+from numpy.typing import NDArray
+
+from mlrag.index.embedders import Vectors
+from mlrag.text.tokens import tokens
+
+_HEAP = 50_000_000  # bytes the writer may hold before it flushes
+
+
+def _schema() -> tantivy.Schema:
+    builder = tantivy.SchemaBuilder()
+    builder.add_text_field("tokens", stored=False, tokenizer_name="whitespace", index_option="freq")
+    builder.add_unsigned_field("position", stored=False, fast=True)
+    return builder.build()
+
+
+class LexicalIndex:
+    """Positions 0 … n-1 are those of the texts it was built from."""
+
+    def __init__(self, folder: Path) -> None:
+        self._index = tantivy.Index.open(str(folder))
+        self._searcher = self._index.searcher()
+        self._schema = self._index.schema
+
+    @classmethod
+    def build(cls, texts: Iterable[str], folder: Path) -> LexicalIndex:
+        """Index texts into an empty folder."""
+        folder.mkdir(parents=True)
+        index = tantivy.Index(_schema(), str(folder))
+        writer = index.writer(_HEAP, 1)
+        for position, text in enumerate(texts):
+            entry = tantivy.Document()
+            entry.add_unsigned("position", position)  # Document(position=…) would write a signed value
+            entry.add_text("tokens", " ".join(tokens(text)))
+            writer.add_document(entry)
+        writer.commit()
+        writer.wait_merging_threads()
+        return cls(folder)
+
+    def __len__(self) -> int:
+        return int(self._searcher.num_docs)
+
+    def idf(self, question: str) -> dict[str, float]:
+        """BM25's idf of each distinct token of the question: ln(1 + (N - n + 0.5) / (n + 0.5))."""
+        total = len(self)
+        found = ((t, self._searcher.doc_freq("tokens", t)) for t in dict.fromkeys(tokens(question)))
+        return {t: math.log(1 + (total - n + 0.5) / (n + 0.5)) for t, n in found}
+
+    def search(self, terms: Mapping[str, float], k: int) -> tuple[NDArray[np.int64], Vectors]:
+        """The k best positions for these tokens and their BM25 scores, best first; no token, no hit."""
+        parts = [
+            (tantivy.Occur.Should, tantivy.Query.term_query(self._schema, "tokens", t, "freq")) for t in terms
+        ]
+        if not parts or not len(self):
+            return np.zeros(0, np.int64), np.zeros(0, np.float32)
+        hits = self._searcher.search(tantivy.Query.boolean_query(parts), k, count=False).hits
+        positions = self._searcher.fast_field_values("position", [address for _, address in hits])
+        return np.array(positions, np.int64), np.array([score for score, _ in hits], np.float32)

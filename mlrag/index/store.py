@@ -1,0 +1,230 @@
+"""One SQLite file per language: the truth. Everything else in the index folder is derived from it.
+
+WAL, one transaction per ingest, a commit number that grows with each. A document is keyed by its id and
+known by its content hash: the same content again is a no-op, changed content replaces its passages.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlrag.errors import EmbedderMismatchError
+from mlrag.index.embedders import Vectors
+from mlrag.records import Document, Passage, Span
+
+SCHEMA_VERSION = "1"
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS documents (
+    id TEXT PRIMARY KEY, title TEXT NOT NULL, text TEXT NOT NULL, source TEXT NOT NULL, hash TEXT NOT NULL,
+    meta TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS passages (
+    row INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
+    doc_id TEXT NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
+    start INTEGER NOT NULL, "end" INTEGER NOT NULL, text TEXT NOT NULL, vector BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS passages_of_document ON passages(doc_id);
+CREATE TABLE IF NOT EXISTS sentences (
+    passage INTEGER NOT NULL REFERENCES passages(row) ON DELETE CASCADE,
+    start INTEGER NOT NULL, "end" INTEGER NOT NULL, vector BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS sentences_of_passage ON sentences(passage);
+"""
+_PASSAGE = 'SELECT p.row, p.id, p.doc_id, p.start, p."end", p.text, d.title FROM passages p JOIN documents d ON d.id = p.doc_id'
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedPassage:
+    """A passage with its vector, its sentences (document offsets) and theirs."""
+
+    passage: Passage
+    vector: Vectors
+    sentences: tuple[Span, ...]
+    sentence_vectors: Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class StoreCounts:
+    documents: int
+    passages: int
+    sentences: int
+
+
+def pack_int8(vector: Vectors) -> bytes:
+    """A float32 scale, then one int8 a dimension: value = scale × int8."""
+    scale = np.float32(np.abs(vector).max() / 127 or 1.0)
+    return scale.tobytes() + np.rint(vector / scale).astype(np.int8).tobytes()
+
+
+def unpack_int8(blob: bytes) -> Vectors:
+    return np.frombuffer(blob, np.int8, offset=4).astype(np.float32) * np.frombuffer(blob, np.float32, 1)
+
+
+class Store:
+    """Documents, passages and vectors of one language."""
+
+    def __init__(self, path: Path, lang: str) -> None:
+        self.path = path
+        self.lang = lang
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._local = threading.local()
+        self._connection().executescript(_SCHEMA)
+
+    def _connection(self) -> sqlite3.Connection:
+        """One connection a thread: readers never wait for a writer under WAL."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(self.path, timeout=30, isolation_level=None)
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=NORMAL")
+            connection.execute("PRAGMA foreign_keys=ON")
+            self._local.connection = connection
+        return connection
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        connection = getattr(self._local, "connection", None)
+        if connection is not None:
+            connection.close()
+            self._local.connection = None
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        connection = self._connection()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+            commit = self._read_meta(connection, "commit") or "0"
+            self._write_meta(connection, "commit", str(int(commit) + 1))
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+
+    @staticmethod
+    def _read_meta(connection: sqlite3.Connection, key: str) -> str | None:
+        row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return row[0] if row else None
+
+    @staticmethod
+    def _write_meta(connection: sqlite3.Connection, key: str, value: str) -> None:
+        connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    @property
+    def commit(self) -> int:
+        """Grows by one with every transaction; 0 for an empty store."""
+        return int(self._read_meta(self._connection(), "commit") or 0)
+
+    @property
+    def embedder(self) -> str | None:
+        return self._read_meta(self._connection(), "embedder")
+
+    def check_embedder(self, name: str) -> None:
+        """Raises EmbedderMismatchError when the stored vectors come from another embedder."""
+        stored = self.embedder
+        if stored is not None and stored != name:
+            raise EmbedderMismatchError(self.lang, stored, name)
+
+    def hashes(self) -> dict[str, str]:
+        """Content hash by document id."""
+        return dict(self._connection().execute("SELECT id, hash FROM documents"))
+
+    def counts(self) -> StoreCounts:
+        one = self._connection().execute(
+            "SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM passages), (SELECT count(*) FROM sentences)"
+        ).fetchone()
+        return StoreCounts(*one)
+
+    def put(
+        self, documents: Sequence[tuple[Document, Sequence[EmbeddedPassage]]], embedder: str, engine: str
+    ) -> None:
+        """Add or replace documents, all or none."""
+        self.check_embedder(embedder)
+        with self._transaction() as connection:
+            self._write_meta(connection, "embedder", embedder)
+            self._write_meta(connection, "engine", engine)
+            self._write_meta(connection, "schema", SCHEMA_VERSION)
+            for document, passages in documents:
+                connection.execute("DELETE FROM documents WHERE id = ?", (document.id,))
+                self._insert(connection, document, passages)
+
+    def _insert(
+        self, connection: sqlite3.Connection, document: Document, passages: Sequence[EmbeddedPassage]
+    ) -> None:
+        meta = json.dumps(dict(document.meta), ensure_ascii=False, default=str)
+        connection.execute(
+            "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?)",
+            (document.id, document.title, document.text, document.source, document.content_hash, meta),
+        )
+        for item in passages:
+            p = item.passage
+            row = connection.execute(
+                'INSERT INTO passages (id, doc_id, start, "end", text, vector) VALUES (?, ?, ?, ?, ?, ?)',
+                (p.id, p.doc_id, p.start, p.end, p.text, item.vector.astype(np.float16).tobytes()),
+            ).lastrowid
+            connection.executemany(
+                "INSERT INTO sentences VALUES (?, ?, ?, ?)",
+                (
+                    (row, span.start, span.end, pack_int8(vector))
+                    for span, vector in zip(item.sentences, item.sentence_vectors, strict=True)
+                ),
+            )
+
+    def delete(self, doc_ids: Sequence[str]) -> None:
+        """Remove documents and all that hangs on them."""
+        with self._transaction() as connection:
+            connection.executemany("DELETE FROM documents WHERE id = ?", ((i,) for i in doc_ids))
+
+    def document(self, doc_id: str) -> Document | None:
+        row = self._connection().execute(
+            "SELECT id, title, text, source, meta FROM documents WHERE id = ?", (doc_id,)
+        ).fetchone()
+        return row and Document(row[0], self.lang, row[2], row[1], row[3], json.loads(row[4]))
+
+    def passages(self, rows: Sequence[int]) -> list[Passage]:
+        """The passages of these rows, in the order asked for."""
+        marks = ",".join("?" * len(rows))
+        found = {
+            r[0]: self._passage(r)
+            for r in self._connection().execute(f"{_PASSAGE} WHERE p.row IN ({marks})", list(map(int, rows)))
+        }
+        return [found[int(row)] for row in rows]
+
+    def all_passages(self) -> Iterator[Passage]:
+        """Every passage in order of its row."""
+        return map(self._passage, self._connection().execute(f"{_PASSAGE} ORDER BY p.row"))
+
+    def _passage(self, r: tuple[int, str, str, int, int, str, str]) -> Passage:
+        return Passage(r[1], r[2], self.lang, r[3], r[4], r[5], r[6])
+
+    def rows_of(self, doc_ids: Sequence[str]) -> set[int]:
+        """The passage rows of these documents."""
+        marks = ",".join("?" * len(doc_ids))
+        found = self._connection().execute(
+            f"SELECT row FROM passages WHERE doc_id IN ({marks})", list(doc_ids)
+        )
+        return {r[0] for r in found}
+
+    def sentences(self, row: int) -> tuple[list[Span], Vectors]:
+        """A passage's sentences (document offsets) and their vectors, (n, dim) float32."""
+        found = self._connection().execute(
+            'SELECT start, "end", vector FROM sentences WHERE passage = ? ORDER BY start', (int(row),)
+        ).fetchall()
+        vectors = np.array([unpack_int8(r[2]) for r in found], np.float32)
+        return [Span(r[0], r[1]) for r in found], vectors
+
+    def vectors(self) -> tuple[NDArray[np.int64], Vectors]:
+        """(rows, matrix): the row numbers and the (n, dim) float32 vectors of every passage."""
+        found = self._connection().execute("SELECT row, vector FROM passages ORDER BY row").fetchall()
+        rows = np.array([r[0] for r in found], np.int64)
+        if not found:
+            return rows, np.zeros((0, 0), np.float32)
+        flat = np.frombuffer(b"".join(r[1] for r in found), np.float16)
+        return rows, flat.astype(np.float32).reshape(len(found), -1)

@@ -1,0 +1,152 @@
+"""Hybrid search in one language, and which other language to look in.
+
+Fusion: the top 100 of both legs are pooled; the dense score is exact for all of the pool, a passage the
+lexical leg did not return scores 0 there; fused = 2 × z(dense) + z(lexical), z over the pool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlrag.errors import MissingIndexError
+from mlrag.index.embedders import Embedder, Vectors
+from mlrag.index.language_index import Derived, LanguageIndex
+from mlrag.records import Evidence, Hit, Sentence
+
+POOL = 100
+DENSE_WEIGHT = 2.0
+SENTENCE_HITS = 3  # sentences of the best three passages are enough; a fourth adds nothing measurable
+
+
+def z_scores(values: Vectors) -> Vectors:
+    """(x - mean) / std over the pool; zeros where all are equal."""
+    deviation = float(values.std()) if len(values) else 0.0
+    return (values - values.mean()) / deviation if deviation > 1e-9 else np.zeros_like(values)
+
+
+def fuse(dense: Vectors, lexical: Vectors) -> Vectors:
+    """Fused scores of a pool."""
+    return DENSE_WEIGHT * z_scores(dense) + z_scores(lexical)
+
+
+class Retriever:
+    """Searches the per-language indexes below one folder."""
+
+    def __init__(self, folder: Path, embedder: Embedder) -> None:
+        self._folder = folder
+        self.embedder = embedder
+        self._open: dict[str, LanguageIndex] = {}
+        self._lock = Lock()
+
+    def languages(self) -> list[str]:
+        """Languages that have an index, sorted."""
+        return sorted(p.parent.name for p in self._folder.glob("*/store.sqlite"))
+
+    def index(self, lang: str) -> LanguageIndex:
+        """Raises MissingIndexError for a language without one, EmbedderMismatchError for another embedder's."""
+        if lang not in self._open:
+            with self._lock:
+                if not (self._folder / lang / "store.sqlite").is_file():
+                    raise MissingIndexError(lang)
+                index = LanguageIndex(self._folder / lang, lang)
+                index.store.check_embedder(self.embedder.name)
+                self._open[lang] = index
+        return self._open[lang]
+
+    def embed(self, question: str) -> Vectors:
+        """(dim,) float32."""
+        return self.embedder.encode_query([question])[0]
+
+    def search(
+        self,
+        question: str,
+        lang: str,
+        k: int = 5,
+        exclude: frozenset[str] = frozenset(),
+        only: frozenset[str] | None = None,
+        vector: Vectors | None = None,
+    ) -> Evidence:
+        """The k best passages for a question in one language, with the sentences of the first of them.
+
+        Documents in `exclude` are treated as if they were not there; `only`, where given, names all that are.
+        Raises MissingIndexError.
+        """
+        index = self.index(lang)
+        derived = index.current()
+        if not len(derived.rows):
+            raise MissingIndexError(lang)
+        vector = self.embed(question) if vector is None else vector
+        hidden = self._hidden(index, derived, exclude, only)
+        idf = derived.lexical.idf(question)
+        positions, dense, lexical = self._pool(derived, vector, idf, hidden)
+        fused = fuse(dense, lexical)
+        best = np.argsort(-fused, kind="stable")[:k]
+        rows = derived.rows[positions[best]]
+        passages = index.store.passages(rows.tolist())
+        hits = tuple(
+            Hit(p, float(fused[b]), float(dense[b]), float(lexical[b])) for p, b in zip(passages, best, strict=True)
+        )
+        mean, std = derived.dense.spread(vector)
+        sentences = self._sentences(index, rows, hits, vector)
+        return Evidence(question, lang, hits, sentences, vector, mean, std, idf)
+
+    def ranking(self, question: str, lang: str, leg: str, k: int, vector: Vectors) -> list[str]:
+        """Passage ids by one leg alone ("dense", "lexical") or by both ("hybrid"), for measuring."""
+        index = self.index(lang)
+        derived = index.current()
+        if leg == "dense":
+            positions, _ = derived.dense.search(vector, k)
+        elif leg == "lexical":
+            positions, _ = derived.lexical.search(derived.lexical.idf(question), k)
+        else:
+            pool, dense, lexical = self._pool(
+                derived, vector, derived.lexical.idf(question), np.zeros(0, np.int64)
+            )
+            positions = pool[np.argsort(-fuse(dense, lexical), kind="stable")[:k]]
+        return [p.id for p in index.store.passages(derived.rows[positions].tolist())]
+
+    @staticmethod
+    def _hidden(
+        index: LanguageIndex, derived: Derived, exclude: frozenset[str], only: frozenset[str] | None
+    ) -> NDArray[np.int64]:
+        """Positions that this search must not see."""
+        mask = np.zeros(len(derived.rows), bool)
+        if only is not None:
+            mask |= ~np.isin(derived.rows, sorted(index.store.rows_of(sorted(only))))
+        if exclude:
+            mask |= np.isin(derived.rows, sorted(index.store.rows_of(sorted(exclude))))
+        return np.flatnonzero(mask)
+
+    @staticmethod
+    def _pool(
+        derived: Derived, vector: Vectors, idf: Mapping[str, float], hidden: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], Vectors, Vectors]:
+        """(positions, dense, lexical) of the pooled top of both legs."""
+        near, _ = derived.dense.search(vector, POOL + len(hidden))
+        matched, scores = derived.lexical.search(idf, POOL + len(hidden))
+        positions = np.unique(np.concatenate([near, matched]))
+        if len(hidden):
+            positions = np.setdiff1d(positions, hidden)
+        lexical = np.zeros(len(positions), np.float32)
+        kept = np.isin(matched, positions)
+        lexical[np.searchsorted(positions, matched[kept])] = scores[kept]
+        return positions, derived.dense.score(vector, positions), lexical
+
+    @staticmethod
+    def _sentences(
+        index: LanguageIndex, rows: NDArray[np.int64], hits: tuple[Hit, ...], vector: Vectors
+    ) -> tuple[Sentence, ...]:
+        found = []
+        for number, (row, hit) in enumerate(zip(rows[:SENTENCE_HITS], hits, strict=False)):
+            spans, vectors = index.store.sentences(int(row))
+            cosines = vectors @ vector if len(spans) else []
+            base = hit.passage.start
+            for span, cosine in zip(spans, cosines, strict=True):
+                text = hit.passage.text[span.start - base : span.end - base]
+                found.append(Sentence(number, span.start, span.end, text, float(cosine)))
+        return tuple(found)
