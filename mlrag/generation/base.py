@@ -1,0 +1,30 @@
+"""What every generator takes and gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from mlrag.languages import Language
+from mlrag.records import Evidence, Generation
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call: answer `evidence.question` in `lang` from `evidence.hits`.
+
+    `firm` is set on the second try, after a reply in another language.
+    """
+
+    lang: Language
+    evidence: Evidence
+    firm: bool = False
+
+
+class Generator(Protocol):
+    """`name` says what answers, e.g. "extractive" or "ollama:gemma4:e4b". Raises GeneratorError."""
+
+    @property
+    def name(self) -> str: ...
+
+    def generate(self, request: Request) -> Generation: ...

@@ -1,0 +1,58 @@
+"""Answers without a model: the two sentences that fit best, verbatim, in reading order; or none."""
+
+from __future__ import annotations
+
+from mlrag.generation.base import Request
+from mlrag.generation.calibration import Calibration
+from mlrag.generation.scoring import ScoredSentence, answerability, score_sentences
+from mlrag.records import Citation, Evidence, Generation
+
+SENTENCES = 2
+
+
+class Extractive:
+    """The default generator."""
+
+    name = "extractive"
+
+    def __init__(self, calibration: Calibration, sentences: int = SENTENCES) -> None:
+        self._calibration = calibration
+        self._sentences = sentences
+
+    def generate(self, request: Request) -> Generation:
+        evidence = request.evidence
+        foreign = evidence.lang != request.lang.code
+        if not evidence.sentences:
+            return Generation("", self.name, abstained=True, confidence=0.0)
+        confidence = self._confidence(evidence, foreign)
+        known = self._calibration.covers(evidence.lang)
+        warnings = () if known else ("uncalibrated",)
+        if confidence < 0.5:
+            return Generation("", self.name, abstained=True, confidence=confidence, warnings=warnings)
+        wants_number = self._calibration.wants_number(evidence.query_vector)
+        best = score_sentences(evidence, wants_number)[: self._sentences]
+        text, citations = quote(evidence, best)
+        return Generation(text, self.name, citations=citations, confidence=confidence, warnings=warnings)
+
+    def _confidence(self, evidence: Evidence, foreign: bool) -> float:
+        if foreign:  # words do not match across languages: the cosine alone must be far above the crowd
+            best = max(s.cosine for s in evidence.sentences)
+            far = (best - evidence.cosine_mean) / (evidence.cosine_std or 1.0)
+            return 1.0 if far >= self._calibration.cross_threshold else 0.0
+        return self._calibration.confidence(answerability(evidence), evidence.lang)
+
+
+def quote(evidence: Evidence, chosen: list[ScoredSentence]) -> tuple[str, tuple[Citation, ...]]:
+    """The sentences in reading order as one text, each with its citation."""
+    ordered = sorted((c.sentence for c in chosen), key=lambda s: (s.hit, s.start))
+    parts: list[str] = []
+    citations = []
+    at = 0
+    for s in ordered:
+        passage = evidence.hits[s.hit].passage
+        citations.append(
+            Citation(passage.doc_id, passage.id, s.start, s.end, s.text, passage.lang, at, at + len(s.text))
+        )
+        parts.append(s.text)
+        at += len(s.text) + 1
+    return " ".join(parts), tuple(citations)
