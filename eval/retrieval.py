@@ -76,7 +76,9 @@ def score_language(
     return Scores(len(asked), values, [e.cluster for e in asked])
 
 
-def evaluate(suite: Suite, folder: Path, embedder: Embedder, limit: int | None, console: Console) -> dict[str, Scores]:
+def evaluate(
+    suite: Suite, folder: Path, embedder: Embedder, limit: int | None, console: Console
+) -> dict[str, Scores]:
     """Index the suite below `folder` (unchanged passages cost nothing) and score every language that has questions."""
     retriever = Retriever(folder, embedder)
     result: dict[str, Scores] = {}

@@ -66,4 +66,3 @@ def clustered_rate(values: Sequence[bool], clusters: Sequence[Hashable]) -> Inte
     variance = groups / (groups - 1) * float((residuals**2).sum()) / n**2
     design = max(1.0, variance / (p * (1 - p) / n))
     return wilson(p, n / design)
-

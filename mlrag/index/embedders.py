@@ -107,14 +107,17 @@ class HubEmbedder:
         return self._encode(self._model.encode_query, texts, self._prompts.get("query"))
 
     def encode_document(self, texts: Sequence[str]) -> Vectors:
-        document = next((self._prompts[k] for k in ("document", "passage", "corpus") if k in self._prompts), None)
+        document = next(
+            (self._prompts[k] for k in ("document", "passage", "corpus") if k in self._prompts), None
+        )
         return self._encode(self._model.encode_document, texts, document)
 
     def _encode(self, encode: Any, texts: Sequence[str], prompt: str | None) -> Vectors:
         if not texts:
             return np.zeros((0, self.dim), np.float32)
-        vectors = encode([clean(t) for t in texts], prompt=prompt, normalize_embeddings=True,
-                         show_progress_bar=False)
+        vectors = encode(
+            [clean(t) for t in texts], prompt=prompt, normalize_embeddings=True, show_progress_bar=False
+        )
         return np.ascontiguousarray(vectors, np.float32)
 
 

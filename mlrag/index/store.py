@@ -137,9 +137,13 @@ class Store:
         return dict(self._connection().execute("SELECT id, hash FROM documents"))
 
     def counts(self) -> StoreCounts:
-        one = self._connection().execute(
-            "SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM passages), (SELECT count(*) FROM sentences)"
-        ).fetchone()
+        one = (
+            self._connection()
+            .execute(
+                "SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM passages), (SELECT count(*) FROM sentences)"
+            )
+            .fetchone()
+        )
         return StoreCounts(*one)
 
     def put(
@@ -183,9 +187,11 @@ class Store:
             connection.executemany("DELETE FROM documents WHERE id = ?", ((i,) for i in doc_ids))
 
     def document(self, doc_id: str) -> Document | None:
-        row = self._connection().execute(
-            "SELECT id, title, text, source, meta FROM documents WHERE id = ?", (doc_id,)
-        ).fetchone()
+        row = (
+            self._connection()
+            .execute("SELECT id, title, text, source, meta FROM documents WHERE id = ?", (doc_id,))
+            .fetchone()
+        )
         return row and Document(row[0], self.lang, row[2], row[1], row[3], json.loads(row[4]))
 
     def passages(self, rows: Sequence[int]) -> list[Passage]:
@@ -214,9 +220,13 @@ class Store:
 
     def sentences(self, row: int) -> tuple[list[Span], Vectors]:
         """A passage's sentences (document offsets) and their vectors, (n, dim) float32."""
-        found = self._connection().execute(
-            'SELECT start, "end", vector FROM sentences WHERE passage = ? ORDER BY start', (int(row),)
-        ).fetchall()
+        found = (
+            self._connection()
+            .execute(
+                'SELECT start, "end", vector FROM sentences WHERE passage = ? ORDER BY start', (int(row),)
+            )
+            .fetchall()
+        )
         vectors = np.array([unpack_int8(r[2]) for r in found], np.float32)
         return [Span(r[0], r[1]) for r in found], vectors
 

@@ -86,7 +86,9 @@ def _without_articles(words: list[str], lang: Language) -> list[str]:
     articles = {lower(a, lang).replace("'", "").replace("’", "") for a in lang.articles}
     if "Arabic" in lang.scripts:  # the article is a prefix; a bare prefix is left alone
         return [
-            w[len(a) :] if (a := next((a for a in articles if w.startswith(a)), "")) and len(w) > len(a) else w
+            w[len(a) :]
+            if (a := next((a for a in articles if w.startswith(a)), "")) and len(w) > len(a)
+            else w
             for w in words
         ]
     kept = [w for w in words if w not in articles]

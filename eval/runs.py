@@ -1,0 +1,115 @@
+"""Durable rows: each prediction is on disk before it is scored, so a killed run resumes and repeats nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eval.examples import Example, read_jsonl
+from mlrag.errors import MlragError
+from mlrag.pipeline import Pipeline
+from mlrag.records import Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a variant said to one example. `error` is the failure's own words; then nothing else holds."""
+
+    id: str
+    variant: str
+    text: str = ""
+    abstained: bool = False
+    passages: tuple[str, ...] = ()
+    hit_docs: tuple[str, ...] = ()
+    quotes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    model: str = ""
+    seconds: float = 0.0
+    prompt_tokens: int | None = None
+    output_tokens: int | None = None
+    error: str = ""
+
+
+def predict(pipeline: Pipeline, example: Example, variant: str) -> Prediction:
+    """Ask one example. A failure becomes a row that says so, never a zero."""
+    try:
+        answer = pipeline.ask(example.question, example.lang, hidden=example.hidden, only=example.only)
+    except MlragError as error:
+        return Prediction(example.id, variant, error=str(error))
+    return _row(answer, example, variant)
+
+
+def _row(answer: Answer, example: Example, variant: str) -> Prediction:
+    return Prediction(
+        id=example.id,
+        variant=variant,
+        text=answer.text,
+        abstained=answer.abstained,
+        passages=tuple(h.passage.text for h in answer.hits[:3]),
+        hit_docs=tuple(dict.fromkeys(h.passage.doc_id for h in answer.hits)),
+        quotes=tuple(c.quote for c in answer.citations),
+        warnings=answer.warnings,
+        model=answer.model,
+        seconds=answer.timings["total"],
+        prompt_tokens=answer.prompt_tokens,
+        output_tokens=answer.output_tokens,
+    )
+
+
+class Run:
+    """The rows of one run, one file a variant and language, appended and synced row by row."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def _path(self, variant: str, lang: str) -> Path:
+        safe = "".join(c if c.isalnum() or c in "+-." else "_" for c in variant)
+        tag = hashlib.sha256(variant.encode()).hexdigest()[:6]
+        return self.folder / f"{safe}-{tag}.{lang}.jsonl"
+
+    def rows(self, variant: str, lang: str) -> dict[str, Prediction]:
+        """Finished rows by example id. A last line cut by a crash is dropped; failed rows are asked again."""
+        path = self._path(variant, lang)
+        if not path.is_file():
+            return {}
+        self._mend(path)
+        found = (_read(row) for row in read_jsonl(path))
+        return {p.id: p for p in found if not p.error}
+
+    @staticmethod
+    def _mend(path: Path) -> None:
+        data = path.read_bytes()
+        if data and not data.endswith(b"\n"):
+            path.write_bytes(data[: data.rfind(b"\n") + 1])
+
+    def append(self, lang: str, prediction: Prediction) -> None:
+        row = {k: getattr(prediction, k) for k in Prediction.__slots__}
+        with self._path(prediction.variant, lang).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def complete(
+        self, pipeline: Pipeline, examples: Sequence[Example], variant: str, lang: str, tick: Any
+    ) -> list[Prediction]:
+        """Every example's prediction in order, asking only what is not there yet."""
+        done = self.rows(variant, lang)
+        result = []
+        for example in examples:
+            prediction = done.get(example.id)
+            if prediction is None:
+                prediction = predict(pipeline, example, variant)
+                self.append(lang, prediction)
+            result.append(prediction)
+            tick()
+        return result
+
+
+def _read(row: dict[str, Any]) -> Prediction:
+    return Prediction(**{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()})
