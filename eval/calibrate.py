@@ -50,7 +50,7 @@ def logistic(x: Floats, y: Floats, weight: Floats, ridge: float = 1.0) -> tuple[
 
 def balanced(y: Floats) -> Floats:
     """Row weights that give both classes half of the mass."""
-    return np.where(y > 0, 0.5 / y.mean(), 0.5 / (1 - y.mean()))
+    return np.asarray(np.where(y > 0, 0.5 / y.mean(), 0.5 / (1 - y.mean())), float)
 
 
 def examples_of(lang: str) -> list[Example]:

@@ -61,9 +61,7 @@ def own_questions(lang: str, split: str = "test") -> list[Example]:
     """Our questions of one language: "test" (18 topics) or "calibration" (the other 6, never scored)."""
     path = QUESTIONS / f"{lang}.jsonl"
     if not path.is_file():
-        raise CorpusFormatError(
-            f"there are no questions of our own in {lang!r}", f"write {path}, or give --data"
-        )
+        raise CorpusFormatError(f"there are no questions of our own in {lang!r}", f"write {path}, or give --data")
     wanted = [_own(row, lang) for row in read_jsonl(path)]
     return [e for e in wanted if (e.cluster in CALIBRATION_TOPICS) == (split == "calibration")]
 

@@ -49,7 +49,7 @@ def containment(answer: str, references: Sequence[str], lang: Language) -> float
 
 def chrf(answer: str, references: Sequence[str], lang: Language) -> float:
     """sacrebleu's sentence chrF2 on normalised text, best reference; in [0, 100]."""
-    from sacrebleu.metrics import CHRF
+    from sacrebleu.metrics.chrf import CHRF
 
     scorer = CHRF()
     normal = scoring(answer, lang)
@@ -58,7 +58,7 @@ def chrf(answer: str, references: Sequence[str], lang: Language) -> float:
 
 def chrf_signature() -> str:
     """sacrebleu's signature of the score above."""
-    from sacrebleu.metrics import CHRF
+    from sacrebleu.metrics.chrf import CHRF
 
     scorer = CHRF()
     scorer.sentence_score("a", ["a"])

@@ -31,4 +31,4 @@ def in_asked_language(text: str, lang: Language) -> bool | None:
         best = detect_langs(text)[0].lang
     except LangDetectException:
         return None
-    return _NAMES.get(best, best) == lang.code
+    return bool(_NAMES.get(best, best) == lang.code)

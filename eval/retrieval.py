@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import Progress as Bar
+from rich.progress import TaskID
 from rich.table import Table
 
 from eval.examples import Example
@@ -56,9 +58,7 @@ def recall(ranking: Sequence[str], gold: Sequence[str], k: int) -> float:
     return len(set(ranking[:k]) & set(gold)) / len(set(gold))
 
 
-def score_language(
-    retriever: Retriever, lang: str, examples: Sequence[Example], tick: Callable[[], None]
-) -> Scores:
+def score_language(retriever: Retriever, lang: str, examples: Sequence[Example], tick: Callable[[], None]) -> Scores:
     """Rank every question's documents by each leg. Questions without a gold document are left out."""
     asked = [e for e in examples if e.gold_docs and e.only is None]
     values: dict[str, dict[str, list[float]]] = {leg: {m: [] for m in MEASURES} for leg in LEGS}
@@ -76,9 +76,7 @@ def score_language(
     return Scores(len(asked), values, [e.cluster for e in asked])
 
 
-def evaluate(
-    suite: Suite, folder: Path, embedder: Embedder, limit: int | None, console: Console
-) -> dict[str, Scores]:
+def evaluate(suite: Suite, folder: Path, embedder: Embedder, limit: int | None, console: Console) -> dict[str, Scores]:
     """Index the suite below `folder` (unchanged passages cost nothing) and score every language that has questions."""
     retriever = Retriever(folder, embedder)
     result: dict[str, Scores] = {}
@@ -88,13 +86,15 @@ def evaluate(
             continue
         documents = suite.documents[lang]
         with Bar(console=console, transient=True) as bar:
-            task = bar.add_task(f"{lang}: indexing", total=len(documents))
-            index_documents(
-                documents, folder, embedder, lambda _l, n, b=bar, t=task: b.advance(t, n), WHOLE_PASSAGE
-            )
-            task = bar.add_task(f"{lang}: searching", total=len(examples))
-            result[lang] = score_language(retriever, lang, examples, lambda b=bar, t=task: b.advance(t))
+            index = bar.add_task(f"{lang}: indexing", total=len(documents))
+            index_documents(documents, folder, embedder, partial(_advance, bar, index), WHOLE_PASSAGE)
+            search = bar.add_task(f"{lang}: searching", total=len(examples))
+            result[lang] = score_language(retriever, lang, examples, partial(bar.advance, search))
     return result
+
+
+def _advance(bar: Bar, task: TaskID, _lang: str, done: int) -> None:
+    bar.advance(task, done)
 
 
 def as_json(result: dict[str, Scores]) -> dict[str, object]:
@@ -104,8 +104,7 @@ def as_json(result: dict[str, Scores]) -> dict[str, object]:
         for lang, s in result.items()
     }
     mean = {
-        leg: {m: round(float(np.mean([s.mean(leg, m) for s in result.values()])), 4) for m in MEASURES}
-        for leg in LEGS
+        leg: {m: round(float(np.mean([s.mean(leg, m) for s in result.values()])), 4) for m in MEASURES} for leg in LEGS
     }
     return {"mean": mean, "languages": by_lang}
 

@@ -112,4 +112,5 @@ class Run:
 
 
 def _read(row: dict[str, Any]) -> Prediction:
-    return Prediction(**{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()})
+    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
+    return Prediction(**fields)

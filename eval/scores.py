@@ -78,9 +78,7 @@ def row_values(example: Example, prediction: Prediction, lang: Language) -> dict
     return values
 
 
-def collect(
-    examples: Sequence[Example], predictions: Sequence[Prediction], lang: Language
-) -> dict[str, list[Row]]:
+def collect(examples: Sequence[Example], predictions: Sequence[Prediction], lang: Language) -> dict[str, list[Row]]:
     """Rows by figure; failed predictions are left out."""
     rows: dict[str, list[Row]] = {name: [] for name in (*RATES, *MEANS)}
     for example, prediction in zip(examples, predictions, strict=True):
@@ -96,9 +94,7 @@ def figure(name: str, rows: Sequence[Row]) -> Figure:
         return Figure(None, 0, None)
     clusters, values = [r[0] for r in rows], [r[1] for r in rows]
     interval = (
-        clustered_rate([v > 0.5 for v in values], clusters)
-        if name in RATES
-        else cluster_bootstrap(values, clusters)
+        clustered_rate([v > 0.5 for v in values], clusters) if name in RATES else cluster_bootstrap(values, clusters)
     )
     return Figure(float(np.mean(values)), len(rows), interval)
 

@@ -84,9 +84,7 @@ class Bench:
         for code in langs or []:
             language(code)
         there = (
-            self._suite.questions
-            if self._suite
-            else {c for c in languages() if (self.settings.corpora / c).is_dir()}
+            self._suite.questions if self._suite else {c for c in languages() if (self.settings.corpora / c).is_dir()}
         )
         chosen = [c for c in languages() if c in there and (not langs or c in langs)]
         if not chosen:
@@ -103,9 +101,7 @@ class Bench:
         )
 
     def examples(self, lang: str) -> list[Example]:
-        return (
-            suite_examples(self._suite, lang, self._limit) if self._suite else own_examples(lang, self._limit)
-        )
+        return suite_examples(self._suite, lang, self._limit) if self._suite else own_examples(lang, self._limit)
 
     def _sign(self) -> dict[str, Any]:
         """All that a figure depends on, but the variant."""
@@ -248,9 +244,7 @@ def show(result: dict[str, Any], console: Console) -> None:
         for group in ("tiers", "languages"):
             for name, report in found[group].items():
                 if report.failed == report.n:
-                    table.add_row(
-                        variant, name, str(report.n), f"did not run: {report.reason}", *[""] * len(keys)
-                    )
+                    table.add_row(variant, name, str(report.n), f"did not run: {report.reason}", *[""] * len(keys))
                 else:
                     table.add_row(
                         variant,
@@ -265,14 +259,10 @@ def show(result: dict[str, Any], console: Console) -> None:
 
 def main(
     langs: Annotated[str | None, typer.Option(help="Only these, e.g. ta,si.")] = None,
-    variants: Annotated[
-        str, typer.Option(help="extractive, e2b, e4b, 12b, 26b, 31b, any tag; +think.")
-    ] = "extractive",
+    variants: Annotated[str, typer.Option(help="extractive, e2b, e4b, 12b, 26b, 31b, any tag; +think.")] = "extractive",
     data: Annotated[Path | None, typer.Option(help="Your own set; our questions without it.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many questions a language.")] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Where the report goes; var/reports/<run> without it.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Where the report goes; var/reports/<run> without it.")] = None,
     as_json_: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
 ) -> None:
     """Accuracy and hallucination by language tier, with intervals. A stopped run goes on where it stopped."""
@@ -285,9 +275,7 @@ def main(
         raise typer.Exit(1) from None
     bench.out.mkdir(parents=True, exist_ok=True)
     (bench.out / "tiers.md").write_text(markdown(result), encoding="utf-8")
-    (bench.out / "tiers.json").write_text(
-        json.dumps(as_json(result), ensure_ascii=False, indent=1), encoding="utf-8"
-    )
+    (bench.out / "tiers.json").write_text(json.dumps(as_json(result), ensure_ascii=False, indent=1), encoding="utf-8")
     write_pages(bench.out, result, table_rows(result), [title for _, title in COLUMNS])
     if as_json_:
         print(json.dumps(as_json(result), ensure_ascii=False))  # noqa: T201

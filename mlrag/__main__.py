@@ -36,12 +36,8 @@ def _fail(error: Exception) -> typer.Exit:
 
 @app.command()
 def index(
-    paths: Annotated[
-        list[Path] | None, typer.Argument(help="Files or folders; corpora/ without any.")
-    ] = None,
-    lang: Annotated[
-        str | None, typer.Option(help="Their language; else the front matter's, else detected.")
-    ] = None,
+    paths: Annotated[list[Path] | None, typer.Argument(help="Files or folders; corpora/ without any.")] = None,
+    lang: Annotated[str | None, typer.Option(help="Their language; else the front matter's, else detected.")] = None,
     rebuild: Annotated[bool, typer.Option(help="Forget the indexes there are and start anew.")] = False,
 ) -> None:
     """Make documents searchable. Unchanged documents cost nothing."""
@@ -84,8 +80,8 @@ def index_paths(settings: Settings, paths: list[Path], lang: str | None = None, 
             bar.update(task, advance=done, description=f"indexing {code}")
 
         report = index_documents(documents, settings.index_dir, make_embedder(settings), advance)
-    for error in broken:
-        _err.print(f"[yellow]skipped {escape(error)}[/yellow]")
+    for problem in broken:
+        _err.print(f"[yellow]skipped {escape(problem)}[/yellow]")
     added, same = sum(r.added for r in report), sum(r.unchanged for r in report)
     _err.print(f"{added} documents indexed, {same} unchanged, in {len(report)} languages")
     if broken and strict:
@@ -117,9 +113,7 @@ def wire(answer: Any) -> dict[str, Any]:
 def ask(
     question: Annotated[str, typer.Argument(help="What you want to know.")],
     lang: Annotated[str | None, typer.Option(help="Its language; detected where not given.")] = None,
-    variant: Annotated[
-        str | None, typer.Option(help="Who answers: extractive, e4b, e4b+think, any tag.")
-    ] = None,
+    variant: Annotated[str | None, typer.Option(help="Who answers: extractive, e4b, e4b+think, any tag.")] = None,
     k: Annotated[int | None, typer.Option(min=1, max=50, help="Passages to look at.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
 ) -> None:
@@ -149,9 +143,7 @@ def serve(
     import importlib
 
     settings = Settings()
-    settings = settings.model_copy(
-        update={k: v for k, v in {"host": host, "port": port}.items() if v is not None}
-    )
+    settings = settings.model_copy(update={k: v for k, v in {"host": host, "port": port}.items() if v is not None})
     try:
         if settings.corpora.is_dir():
             index_paths(settings, [settings.corpora], strict=False)
@@ -170,9 +162,7 @@ def list_languages(context: typer.Context) -> None:
     """A table of the installed language packs."""
     if context.invoked_subcommand:
         return
-    table = Table(
-        "code", "language", "endonym", "tier", "direction", "spaced", "native-checked", "calibrated"
-    )
+    table = Table("code", "language", "endonym", "tier", "direction", "spaced", "native-checked", "calibrated")
     from mlrag.generation.calibration import shipped_calibration
 
     calibration = shipped_calibration("bundled:multilingual-e5-small-q4")

@@ -32,7 +32,7 @@ def index_documents(
     documents: Iterable[Document],
     folder: Path,
     embedder: Embedder,
-    progress: Progress = lambda lang, done: None,
+    progress: Progress = lambda _lang, _done: None,
     chunk_size: int | None = None,
 ) -> list[Ingested]:
     """Index documents below `folder`, one index a language; unchanged documents cost nothing.

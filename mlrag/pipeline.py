@@ -77,9 +77,7 @@ class Pipeline:
         if not question:
             raise QuestionError("the question is empty", "say what you want to know")
         if len(question) > self._max_question:
-            raise QuestionError(
-                f"the question has {len(question)} characters; {self._max_question} is the limit"
-            )
+            raise QuestionError(f"the question has {len(question)} characters; {self._max_question} is the limit")
         code = lang or detect(question)
         if code == UNKNOWN:
             raise QuestionError("the language of the question cannot be told", "say it, e.g. lang=ta")
@@ -118,9 +116,7 @@ class Pipeline:
             warnings.append(f"abstained:numbers_without_source:{','.join(strange)}")
         return replace(generation, text=text, citations=citations, abstained=bool(strange))
 
-    def _compose(
-        self, pack: Language, evidence: Evidence, generation: Generation, warnings: list[str]
-    ) -> Answer:
+    def _compose(self, pack: Language, evidence: Evidence, generation: Generation, warnings: list[str]) -> Answer:
         index = self.retriever.index(evidence.lang)
         if index.rebuilt_because:
             warnings.append(f"index_rebuilt:{index.rebuilt_because}")

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+Vectors = NDArray[np.float32]  # (n, dim), or (dim,) for one
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -91,7 +93,7 @@ class Evidence:
     lang: str
     hits: tuple[Hit, ...]
     sentences: tuple[Sentence, ...]
-    query_vector: NDArray[np.float32]
+    query_vector: Vectors
     cosine_mean: float
     cosine_std: float
     idf: Mapping[str, float]

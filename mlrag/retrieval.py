@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlrag.errors import MissingIndexError
-from mlrag.index.embedders import Embedder, Vectors
+from mlrag.index.embedders import Embedder
 from mlrag.index.language_index import Derived, LanguageIndex
-from mlrag.records import Evidence, Hit, Sentence
+from mlrag.records import Evidence, Hit, Sentence, Vectors
 
 POOL = 100
 DENSE_WEIGHT = 2.0
@@ -26,7 +26,7 @@ SENTENCE_HITS = 3  # sentences of the best three passages are enough; a fourth a
 def z_scores(values: Vectors) -> Vectors:
     """(x - mean) / std over the pool; zeros where all are equal."""
     deviation = float(values.std()) if len(values) else 0.0
-    return (values - values.mean()) / deviation if deviation > 1e-9 else np.zeros_like(values)
+    return np.asarray((values - values.mean()) / deviation if deviation > 1e-9 else np.zeros_like(values), np.float32)
 
 
 def fuse(dense: Vectors, lexical: Vectors) -> Vectors:
@@ -60,7 +60,7 @@ class Retriever:
 
     def embed(self, question: str) -> Vectors:
         """(dim,) float32."""
-        return self.embedder.encode_query([question])[0]
+        return np.asarray(self.embedder.encode_query([question])[0], np.float32)
 
     def search(
         self,
@@ -89,8 +89,7 @@ class Retriever:
         rows = derived.rows[positions[best]]
         passages = index.store.passages(rows.tolist())
         hits = tuple(
-            Hit(p, float(fused[b]), float(dense[b]), float(lexical[b]))
-            for p, b in zip(passages, best, strict=True)
+            Hit(p, float(fused[b]), float(dense[b]), float(lexical[b])) for p, b in zip(passages, best, strict=True)
         )
         mean, std = derived.dense.spread(vector)
         sentences = self._sentences(index, rows, hits, vector)
@@ -105,9 +104,7 @@ class Retriever:
         elif leg == "lexical":
             positions, _ = derived.lexical.search(derived.lexical.idf(question), k)
         else:
-            pool, dense, lexical = self._pool(
-                derived, vector, derived.lexical.idf(question), np.zeros(0, np.int64)
-            )
+            pool, dense, lexical = self._pool(derived, vector, derived.lexical.idf(question), np.zeros(0, np.int64))
             positions = pool[np.argsort(-fuse(dense, lexical), kind="stable")[:k]]
         return [p.id for p in index.store.passages(derived.rows[positions].tolist())]
 
@@ -145,7 +142,7 @@ class Retriever:
         found = []
         for number, (row, hit) in enumerate(zip(rows[:SENTENCE_HITS], hits, strict=False)):
             spans, vectors = index.store.sentences(int(row))
-            cosines = vectors @ vector if len(spans) else []
+            cosines: Vectors = vectors @ vector if len(spans) else np.zeros(0, np.float32)
             base = hit.passage.start
             for span, cosine in zip(spans, cosines, strict=True):
                 text = hit.passage.text[span.start - base : span.end - base]

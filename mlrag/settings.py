@@ -26,21 +26,19 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="MLRAG_", toml_file="mlrag.toml", extra="forbid")
 
-    data_dir: Path = Field(Path("var"), description="Everything generated: indexes, runs, reports.")
+    data_dir: Path = Field(default=Path("var"), description="Everything generated: indexes, runs, reports.")
     corpora: Path = Field(default_factory=_corpora, description="Documents that `serve` indexes at start.")
-    embedder: str = Field(
-        "bundled", description='"bundled", or a sentence-transformers model by name or path.'
-    )
+    embedder: str = Field(default="bundled", description='"bundled", or a sentence-transformers model by name or path.')
     variant: str = Field(
-        "extractive", description="Who answers: extractive, e2b, e4b, 12b, 26b, 31b or any tag; +think."
+        default="extractive", description="Who answers: extractive, e2b, e4b, 12b, 26b, 31b or any tag; +think."
     )
-    ollama_host: str = Field("http://127.0.0.1:11434", description="Where Ollama listens.")
-    timeout: float = Field(120.0, gt=0, description="Seconds a generator may take.")
-    k: int = Field(5, ge=1, le=50, description="Passages given to the generator.")
-    cross_language: bool = Field(True, description="Look in other languages when the asked one has nothing.")
-    max_question: int = Field(2000, ge=1, description="Longest question, in characters.")
-    host: str = Field("127.0.0.1", description="Address the service binds.")
-    port: int = Field(8000, ge=1, le=65535, description="Port the service binds.")
+    ollama_host: str = Field(default="http://127.0.0.1:11434", description="Where Ollama listens.")
+    timeout: float = Field(default=120.0, gt=0, description="Seconds a generator may take.")
+    k: int = Field(default=5, ge=1, le=50, description="Passages given to the generator.")
+    cross_language: bool = Field(default=True, description="Look in other languages when the asked one has nothing.")
+    max_question: int = Field(default=2000, ge=1, description="Longest question, in characters.")
+    host: str = Field(default="127.0.0.1", description="Address the service binds.")
+    port: int = Field(default=8000, ge=1, le=65535, description="Port the service binds.")
 
     @property
     def index_dir(self) -> Path:
@@ -55,4 +53,5 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del dotenv_settings, file_secret_settings
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)

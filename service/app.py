@@ -214,9 +214,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.state.parts = Parts(settings)
         yield
 
-    app = FastAPI(
-        title="mlrag", version=mlrag.__version__, lifespan=lifespan, docs_url="/docs", redoc_url=None
-    )
+    app = FastAPI(title="mlrag", version=mlrag.__version__, lifespan=lifespan, docs_url="/docs", redoc_url=None)
     app.add_api_route("/ask", ask_get, methods=["GET"], response_class=JSON)
     app.add_api_route("/ask", ask_post, methods=["POST"], response_class=JSON)
     app.add_api_route("/languages", list_languages, methods=["GET"], response_class=JSON)
@@ -243,6 +241,4 @@ def run(settings: Settings) -> None:
         markup=False,
         soft_wrap=True,
     )
-    uvicorn.run(
-        create_app(settings), host=settings.host, port=settings.port, access_log=False, log_level="warning"
-    )
+    uvicorn.run(create_app(settings), host=settings.host, port=settings.port, access_log=False, log_level="warning")

@@ -72,9 +72,7 @@ def read_suite(folder: Path, langs: Iterable[str] | None = None) -> Suite:
             for row in read_jsonl(path):
                 unanswerable[row["lang"]].append(_unanswerable(row, path))
     if not documents:
-        raise CorpusFormatError(
-            f"{folder} holds no *.passages.jsonl" + (f" of {sorted(wanted)}" if wanted else "")
-        )
+        raise CorpusFormatError(f"{folder} holds no *.passages.jsonl" + (f" of {sorted(wanted)}" if wanted else ""))
     kept = {lang: list(found.values()) for lang, found in documents.items()}
     return Suite(folder, kept, dict(questions), dict(retrieval), dict(unanswerable))
 

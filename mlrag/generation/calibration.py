@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from mlrag.index.embedders import Vectors
+from mlrag.records import Vectors
 
 PATH = Path(__file__).with_name("calibration.json")
 

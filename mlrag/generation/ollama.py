@@ -36,7 +36,21 @@ class Ollama:
         self.host = host
         self.name = f"ollama:{tag}" + ("+think" if think else "")
         self._timeout = timeout
+        self._shown = ""
         self._client = ollama.Client(host=host, timeout=timeout)
+
+    def _model(self) -> str:
+        """The name that answers carry: a stand-in server, which says so in its details, is named as one."""
+        if not self._shown:
+            import ollama
+
+            try:
+                details = self._client.show(self.tag).details
+            except (ollama.ResponseError, ConnectionError, httpx.HTTPError):
+                return self.name
+            stand_in = details is not None and details.parameter_size == "stand-in"
+            self._shown = f"{self.name} [stand-in]" if stand_in else self.name
+        return self._shown
 
     def generate(self, request: Request) -> Generation:
         turns = messages(request.lang, request.evidence.question, request.evidence.hits, request.firm)
@@ -48,7 +62,7 @@ class Ollama:
         self._check(reply, prompt_tokens, context, text)
         return Generation(
             text=text,
-            model=self.name,
+            model=self._model(),
             abstained=_is_abstention(text, request.lang.abstention),
             prompt_tokens=prompt_tokens,
             output_tokens=reply.get("eval_count"),
@@ -93,18 +107,14 @@ class Ollama:
                 f"Ollama at {self.host} does not have {self.tag}", f"ollama pull {self.tag}"
             )
         if error.status_code == 503:
-            return GeneratorUnavailableError(
-                f"Ollama at {self.host} is busy: {error.error}", "try again soon"
-            )
+            return GeneratorUnavailableError(f"Ollama at {self.host} is busy: {error.error}", "try again soon")
         return GeneratorError(f"Ollama refused ({error.status_code}): {error.error}")
 
     def _check(self, reply: dict[str, Any], prompt_tokens: int | None, context: int, text: str) -> None:
         if not reply.get("done"):
             raise GeneratorError(f"{self.name} broke off: it repeated itself or the stream was cut")
         if prompt_tokens and prompt_tokens >= context - 1:
-            raise PromptTooLongError(
-                f"Ollama cut the prompt: {prompt_tokens} tokens filled a context of {context}"
-            )
+            raise PromptTooLongError(f"Ollama cut the prompt: {prompt_tokens} tokens filled a context of {context}")
         if reply.get("done_reason") == "length":
             raise GeneratorError(f"{self.name} did not finish its reply within its token limit")
         if not text:

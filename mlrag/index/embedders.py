@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mlrag.errors import EmbedderError
+from mlrag.records import Vectors
 from mlrag.text.normalize import clean
 
-Vectors = NDArray[np.float32]
 BUNDLED = "bundled"
 _DIMENSIONS = 384
 
@@ -93,7 +92,7 @@ class HubEmbedder:
             self._model = SentenceTransformer(model) if isinstance(model, str) else model
         except Exception as error:  # the library raises anything from OSError to its hub's own errors
             raise EmbedderError(f"cannot load the embedder {label!r}: {error}") from error
-        self.dim = int(self._model.get_embedding_dimension())
+        self.dim = int(self._model.get_embedding_dimension() or 0)
         self._prompts = self._choose_prompts(label)
         self.name = f"hub:{label}|{self._prompts.get('query', '')}|{self._prompts.get('document', '')}"
 
@@ -107,17 +106,13 @@ class HubEmbedder:
         return self._encode(self._model.encode_query, texts, self._prompts.get("query"))
 
     def encode_document(self, texts: Sequence[str]) -> Vectors:
-        document = next(
-            (self._prompts[k] for k in ("document", "passage", "corpus") if k in self._prompts), None
-        )
+        document = next((self._prompts[k] for k in ("document", "passage", "corpus") if k in self._prompts), None)
         return self._encode(self._model.encode_document, texts, document)
 
     def _encode(self, encode: Any, texts: Sequence[str], prompt: str | None) -> Vectors:
         if not texts:
             return np.zeros((0, self.dim), np.float32)
-        vectors = encode(
-            [clean(t) for t in texts], prompt=prompt, normalize_embeddings=True, show_progress_bar=False
-        )
+        vectors = encode([clean(t) for t in texts], prompt=prompt, normalize_embeddings=True, show_progress_bar=False)
         return np.ascontiguousarray(vectors, np.float32)
 
 

@@ -68,9 +68,7 @@ class LanguageIndex:
             self.rebuilt_because = problem
             return None
         try:
-            return Derived(
-                commit, np.load(folder / _ROWS), DenseIndex.load(folder), LexicalIndex(folder / _LEXICAL)
-            )
+            return Derived(commit, np.load(folder / _ROWS), DenseIndex.load(folder), LexicalIndex(folder / _LEXICAL))
         except (OSError, ValueError, RuntimeError) as error:
             self.rebuilt_because = f"{folder.name} does not open: {error}"
             return None
@@ -105,9 +103,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _checksums(folder: Path) -> dict[str, str]:
-    return {
-        p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in _files(folder)
-    }
+    return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in _files(folder)}
 
 
 def _write_manifest(folder: Path, commit: int) -> None:

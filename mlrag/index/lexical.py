@@ -10,7 +10,7 @@ import numpy as np
 import tantivy
 from numpy.typing import NDArray
 
-from mlrag.index.embedders import Vectors
+from mlrag.records import Vectors
 from mlrag.text.tokens import tokens
 
 _HEAP = 50_000_000  # bytes the writer may hold before it flushes
@@ -57,9 +57,7 @@ class LexicalIndex:
 
     def search(self, terms: Mapping[str, float], k: int) -> tuple[NDArray[np.int64], Vectors]:
         """The k best positions for these tokens and their BM25 scores, best first; no token, no hit."""
-        parts = [
-            (tantivy.Occur.Should, tantivy.Query.term_query(self._schema, "tokens", t, "freq")) for t in terms
-        ]
+        parts = [(tantivy.Occur.Should, tantivy.Query.term_query(self._schema, "tokens", t, "freq")) for t in terms]
         if not parts or not len(self):
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
         hits = self._searcher.search(tantivy.Query.boolean_query(parts), k, count=False).hits

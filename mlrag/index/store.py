@@ -18,8 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlrag.errors import EmbedderMismatchError
-from mlrag.index.embedders import Vectors
-from mlrag.records import Document, Passage, Span
+from mlrag.records import Document, Passage, Span, Vectors
 
 SCHEMA_VERSION = "1"
 _SCHEMA = """
@@ -37,7 +36,10 @@ CREATE TABLE IF NOT EXISTS sentences (
     start INTEGER NOT NULL, "end" INTEGER NOT NULL, vector BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS sentences_of_passage ON sentences(passage);
 """
-_PASSAGE = 'SELECT p.row, p.id, p.doc_id, p.start, p."end", p.text, d.title FROM passages p JOIN documents d ON d.id = p.doc_id'
+_PASSAGE = (
+    'SELECT p.row, p.id, p.doc_id, p.start, p."end", p.text, d.title '
+    "FROM passages p JOIN documents d ON d.id = p.doc_id"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class StoreCounts:
 def pack_int8(vector: Vectors) -> bytes:
     """A float32 scale, then one int8 a dimension: value = scale × int8."""
     scale = np.float32(np.abs(vector).max() / 127 or 1.0)
-    return scale.tobytes() + np.rint(vector / scale).astype(np.int8).tobytes()
+    return bytes(scale.tobytes() + np.rint(vector / scale).astype(np.int8).tobytes())
 
 
 def unpack_int8(blob: bytes) -> Vectors:
@@ -140,15 +142,14 @@ class Store:
         one = (
             self._connection()
             .execute(
-                "SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM passages), (SELECT count(*) FROM sentences)"
+                "SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM passages), "
+                "(SELECT count(*) FROM sentences)"
             )
             .fetchone()
         )
         return StoreCounts(*one)
 
-    def put(
-        self, documents: Sequence[tuple[Document, Sequence[EmbeddedPassage]]], embedder: str, engine: str
-    ) -> None:
+    def put(self, documents: Sequence[tuple[Document, Sequence[EmbeddedPassage]]], embedder: str, engine: str) -> None:
         """Add or replace documents, all or none."""
         self.check_embedder(embedder)
         with self._transaction() as connection:
@@ -159,9 +160,7 @@ class Store:
                 connection.execute("DELETE FROM documents WHERE id = ?", (document.id,))
                 self._insert(connection, document, passages)
 
-    def _insert(
-        self, connection: sqlite3.Connection, document: Document, passages: Sequence[EmbeddedPassage]
-    ) -> None:
+    def _insert(self, connection: sqlite3.Connection, document: Document, passages: Sequence[EmbeddedPassage]) -> None:
         meta = json.dumps(dict(document.meta), ensure_ascii=False, default=str)
         connection.execute(
             "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?)",
@@ -213,18 +212,14 @@ class Store:
     def rows_of(self, doc_ids: Sequence[str]) -> set[int]:
         """The passage rows of these documents."""
         marks = ",".join("?" * len(doc_ids))
-        found = self._connection().execute(
-            f"SELECT row FROM passages WHERE doc_id IN ({marks})", list(doc_ids)
-        )
+        found = self._connection().execute(f"SELECT row FROM passages WHERE doc_id IN ({marks})", list(doc_ids))
         return {r[0] for r in found}
 
     def sentences(self, row: int) -> tuple[list[Span], Vectors]:
         """A passage's sentences (document offsets) and their vectors, (n, dim) float32."""
         found = (
             self._connection()
-            .execute(
-                'SELECT start, "end", vector FROM sentences WHERE passage = ? ORDER BY start', (int(row),)
-            )
+            .execute('SELECT start, "end", vector FROM sentences WHERE passage = ? ORDER BY start', (int(row),))
             .fetchall()
         )
         vectors = np.array([unpack_int8(r[2]) for r in found], np.float32)

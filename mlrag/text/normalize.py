@@ -30,9 +30,7 @@ def clean(text: str) -> str:
 
 def fold_digits(text: str) -> str:
     """Decimal digits of any script to ASCII: ௧௨ -> 12, ٣ -> 3. Other characters stay."""
-    return "".join(
-        str(unicodedata.decimal(c)) if c > "\x7f" and unicodedata.category(c) == "Nd" else c for c in text
-    )
+    return "".join(str(unicodedata.decimal(c)) if c > "\x7f" and unicodedata.category(c) == "Nd" else c for c in text)
 
 
 def lower(text: str, lang: Language | None = None) -> str:
@@ -86,9 +84,7 @@ def _without_articles(words: list[str], lang: Language) -> list[str]:
     articles = {lower(a, lang).replace("'", "").replace("’", "") for a in lang.articles}
     if "Arabic" in lang.scripts:  # the article is a prefix; a bare prefix is left alone
         return [
-            w[len(a) :]
-            if (a := next((a for a in articles if w.startswith(a)), "")) and len(w) > len(a)
-            else w
+            w[len(a) :] if (a := next((a for a in articles if w.startswith(a)), "")) and len(w) > len(a) else w
             for w in words
         ]
     kept = [w for w in words if w not in articles]

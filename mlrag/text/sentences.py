@@ -24,9 +24,7 @@ _LETTER_NAMES = (
     r"எ(?:ஸ்|ம்|ன்|ல்|ச்|ஃப்)|ஆர்|එ(?:ස්|ම්|න්|ල්|ච්|ෆ්)|ආර්|ඩී|බී|සී|ජී|පී|ටී|වී|කේ|ජේ|ඒ|අයි|"
     r"एम|एस|एन|एल|आर|के|जी|बी|सी|डी|पी|टी|वी|जे|ए|ई|एच|এম|এস|এন|এল|আর|কে|জি|বি|সি|ডি|পি|টি|এ"
 )
-_INITIAL = regex.compile(
-    rf"(?:^|[\s(\[«“\"])(?:\p{{Lu}}|\p{{Arabic}}|(?=\p{{Tamil}})\X|{_LETTER_NAMES}|(?:\X\.)+\X)$"
-)
+_INITIAL = regex.compile(rf"(?:^|[\s(\[«“\"])(?:\p{{Lu}}|\p{{Arabic}}|(?=\p{{Tamil}})\X|{_LETTER_NAMES}|(?:\X\.)+\X)$")
 _ABBREVIATION = regex.compile(
     r"(?:^|[\s(\[«“\"])(?:[Dd]r|[Mm]rs?|[Mm]s|[Pp]rof|[Ss]t|[Ss]ra?|[Nn]o|[Nn]r|[Nn]úm|[Nn]º|vs|etc|ca|bzw|usw|ggf|Abs|"
     r"[Aa]rt|Abb|Jh|Mio|Mrd|bkz|vb|yy|Doç|Yrd|[Ff]ig|[Vv]ol|pp?|approx|Ph|Jan|Feb|Aug|Sept?|Oct|Nov|Dec|डॉ|डा|प्रो|ডা|"

@@ -1,0 +1,47 @@
+"""Real parts, built once: the bundled embedder, and an index of the starter documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mlrag.corpus.loaders import read_documents
+from mlrag.generation.calibration import shipped_calibration
+from mlrag.generation.extractive import Extractive
+from mlrag.index.embedders import Embedder, load_embedder
+from mlrag.ingest import index_documents
+from mlrag.languages import languages
+from mlrag.pipeline import Pipeline
+from mlrag.retrieval import Retriever
+from mlrag.settings import Settings
+
+HOUSE = Path(__file__).parent.parent
+CORPORA = HOUSE / "corpora"
+SHARED = HOUSE.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def embedder() -> Embedder:
+    return load_embedder()
+
+
+@pytest.fixture(scope="session")
+def indexed(tmp_path_factory: pytest.TempPathFactory, embedder: Embedder) -> Path:
+    """Every starter corpus, indexed: the data folder."""
+    folder = tmp_path_factory.mktemp("var")
+    documents = [d for code in languages() for d in read_documents([CORPORA / code], code)]
+    index_documents(documents, folder / "index", embedder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def settings(indexed: Path) -> Settings:
+    return Settings(data_dir=indexed, corpora=CORPORA)
+
+
+@pytest.fixture(scope="session")
+def pipeline(settings: Settings, embedder: Embedder) -> Iterator[Pipeline]:
+    retriever = Retriever(settings.index_dir, embedder)
+    yield Pipeline(retriever, Extractive(shipped_calibration(embedder.name)))

@@ -1,0 +1,103 @@
+"""The commands as a user types them."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+import eval.retrieval
+import eval.tiers
+from mlrag.__main__ import app
+from mlrag.languages import languages
+from mlrag.testing import OllamaDouble
+from tests.conftest import SHARED
+
+run = CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def folder(monkeypatch, indexed):
+    monkeypatch.setenv("MLRAG_DATA_DIR", str(indexed))
+
+
+def test_languages_lists_every_pack():
+    shown = run.invoke(app, ["languages"]).stdout
+    assert all(code in shown for code in languages())
+    assert run.invoke(app, ["languages", "check", "ta"]).exit_code == 0
+    assert run.invoke(app, ["languages", "check", "xx"]).exit_code == 1
+
+
+def test_ask_prints_json():
+    done = run.invoke(app, ["ask", "සීගිරිය පර්වතයේ උස කොපමණද?", "--json"])
+    assert json.loads(done.stdout)["lang"] == "si"
+
+
+def test_index_takes_a_folder_and_names_what_it_skips(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLRAG_DATA_DIR", str(tmp_path / "var"))
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.txt").write_text("කඳුකරයේ වැස්ස අද ද වැටේ.", encoding="utf-8")
+    (tmp_path / "docs" / "b.txt").write_bytes(b"\xff\xfe broken")
+    done = run.invoke(app, ["index", str(tmp_path / "docs")])
+    assert done.exit_code == 1
+    assert "UTF-8" in done.stderr
+    assert "1 documents indexed" in done.stderr
+    assert (tmp_path / "var" / "index" / "si" / "store.sqlite").exists()
+
+
+def test_doctor_says_what_would_run():
+    shown = run.invoke(app, ["doctor"], env={"COLUMNS": "200"}).stdout
+    assert "multilingual-e5-small" in shown
+    assert "extractive" in shown
+
+
+def tiers(*args):
+    import typer
+
+    command = typer.Typer()
+    command.command()(eval.tiers.main)
+    return run.invoke(command, list(args))
+
+
+def test_tiers_reports_extractive_and_a_stand_in_and_what_cannot_run(tmp_path, monkeypatch):
+    with OllamaDouble() as double:
+        monkeypatch.setenv("MLRAG_OLLAMA_HOST", double.url)
+        args = [
+            "--langs",
+            "ta,ar",
+            "--limit",
+            "6",
+            "--variants",
+            "extractive,e4b,31b",
+            "--out",
+            str(tmp_path),
+            "--json",
+        ]
+        first = tiers(*args)
+        asked = len(double.requests)
+        again = tiers(*args)
+    assert first.exit_code == 0, first.stderr
+    assert len(double.requests) == asked
+    assert again.stdout == first.stdout
+    found = json.loads(first.stdout)["variants"]
+    assert found["e4b"]["models"] == ["ollama:gemma4:e4b [stand-in]"]
+    assert found["31b"]["tiers"]["T2"]["failed"] == found["31b"]["tiers"]["T2"]["n"]
+    assert "ollama pull" in found["31b"]["tiers"]["T2"]["reason"]
+    assert found["extractive"]["languages"]["ta"]["figures"]["contains"]["n"] > 0
+    assert 'dir="rtl"' in (tmp_path / "ar.html").read_text(encoding="utf-8")
+    assert "stand-in" in (tmp_path / "tiers.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared evaluation sets are not beside the project")
+def test_retrieval_measures_a_set_that_people_bring(tmp_path):
+    import typer
+
+    for kind in ("passages", "questions"):
+        lines = (SHARED / "main" / f"hi.xquad.{kind}.jsonl").read_text(encoding="utf-8").splitlines()
+        (tmp_path / f"hi.xquad.{kind}.jsonl").write_text("\n".join(lines[:60]), encoding="utf-8")
+    command = typer.Typer()
+    command.command()(eval.retrieval.main)
+    done = run.invoke(command, ["--data", str(tmp_path), "--json"])
+    found = json.loads(done.stdout)
+    assert set(found["mean"]) == {"hybrid", "dense", "lexical"}
+    assert set(found["mean"]["hybrid"]) == {"mrr@10", "recall@1", "recall@5"}
+    assert found["languages"]["hi"]["n"] > 0
