@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 Vectors = NDArray[np.float32]  # (n, dim), or (dim,) for one
 
+_RECIPE = "1"  # raise it when chunking or sentence splitting changes: every document is then indexed anew
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -30,7 +32,7 @@ class Document:
     @property
     def content_hash(self) -> str:
         """SHA-256 over all that is indexed: equal hash, nothing to do."""
-        parts = (self.id, self.lang, self.title, self.text, repr(sorted(self.meta.items())))
+        parts = (_RECIPE, self.id, self.lang, self.title, self.text, repr(sorted(self.meta.items())))
         return hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()
 
 
