@@ -22,7 +22,7 @@ from eval.metrics import containment
 from eval.suites.folder import WHOLE_PASSAGE, Suite, read_suite
 from mlrag.assemble import make_embedder
 from mlrag.generation.calibration import Calibration, shipped_calibration
-from mlrag.generation.scoring import answerability, score_sentences
+from mlrag.generation.scoring import answerability, asks_for_another_number, score_sentences
 from mlrag.ingest import index_documents
 from mlrag.languages import language, languages
 from mlrag.retrieval import Retriever
@@ -43,7 +43,8 @@ class Bench:
         found = self._retriever.search(e.question, e.lang, exclude=e.hidden, only=e.only)
         best = score_sentences(found, self._calibration.wants_number(found.query_vector))
         texts = [s.sentence.text for s in best[:2]]
-        return texts[0], " ".join(texts), self._calibration.confidence(answerability(found), e.lang) >= 0.5
+        sure = self._calibration.confidence(answerability(found), e.lang) >= 0.5
+        return texts[0], " ".join(texts), sure and not asks_for_another_number(found)
 
     def extraction(self, examples: Sequence[Example]) -> tuple[float, float, float, float]:
         """(right in one sentence, in two, error rate, CPU-ms a question), the first three in percent."""
@@ -61,7 +62,9 @@ class Bench:
 
 
 def sample(suite: Suite, lang: str) -> list[Example]:
-    kept = sorted((e for e in suite.questions.get(lang, []) if e.answers and "belebele" not in e.id), key=lambda e: e.id)
+    kept = sorted(
+        (e for e in suite.questions.get(lang, []) if e.answers and "belebele" not in e.id), key=lambda e: e.id
+    )
     random.Random(0).shuffle(kept)
     return kept[:ASKED]
 
@@ -69,7 +72,10 @@ def sample(suite: Suite, lang: str) -> list[Example]:
 def gpt4(data: Path, lang: str) -> str:
     """GPT-4's hallucination / error on the same items, from the set itself."""
     rows = list(read_jsonl(data / "nomiracl" / f"{lang}.dev.questions.jsonl"))
-    said = {flag: [not r["gpt4_says"].startswith("I don") for r in rows if r["answerable"] == flag] for flag in (True, False)}
+    said = {
+        flag: [not r["gpt4_says"].startswith("I don") for r in rows if r["answerable"] == flag]
+        for flag in (True, False)
+    }
     wrong = f"{100 * np.mean(said[False]):.0f}" if said[False] else "–"
     return f"{wrong} / {100 * (1 - np.mean(said[True])):.0f}" if said[True] else f"{wrong} / –"
 
@@ -82,7 +88,17 @@ def main(data: Path) -> None:
     main_set, near = read_suite(data / "main"), read_suite(data / "nomiracl")
     removed = read_suite(data).unanswerable
     table = Table(title=f"extractive, as shipped · {embedder.engine} · percent")
-    for title in ("lang", "n", "in 1", "in 2", "error", "halluc. removed", "CPU-ms", "nomiracl halluc. / error", "GPT-4"):
+    for title in (
+        "lang",
+        "n",
+        "in 1",
+        "in 2",
+        "error",
+        "halluc. removed",
+        "CPU-ms",
+        "nomiracl halluc. / error",
+        "GPT-4",
+    ):
         table.add_column(title, justify="right")
     for lang in languages():
         cells = [lang, *[""] * 8]
@@ -93,7 +109,14 @@ def main(data: Path) -> None:
             bench = Bench(Retriever(here, embedder), calibration)
             one, two, error, spent = bench.extraction(asked)
             gone = [e for e in removed.get(lang, []) if "parallel" not in e.id and "belebele" not in e.id][:REMOVED]
-            cells[1:7] = [str(len(asked)), f"{one:.0f}", f"{two:.0f}", f"{error:.0f}", f"{bench.answered(gone):.0f}", f"{spent:.0f}"]
+            cells[1:7] = [
+                str(len(asked)),
+                f"{one:.0f}",
+                f"{two:.0f}",
+                f"{error:.0f}",
+                f"{bench.answered(gone):.0f}",
+                f"{spent:.0f}",
+            ]
         if lang in near.questions:
             here = settings.data_dir / "eval" / "nomiracl-index"
             index_documents(near.documents[lang], here, embedder, chunk_size=WHOLE_PASSAGE)

@@ -68,11 +68,8 @@ def features(retriever: Retriever, examples: list[Example]) -> tuple[Floats, Flo
 
 
 def standardise(x: Floats) -> tuple[Floats, Floats]:
-    """Mean and spread by feature; the yes/no feature is left as it is."""
-    mean, std = x.mean(0), np.maximum(x.std(0), 1e-6)
-    last = FEATURES.index("numbers_missing")
-    mean[last], std[last] = 0.0, 1.0
-    return mean, std
+    """Mean and spread by feature."""
+    return x.mean(0), np.maximum(x.std(0), 1e-6)
 
 
 def number_probe(embedder: Embedder, codes: list[str]) -> tuple[Floats, float]:
@@ -104,7 +101,7 @@ def main() -> None:
     settings = Settings()
     embedder = make_embedder(settings)
     codes = [c for c in languages() if (settings.corpora / c).is_dir()]
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         documents = [d for c in codes for d in read_documents([settings.corpora / c], c)]
         index_documents(documents, Path(folder), embedder)
         retriever = Retriever(Path(folder), embedder)

@@ -125,7 +125,7 @@ def _prompt(pack: Language) -> _Found:
 def _search(pack: Language) -> _Found:
     """A real lexical index over the samples finds each text by its own words."""
     texts = [*pack.sample_sentences, *pack.sample_questions]
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # Tantivy may still be tidying up
         index = LexicalIndex.build(texts, Path(folder) / "lexical")
         for number, text in enumerate(texts):
             positions, _ = index.search(index.idf(text), 1)

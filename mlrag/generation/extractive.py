@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mlrag.generation.base import Request
 from mlrag.generation.calibration import Calibration
-from mlrag.generation.scoring import ScoredSentence, answerability, score_sentences
+from mlrag.generation.scoring import ScoredSentence, answerability, asks_for_another_number, score_sentences
 from mlrag.records import Citation, Evidence, Generation
 
 SENTENCES = 2
@@ -35,6 +35,8 @@ class Extractive:
         return Generation(text, self.name, citations=citations, confidence=confidence, warnings=warnings)
 
     def _confidence(self, evidence: Evidence, foreign: bool) -> float:
+        if asks_for_another_number(evidence):
+            return 0.0
         if foreign:  # words do not match across languages: the cosine alone must be far above the crowd
             best = max(s.cosine for s in evidence.sentences)
             far = (best - evidence.cosine_mean) / (evidence.cosine_std or 1.0)

@@ -98,8 +98,8 @@ class LanguageIndex:
 
 
 def _files(folder: Path) -> list[Path]:
-    skipped = (".lock", _MANIFEST)
-    return sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.endswith(skipped))
+    """Everything but locks and Tantivy's own bookkeeping, which it rewrites as it likes (dot files)."""
+    return sorted(p for p in folder.rglob("*") if p.is_file() and p.name != _MANIFEST and p.name[0] != ".")
 
 
 def _checksums(folder: Path) -> dict[str, str]:
