@@ -32,7 +32,10 @@ UI_KEYS = (
 
 @dataclass(frozen=True)
 class Language:
-    """One pack. `ranges` are code point ranges of the language's letters, both ends included."""
+    """One pack. `ranges` are code point ranges of the language's letters, both ends included.
+
+    `markers`, where a pack has them, are common short words that no other language of its script has.
+    """
 
     code: str
     name: str
@@ -52,6 +55,7 @@ class Language:
     ui: Mapping[str, str]
     sample_sentences: tuple[str, ...]
     sample_questions: tuple[str, ...]
+    markers: tuple[str, ...] = ()
 
     @property
     def rtl(self) -> bool:
@@ -90,6 +94,7 @@ def _parse(raw: Mapping[str, Any], path: Path) -> Language:
             ui={key: raw["ui"][key] for key in UI_KEYS},
             sample_sentences=tuple(raw["samples"]["sentences"]),
             sample_questions=tuple(raw["samples"]["questions"]),
+            markers=tuple(raw.get("markers", ())),
         )
     except KeyError as missing:
         raise PackError(f"{path} lacks {missing.args[0]!r}", "en.toml beside it shows every field") from None

@@ -13,6 +13,7 @@ from typing import Any
 import regex
 
 from mlrag.languages import Language, languages
+from mlrag.text.tokens import words
 
 UNKNOWN = "und"
 _NOISE = regex.compile(r"https?://\S+|\S+@\S+|\[\d+\]|`[^`]*`")
@@ -70,7 +71,15 @@ def detect(text: str) -> str:
         return UNKNOWN
     if len(candidates) == 1:
         return candidates[0].code
-    return str(_identifier(tuple(sorted(p.code for p in candidates))).classify(text)[0])
+    marked = _marked(text, candidates)
+    return marked or str(_identifier(tuple(sorted(p.code for p in candidates))).classify(text)[0])
+
+
+def _marked(text: str, candidates: list[Language]) -> str:
+    """The one candidate whose marker words stand in the text; empty for none or several."""
+    found = set(words(text))
+    having = [p.code for p in candidates if found & set(p.markers)]
+    return having[0] if len(having) == 1 else ""
 
 
 def _stranger(text: str, candidates: list[Language]) -> bool:
