@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+import regex
+
 from mlrag.languages import Language
 from mlrag.text.normalize import scoring
 from mlrag.text.tokens import scoring_tokens
+
+_HANGUL = regex.compile(r"[\p{Hangul} ]+")
 
 
 def exact_match(answer: str, references: Sequence[str], lang: Language) -> float:
@@ -28,23 +32,35 @@ def _f1(got: Counter[str], wanted: Counter[str]) -> float:
 
 
 def containment(answer: str, references: Sequence[str], lang: Language) -> float:
-    """1.0 if a reference's tokens stand as one run in the answer's.
+    """1.0 if a reference stands in the answer.
 
-    Words inflect (ta, tr, ko …): a reference of four or more letters may also stand inside a word. A
-    reference that normalises to nothing never counts.
+    As a run of whole tokens; or inside a word, since words inflect and numbers take endings ("180ක්"): a
+    reference with four or more letters anywhere, a number or a Korean word at the start of one. A number
+    never matches inside a longer number. A reference that normalises to nothing never counts.
     """
-    text = scoring_tokens(answer, lang)
-    joined = scoring(answer, lang)
-    for reference in references:
-        wanted = scoring_tokens(reference, lang)
-        if not wanted:
-            continue
-        if any(text[i : i + len(wanted)] == wanted for i in range(len(text) - len(wanted) + 1)):
-            return 1.0
-        flat = scoring(reference, lang)
-        if sum(c.isalpha() for c in flat) >= 4 and flat in joined:
-            return 1.0
-    return 0.0
+    tokens_there = scoring_tokens(answer, lang)
+    text = scoring(answer, lang)
+    return float(any(_stands(scoring(r, lang), scoring_tokens(r, lang), text, tokens_there) for r in references))
+
+
+def _stands(reference: str, wanted: list[str], text: str, tokens_there: list[str]) -> bool:
+    if not wanted:
+        return False
+    if any(tokens_there[i : i + len(wanted)] == wanted for i in range(len(tokens_there) - len(wanted) + 1)):
+        return True
+    inside = sum(c.isalpha() for c in reference) >= 4
+    at_start = reference[-1].isdecimal() or bool(_HANGUL.fullmatch(reference))
+    if not (inside or at_start):
+        return False
+    before = r"(?<!\d)(?<!\d\.)" if inside else r"(?<![\p{L}\p{M}\p{N}])(?<!\d\.)"
+    return bool(
+        regex.search(
+            f"{before}{regex.escape(reference)}(?!\\d|\\.\\d)"
+            if reference[-1].isdecimal()
+            else f"{before}{regex.escape(reference)}",
+            text,
+        )
+    )
 
 
 def chrf(answer: str, references: Sequence[str], lang: Language) -> float:
