@@ -57,7 +57,7 @@ def index_paths(settings: Settings, paths: list[Path], lang: str | None = None, 
     from mlrag.assemble import make_embedder
     from mlrag.corpus.loaders import document_files, read_document
     from mlrag.errors import DocumentError, UnknownLanguageError
-    from mlrag.ingest import index_documents
+    from mlrag.ingest import index_documents, pending
     from mlrag.languages import language
 
     if lang:
@@ -72,18 +72,20 @@ def index_paths(settings: Settings, paths: list[Path], lang: str | None = None, 
             documents.append(document)
         except (DocumentError, UnknownLanguageError) as error:
             broken.append(f"{path}: {error}")
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=_err, transient=True) as bar:
-        task = bar.add_task("indexing", total=len(documents))
+    todo = pending(documents, settings.index_dir)
+    if todo:
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+        with Progress(*columns, console=_err, transient=True) as bar:
+            task = bar.add_task("indexing", total=len(todo))
 
-        def advance(code: str, done: int) -> None:
-            bar.update(task, advance=done, description=f"indexing {code}")
+            def advance(code: str, done: int) -> None:
+                bar.update(task, advance=done, description=f"indexing {code}")
 
-        report = index_documents(documents, settings.index_dir, make_embedder(settings), advance)
+            index_documents(todo, settings.index_dir, make_embedder(settings), advance)
     for problem in broken:
         _err.print(f"[yellow]skipped {escape(problem)}[/yellow]")
-    added, same = sum(r.added for r in report), sum(r.unchanged for r in report)
-    _err.print(f"{added} documents indexed, {same} unchanged, in {len(report)} languages")
+    langs = len({d.lang for d in documents})
+    _err.print(f"{len(todo)} documents indexed, {len(documents) - len(todo)} unchanged, in {langs} languages")
     if broken and strict:
         raise typer.Exit(1)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from mlrag.corpus.chunking import chunk
 from mlrag.index.embedders import Embedder
 from mlrag.index.language_index import LanguageIndex
-from mlrag.index.store import EmbeddedPassage
+from mlrag.index.store import EmbeddedPassage, Store
 from mlrag.languages import language
 from mlrag.records import Document, Passage, Span
 from mlrag.text.sentences import sentence_spans
@@ -56,6 +56,19 @@ def index_documents(
         index.current()
         report.append(Ingested(lang, len(new), len(everything) - len(new)))
     return report
+
+
+def pending(documents: Iterable[Document], folder: Path) -> list[Document]:
+    """The documents that are new or changed; needs no embedder, so a start with nothing to do is quick."""
+    known: dict[str, dict[str, str]] = {}
+    new = []
+    for d in documents:
+        if d.lang not in known:
+            path = folder / d.lang / "store.sqlite"
+            known[d.lang] = Store(path, d.lang).hashes() if path.is_file() else {}
+        if known[d.lang].get(d.id) != d.content_hash:
+            new.append(d)
+    return new
 
 
 def embed_documents(
