@@ -56,8 +56,8 @@ def _row(answer: Answer, example: Example, variant: str) -> Prediction:
         warnings=answer.warnings,
         model=answer.model,
         seconds=answer.timings["total"],
-        prompt_tokens=answer.prompt_tokens,
-        output_tokens=answer.output_tokens,
+        prompt_tokens=answer.usage.prompt_tokens,
+        output_tokens=answer.usage.output_tokens,
     )
 
 

@@ -2,28 +2,62 @@
 
 from __future__ import annotations
 
+from functools import cache
+
+from mlrag.errors import PrivacyError
 from mlrag.generation.base import Generator
 from mlrag.generation.calibration import shipped_calibration
+from mlrag.generation.calls import Caller, Gate
+from mlrag.generation.chat import ChatModel, Timeouts
 from mlrag.generation.extractive import Extractive
+from mlrag.generation.model import ModelGenerator
 from mlrag.index.embedders import Embedder, load_embedder
 from mlrag.pipeline import Pipeline
 from mlrag.retrieval import Retriever
 from mlrag.settings import Settings
-from mlrag.variants import parse_variant
+from mlrag.variants import Variant, parse_variant
+
+_LOOPBACK = {"", "localhost", "127.0.0.1", "[::1]", "::1"}
 
 
 def make_embedder(settings: Settings) -> Embedder:
     return load_embedder(settings.embedder)
 
 
+def is_remote(host: str, settings: Settings) -> bool:
+    """Is "host:port" another machine than this one and those that the settings call ours?"""
+    name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
+    return name not in _LOOPBACK and not {name, host} & set(settings.local_hosts)
+
+
+@cache
+def _gate(host: str, concurrency: int, per_minute: int | None) -> Gate:
+    """One gate a backend, shared by all that call it."""
+    return Gate(host, concurrency, per_minute)
+
+
+def _chat_model(settings: Settings, chosen: Variant, timeouts: Timeouts) -> ChatModel:
+    from mlrag.generation.ollama import OllamaChat
+
+    assert chosen.tag is not None
+    return OllamaChat(chosen.tag, settings.ollama_host, timeouts, settings.ollama_key.get_secret_value())
+
+
 def make_generator(settings: Settings, embedder: Embedder, variant: str | None = None) -> Generator:
-    """Raises ValueError for an empty variant name. A model is reached only when it is asked."""
+    """A model is reached only when it is asked. Raises ValueError for an empty variant name, PrivacyError for a
+    remote backend where the settings forbid it."""
     chosen = parse_variant(variant or settings.variant)
     if chosen.tag is None:
         return Extractive(shipped_calibration(embedder.name))
-    from mlrag.generation.ollama import Ollama
-
-    return Ollama(chosen.tag, chosen.think, settings.ollama_host, settings.timeout)
+    timeouts = Timeouts(first=settings.first_token_timeout, total=settings.timeout)
+    model = _chat_model(settings, chosen, timeouts)
+    if settings.private and is_remote(model.host, settings):
+        raise PrivacyError(
+            f"{model.name} would send questions and passages to {model.host}, and `private` forbids it",
+            "name it in `local_hosts` if it is yours, or set private = false",
+        )
+    gate = _gate(model.host, settings.concurrency, settings.per_minute)
+    return ModelGenerator(Caller(model, gate, timeouts), chosen.think, settings.keep_thinking)
 
 
 def make_pipeline(
@@ -40,4 +74,6 @@ def make_pipeline(
         k=settings.k,
         cross_language=settings.cross_language if cross_language is None else cross_language,
         max_question=settings.max_question,
+        timeout=settings.timeout,
+        is_remote=lambda host: is_remote(host, settings),
     )

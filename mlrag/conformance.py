@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from mlrag.generation.prompts import messages
+from mlrag.generation.prompts import turns
 from mlrag.index.lexical import LexicalIndex
 from mlrag.languages import Language, language
 from mlrag.text.detect import detect, in_language
@@ -107,18 +107,18 @@ def _text_rules(pack: Language, text: str) -> _Found:
 
 
 def _prompt(pack: Language) -> _Found:
-    turns = messages(pack, pack.sample_questions[0], ())
+    system, user = turns(pack, pack.sample_questions[0], ())
     yield (
         "prompt has a system and a user turn",
-        _says([t["role"] for t in turns] == ["system", "user"], str(turns)),
+        _says([system.role, user.role] == ["system", "user"], f"{system} {user}"),
     )
     yield (
         "the abstention is in the prompt",
-        _says(pack.abstention in turns[0]["content"], turns[0]["content"]),
+        _says(pack.abstention in system.content, system.content),
     )
     yield (
         "the question is in the prompt",
-        _says(pack.sample_questions[0] in turns[1]["content"], turns[1]["content"]),
+        _says(pack.sample_questions[0] in user.content, user.content),
     )
 
 

@@ -10,8 +10,13 @@ MlragError
 ├── MissingIndexError        a language without an index
 ├── EmbedderMismatchError    an index made by another embedder
 ├── EmbedderError            an embedder that cannot be loaded
+├── PrivacyError             a remote backend where only this machine is allowed
 └── GeneratorError           a generator that gave no usable reply
-    ├── GeneratorUnavailableError   it could not be reached or is not installed
+    ├── GeneratorUnavailableError   it could not be reached, lacks the model, or is not installed
+    │   ├── GeneratorBusyError      it is busy or limits its callers; try again
+    │   └── QuotaError              a daily or paid quota is used up: trying again does not help
+    ├── GeneratorTimeoutError       no reply within its time
+    ├── BrokenReplyError            cut, malformed, empty or endlessly repeating
     └── PromptTooLongError          the prompt did not fit; nothing was cut silently
 
 A message says what to do next. A caller's bug is a plain ValueError.
@@ -86,12 +91,43 @@ class EmbedderError(MlragError):
     code = "embedder_failed"
 
 
+class PrivacyError(MlragError):
+    code = "remote_forbidden"
+
+
 class GeneratorError(MlragError):
+    """`retryable`: the same call may well succeed a moment later."""
+
     code = "generator_failed"
+    retryable = False
 
 
 class GeneratorUnavailableError(GeneratorError):
     code = "generator_unavailable"
+
+
+class GeneratorBusyError(GeneratorUnavailableError):
+    """`retry_after`: seconds that the server asked for; None where it did not say."""
+
+    code = "generator_busy"
+    retryable = True
+
+    def __init__(self, message: str, hint: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message, hint)
+        self.retry_after = retry_after
+
+
+class QuotaError(GeneratorUnavailableError):
+    code = "quota_used_up"
+
+
+class GeneratorTimeoutError(GeneratorError):
+    code = "generator_timeout"
+
+
+class BrokenReplyError(GeneratorError):
+    code = "broken_reply"
+    retryable = True
 
 
 class PromptTooLongError(GeneratorError):

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from mlrag.citations import cite
+from mlrag.checks import WRONG_LANGUAGE, Checked, check
 from mlrag.errors import MissingIndexError, QuestionError
 from mlrag.generation.base import Generator, Request
-from mlrag.grounding import numbers_without_source
 from mlrag.languages import Language, language
-from mlrag.records import Answer, Evidence, Generation
+from mlrag.records import Answer, Evidence
 from mlrag.retrieval import Retriever
-from mlrag.text.detect import UNKNOWN, detect, in_language
+from mlrag.text.detect import UNKNOWN, detect
 from mlrag.text.normalize import clean
 
 
@@ -21,6 +21,7 @@ class Clock:
     """Wall seconds by step."""
 
     seconds: dict[str, float] = field(default_factory=dict)
+    begun: float = field(default_factory=time.monotonic)
     _last: float = field(default_factory=time.perf_counter)
 
     def lap(self, step: str) -> None:
@@ -40,12 +41,16 @@ class Pipeline:
         k: int = 5,
         cross_language: bool = True,
         max_question: int = 2000,
+        timeout: float = 120.0,
+        is_remote: Callable[[str], bool] = bool,
     ) -> None:
         self.retriever = retriever
         self.generator = generator
         self._k = k
         self._cross_language = cross_language
         self._max_question = max_question
+        self._timeout = timeout
+        self._is_remote = is_remote
 
     def ask(
         self,
@@ -84,55 +89,44 @@ class Pipeline:
         return question, language(code)
 
     def _answer(self, pack: Language, evidence: Evidence, clock: Clock) -> Answer:
-        generation = self.generator.generate(Request(pack, evidence))
+        """The generator's answer, checked; one more try that says what was wrong; then an abstention."""
+        warnings: list[str] = []
+        until = clock.begun + self._timeout
+        generation = self.generator.generate(Request(pack, evidence, until=until))
         clock.lap("generate")
-        warnings = list(generation.warnings)
-        quoted = bool(generation.citations)
-        if not (quoted or generation.abstained or in_language(generation.text, pack)):
-            generation = self.generator.generate(Request(pack, evidence, firm=True))
+        checked = check(generation, evidence, pack)
+        if checked.problem:
+            warnings.append(f"retried:{checked.problem}")
+            firm = "firmer" if checked.problem == WRONG_LANGUAGE else "grounded"
+            generation = self.generator.generate(Request(pack, evidence, firm, until))
             clock.lap("generate")
-            warnings.append("retried:wrong_language")
-            if not generation.abstained and not in_language(generation.text, pack):
-                warnings.append("abstained:wrong_language")
-                generation = replace(generation, abstained=True)
-        checked = self._check(generation, evidence, warnings)
+            checked = check(generation, evidence, pack)
+        if checked.problem:
+            warnings.append(f"abstained:{checked.problem}")
         clock.lap("check")
         return self._compose(pack, evidence, checked, warnings)
 
-    @staticmethod
-    def _check(generation: Generation, evidence: Evidence, warnings: list[str]) -> Generation:
-        """Citations resolved; numbers that no passage holds make it an abstention."""
-        if generation.abstained:
-            return generation
-        text, citations = generation.text, generation.citations
-        if not citations:
-            text, citations, odd = cite(text, evidence.hits)
-            warnings += odd
-            warnings += [] if citations else ["uncited"]
-        cited = {c.passage_id for c in citations}
-        sources = [h.passage.indexed_text for h in evidence.hits if not cited or h.passage.id in cited]
-        strange = numbers_without_source(text, sources)
-        if strange:
-            warnings.append(f"abstained:numbers_without_source:{','.join(strange)}")
-        return replace(generation, text=text, citations=citations, abstained=bool(strange))
-
-    def _compose(self, pack: Language, evidence: Evidence, generation: Generation, warnings: list[str]) -> Answer:
+    def _compose(self, pack: Language, evidence: Evidence, checked: Checked, warnings: list[str]) -> Answer:
+        generation = checked.generation
+        abstained = generation.abstained or bool(checked.problem)
+        warnings += generation.warnings if abstained else (*generation.warnings, *checked.warnings)
         index = self.retriever.index(evidence.lang)
         if index.rebuilt_because:
             warnings.append(f"index_rebuilt:{index.rebuilt_because}")
             index.rebuilt_because = ""
         return Answer(
-            text=pack.abstention if generation.abstained else generation.text,
+            text=pack.abstention if abstained else generation.text,
             lang=pack.code,
-            abstained=generation.abstained,
-            citations=() if generation.abstained else generation.citations,
+            abstained=abstained,
+            citations=() if abstained else generation.citations,
             hits=evidence.hits,
             model=generation.model,
             embedder=f"{self.retriever.embedder.name} ({self.retriever.embedder.engine})",
             warnings=tuple(dict.fromkeys(warnings)),
             confidence=generation.confidence,
-            prompt_tokens=generation.prompt_tokens,
-            output_tokens=generation.output_tokens,
+            usage=generation.usage,
+            host=generation.host,
+            left_machine=self._is_remote(generation.host),
         )
 
     def _elsewhere(self, pack: Language, evidence: Evidence, k: int, clock: Clock) -> Answer | None:

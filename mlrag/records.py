@@ -119,21 +119,43 @@ class Citation:
 
 
 @dataclass(frozen=True, slots=True)
+class Quote:
+    """Words that a model says stand in hit number `hit` (from 1). Not yet checked."""
+
+    hit: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What one question cost a model. None where the backend does not say; seconds are wall time."""
+
+    prompt_tokens: int | None = None
+    output_tokens: int | None = None
+    thinking_tokens: int | None = None
+    first_token_seconds: float | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Generation:
     """What a generator gave for one question.
 
-    `citations` is empty unless the generator quotes (then they are exact). `abstained` is its own word for
-    "the passages do not say"; `confidence` in [0, 1] is None where the generator has none.
+    `verbatim`: the text is copied from the sources and `citations` are exact; else `quotes` and the "[n]" marks
+    of the text say what supports it. `abstained` is its own word for "the passages do not say"; `confidence` in
+    [0, 1] is None where the generator has none. `host`: the machine that was spoken to, "" inside this process.
     """
 
     text: str
     model: str
     abstained: bool = False
+    verbatim: bool = False
     citations: tuple[Citation, ...] = ()
+    quotes: tuple[Quote, ...] = ()
     confidence: float | None = None
     warnings: tuple[str, ...] = ()
-    prompt_tokens: int | None = None
-    output_tokens: int | None = None
+    usage: Usage = Usage()
+    host: str = ""
     thinking: str = ""
 
 
@@ -141,7 +163,8 @@ class Generation:
 class Answer:
     """The reply to one question. `text` is the abstention sentence of `lang` where `abstained`.
 
-    `timings` are wall seconds by step; `warnings` are short codes, a detail after the colon.
+    `timings` are wall seconds by step; `warnings` are short codes, a detail after the colon. `left_machine`:
+    question and passages went to `host`, which is not this machine.
     """
 
     text: str
@@ -154,5 +177,6 @@ class Answer:
     warnings: tuple[str, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
     confidence: float | None = None
-    prompt_tokens: int | None = None
-    output_tokens: int | None = None
+    usage: Usage = Usage()
+    left_machine: bool = False
+    host: str = ""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -24,7 +25,9 @@ def _corpora() -> Path:
 class Settings(BaseSettings):
     """Read once, at an entry point, and handed on."""
 
-    model_config = SettingsConfigDict(env_prefix="MLRAG_", toml_file="mlrag.toml", extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix="MLRAG_", toml_file="mlrag.toml", extra="forbid", populate_by_name=True
+    )
 
     data_dir: Path = Field(default=Path("var"), description="Everything generated: indexes, runs, reports.")
     corpora: Path = Field(default_factory=_corpora, description="Documents that `serve` indexes at start.")
@@ -32,8 +35,38 @@ class Settings(BaseSettings):
     variant: str = Field(
         default="extractive", description="Who answers: extractive, e2b, e4b, 12b, 26b, 31b or any tag; +think."
     )
-    ollama_host: str = Field(default="http://127.0.0.1:11434", description="Where Ollama listens.")
-    timeout: float = Field(default=120.0, gt=0, description="Seconds a generator may take.")
+    ollama_host: str = Field(
+        default="http://127.0.0.1:11434",
+        validation_alias=AliasChoices("mlrag_ollama_host", "ollama_host"),
+        description="Where Ollama listens. OLLAMA_HOST is read too.",
+    )
+    ollama_key: SecretStr = Field(
+        default=SecretStr(""), validation_alias=AliasChoices("ollama_api_key"), description="OLLAMA_API_KEY."
+    )
+    openai_url: str = Field(default="", description="Base URL of an OpenAI-compatible server, with its /v1.")
+    openai_key: SecretStr = Field(
+        default=SecretStr(""),
+        validation_alias=AliasChoices("openai_api_key", "openrouter_api_key"),
+        description="OPENAI_API_KEY or OPENROUTER_API_KEY.",
+    )
+    gemini_url: str = Field(default="", description="Another address of the Gemini API; Google's own without it.")
+    gemini_key: SecretStr = Field(
+        default=SecretStr(""),
+        validation_alias=AliasChoices("gemini_api_key", "google_api_key"),
+        description="GEMINI_API_KEY or GOOGLE_API_KEY.",
+    )
+    timeout: float = Field(default=120.0, gt=0, description="Seconds a generator may take, retries included.")
+    first_token_timeout: float = Field(default=60.0, gt=0, description="Seconds to the first token.")
+    concurrency: int = Field(default=4, ge=1, description="Calls to one backend at once.")
+    per_minute: int | None = Field(default=None, ge=1, description="Calls to one backend a minute; None: no limit.")
+    fallback: Literal["none", "extractive"] = Field(
+        default="none", description="Who answers when the generator fails: nobody (an error), or extractive."
+    )
+    keep_thinking: bool = Field(default=False, description="Hand a model's thoughts on, apart from its answer.")
+    private: bool = Field(default=False, description="Forbid every backend that is not on this machine.")
+    local_hosts: tuple[str, ...] = Field(
+        default=(), description="Other hosts that count as ours, e.g. a model server in the same rack."
+    )
     k: int = Field(default=5, ge=1, le=50, description="Passages given to the generator.")
     cross_language: bool = Field(default=True, description="Look in other languages when the asked one has nothing.")
     max_question: int = Field(default=2000, ge=1, description="Longest question, in characters.")

@@ -9,7 +9,10 @@ import pytest
 
 from mlrag.corpus.loaders import read_documents
 from mlrag.generation.calibration import shipped_calibration
+from mlrag.generation.calls import Caller, Gate
+from mlrag.generation.chat import ChatModel, Timeouts
 from mlrag.generation.extractive import Extractive
+from mlrag.generation.model import ModelGenerator
 from mlrag.index.embedders import Embedder, load_embedder
 from mlrag.ingest import index_documents
 from mlrag.languages import languages
@@ -45,3 +48,9 @@ def settings(indexed: Path) -> Settings:
 def pipeline(settings: Settings, embedder: Embedder) -> Iterator[Pipeline]:
     retriever = Retriever(settings.index_dir, embedder)
     yield Pipeline(retriever, Extractive(shipped_calibration(embedder.name)))
+
+
+def generator(model: ChatModel, think: bool = False, timeout: float = 5.0, concurrency: int = 4) -> ModelGenerator:
+    """A model behind a gate of its own, so that one test's failures do not close another's."""
+    timeouts = Timeouts(first=timeout, total=timeout)
+    return ModelGenerator(Caller(model, Gate(model.host, concurrency), timeouts), think)

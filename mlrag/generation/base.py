@@ -13,12 +13,14 @@ from mlrag.records import Evidence, Generation
 class Request:
     """One call: answer `evidence.question` in `lang` from `evidence.hits`.
 
-    `firm` is set on the second try, after a reply in another language.
+    `firm` names a pack's prompt key that says what was wrong with the last reply: "firmer" (another language) or
+    "grounded" (not in the passages); "" on the first try. `until`: monotonic seconds that no call may outlive.
     """
 
     lang: Language
     evidence: Evidence
-    firm: bool = False
+    firm: str = ""
+    until: float | None = None
 
 
 class Generator(Protocol):

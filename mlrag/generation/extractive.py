@@ -32,7 +32,7 @@ class Extractive:
         wants_number = self._calibration.wants_number(evidence.query_vector)
         best = score_sentences(evidence, wants_number)[: self._sentences]
         text, citations = quote(evidence, best)
-        return Generation(text, self.name, citations=citations, confidence=confidence, warnings=warnings)
+        return Generation(text, self.name, verbatim=True, citations=citations, confidence=confidence, warnings=warnings)
 
     def _confidence(self, evidence: Evidence, foreign: bool) -> float:
         if asks_for_another_number(evidence):

@@ -7,124 +7,159 @@ that is a failure. The client's default timeout is for ever: ours is finite.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
-from mlrag.errors import GeneratorError, GeneratorUnavailableError, PromptTooLongError
-from mlrag.generation.base import Request
-from mlrag.generation.prompts import messages
-from mlrag.records import Generation
-from mlrag.text.normalize import matching
+from mlrag.errors import (
+    BrokenReplyError,
+    GeneratorBusyError,
+    GeneratorError,
+    GeneratorTimeoutError,
+    GeneratorUnavailableError,
+    PromptTooLongError,
+)
+from mlrag.generation.budget import estimate, fewest
+from mlrag.generation.chat import Call, Finish, Piece, Timeouts
 
-REPLY_TOKENS = 512
-THINKING_TOKENS = 4096
-_LARGEST_CONTEXT = 32768
-_BYTES_PER_TOKEN = 2.0  # low on purpose: no script has fewer UTF-8 bytes a token in Gemma's vocabulary
+LARGEST_CONTEXT = 32768  # more is memory that answering from a few passages never needs
+_SMALLEST_CONTEXT = 4096
+_KEEP_ALIVE = "10m"
 
 
-class Ollama:
-    """One Ollama tag, thinking on or off."""
+class OllamaChat:
+    """One Ollama tag."""
+
+    base = False
 
     def __init__(
-        self, tag: str, think: bool = False, host: str = "http://127.0.0.1:11434", timeout: float = 120.0
+        self, tag: str, host: str = "http://127.0.0.1:11434", timeouts: Timeouts | None = None, key: str = ""
     ) -> None:
         import ollama
 
+        timeouts = timeouts or Timeouts()
         self.tag = tag
-        self.think = think
-        self.host = host
-        self.name = f"ollama:{tag}" + ("+think" if think else "")
-        self._timeout = timeout
-        self._shown = ""
-        self._client = ollama.Client(host=host, timeout=timeout)
+        self.name = f"ollama:{tag}"
+        self.url = host if "://" in host else f"http://{host}"
+        self.host = urlsplit(self.url).netloc
+        limits = httpx.Timeout(timeouts.total, connect=timeouts.connect)
+        headers = {"Authorization": f"Bearer {key}"} if key else None
+        self._client = ollama.Client(host=self.url, timeout=limits, headers=headers)
+        self._shown: dict[str, Any] = {}
 
-    def _model(self) -> str:
-        """The name that answers carry: a stand-in server, which says so in its details, is named as one."""
-        if not self._shown:
-            import ollama
+    @property
+    def window(self) -> int:
+        """Tokens of context: the model's own limit, where the server tells it, and no more than is useful."""
+        info = self._show().get("modelinfo") or {}
+        own = [v for k, v in info.items() if k.endswith(".context_length") and isinstance(v, int)]
+        return min([LARGEST_CONTEXT, *own])
 
-            try:
-                details = self._client.show(self.tag).details
-            except (ollama.ResponseError, ConnectionError, httpx.HTTPError):
-                return self.name
-            stand_in = details is not None and details.parameter_size == "stand-in"
-            self._shown = f"{self.name} [stand-in]" if stand_in else self.name
-        return self._shown
+    def label(self) -> str:
+        details = self._show().get("details") or {}
+        return f"{self.name} [stand-in]" if details.get("parameter_size") == "stand-in" else self.name
 
-    def generate(self, request: Request) -> Generation:
-        turns = messages(request.lang, request.evidence.question, request.evidence.hits, request.firm)
-        room = THINKING_TOKENS if self.think else REPLY_TOKENS
-        context = self._context(turns, room)
-        reply = self._chat(turns, context, room)
-        text = (reply["message"].get("content") or "").strip()
-        prompt_tokens = reply.get("prompt_eval_count")
-        self._check(reply, prompt_tokens, context, text)
-        return Generation(
-            text=text,
-            model=self._model(),
-            abstained=_is_abstention(text, request.lang.abstention),
-            prompt_tokens=prompt_tokens,
-            output_tokens=reply.get("eval_count"),
-            thinking=reply["message"].get("thinking") or "",
-        )
+    def count(self, text: str) -> int:
+        return estimate(text)
 
-    def _context(self, turns: list[dict[str, str]], room: int) -> int:
-        """The smallest power of two that surely holds prompt and reply. Raises PromptTooLongError."""
-        needed = int(sum(len(t["content"].encode()) for t in turns) / _BYTES_PER_TOKEN) + 64 + room
-        context = 4096
-        while context < needed:
-            context *= 2
-        if context > _LARGEST_CONTEXT:
-            raise PromptTooLongError(
-                f"the prompt may need {needed} tokens, more than {_LARGEST_CONTEXT}", "ask with a smaller k"
-            )
-        return context
-
-    def _chat(self, turns: list[dict[str, str]], context: int, room: int) -> dict[str, Any]:
+    def _show(self) -> dict[str, Any]:
+        """What the server says of the model, asked once; {} while it cannot be asked."""
         import ollama
 
-        options = {"num_ctx": context, "num_predict": room, "temperature": 0, "seed": 0}
+        if not self._shown:
+            try:
+                self._shown = self._client.show(self.tag).model_dump()
+            except (ollama.ResponseError, ConnectionError, httpx.HTTPError):
+                return {}
+        return self._shown
+
+    def stream(self, call: Call, timeouts: Timeouts) -> Iterator[Piece | Finish]:
+        import ollama
+
+        context = self._context(call)
+        first: dict[str, float] = {}
         try:
-            reply = self._client.chat(model=self.tag, messages=turns, think=self.think, options=options)
+            for chunk in self._client.chat(**self._request(call, context)):
+                part = chunk.model_dump()
+                first = first or _first_token(part)
+                yield from _pieces(part)
+                if chunk.done:
+                    yield self._finish(part, call, context, first)
+                    return
         except ollama.ResponseError as error:
             raise self._translate(error) from error
-        except (ConnectionError, httpx.ConnectError) as error:
+        except (ConnectionError, httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise GeneratorUnavailableError(
-                f"no Ollama answers at {self.host} (asked for {self.tag})", "start it with: ollama serve"
+                f"no Ollama answers at {self.url} (asked for {self.tag})", "start it with: ollama serve"
             ) from error
         except httpx.TimeoutException as error:
-            raise GeneratorError(
-                f"{self.name} gave no answer within {self._timeout:g} s", "set MLRAG_TIMEOUT higher"
+            raise GeneratorTimeoutError(
+                f"{self.name} gave no answer within {timeouts.total:g} s", "set MLRAG_TIMEOUT higher"
             ) from error
-        except httpx.HTTPError as error:
-            raise GeneratorError(f"the connection to Ollama at {self.host} broke: {error}") from error
-        return reply.model_dump()
+        except (httpx.HTTPError, ValueError) as error:  # ValueError: a line that is not the protocol's JSON
+            raise BrokenReplyError(f"the reply of Ollama at {self.url} broke off: {error}") from error
+        raise BrokenReplyError(f"{self.name} broke off: it repeated itself or the stream was cut")
+
+    def _request(self, call: Call, context: int) -> dict[str, Any]:
+        request = {
+            "model": self.tag,
+            "messages": [{"role": t.role, "content": t.content} for t in call.turns],
+            "stream": True,
+            "think": call.think and call.schema is None,  # a schema is not obeyed while it thinks
+            "format": call.schema,
+            "options": {"num_ctx": context, "num_predict": call.room, "temperature": 0, "seed": 0},
+            "keep_alive": _KEEP_ALIVE,
+        }
+        return request | ({"logprobs": True, "top_logprobs": call.alternatives} if call.alternatives else {})
+
+    def _context(self, call: Call) -> int:
+        """The smallest power of two that surely holds prompt and reply. Raises PromptTooLongError."""
+        needed = sum(self.count(t.content) for t in call.turns) + 64 + call.room
+        context = _SMALLEST_CONTEXT
+        while context < needed:
+            context *= 2
+        if needed > self.window:
+            raise PromptTooLongError(
+                f"the prompt may need {needed} tokens, more than {self.window}", "ask with a smaller k"
+            )
+        return min(context, self.window)
+
+    def _finish(self, last: dict[str, Any], call: Call, context: int, first: dict[str, float]) -> Finish:
+        read = last.get("prompt_eval_count")
+        sent = sum(fewest(t.content) for t in call.turns)
+        if read and (read >= context - 1 or read < sent):
+            raise PromptTooLongError(
+                f"Ollama cut the prompt: it read {read} tokens of at least {sent}, with a context of {context}"
+            )
+        nanoseconds = last.get("load_duration")
+        return Finish(
+            reason=last.get("done_reason") or "stop",
+            prompt_tokens=read,
+            output_tokens=last.get("eval_count"),
+            load_seconds=nanoseconds / 1e9 if nanoseconds else None,
+            first_token=first,
+        )
 
     def _translate(self, error: Any) -> GeneratorError:
+        said = error.error
         if error.status_code == 404:
             return GeneratorUnavailableError(
-                f"Ollama at {self.host} does not have {self.tag}", f"ollama pull {self.tag}"
+                f"Ollama at {self.url} does not have {self.tag}", f"ollama pull {self.tag}"
             )
         if error.status_code == 503:
-            return GeneratorUnavailableError(f"Ollama at {self.host} is busy: {error.error}", "try again soon")
-        return GeneratorError(f"Ollama refused ({error.status_code}): {error.error}")
-
-    def _check(self, reply: dict[str, Any], prompt_tokens: int | None, context: int, text: str) -> None:
-        if not reply.get("done"):
-            raise GeneratorError(f"{self.name} broke off: it repeated itself or the stream was cut")
-        if prompt_tokens and prompt_tokens >= context - 1:
-            raise PromptTooLongError(f"Ollama cut the prompt: {prompt_tokens} tokens filled a context of {context}")
-        if reply.get("done_reason") == "length":
-            raise GeneratorError(f"{self.name} did not finish its reply within its token limit")
-        if not text:
-            raise GeneratorError(f"{self.name} replied with nothing")
+            return GeneratorBusyError(f"Ollama at {self.url} is busy: {said}", "try again soon")
+        if error.status_code in (500, 502, -1):  # -1: an error line in mid-stream
+            return BrokenReplyError(f"Ollama at {self.url} failed ({error.status_code}): {said}")
+        return GeneratorError(f"Ollama refused ({error.status_code}): {said}")
 
 
-def _is_abstention(text: str, sentence: str) -> bool:
-    """Does the reply say the abstention sentence and nothing else?"""
+def _pieces(chunk: dict[str, Any]) -> Iterator[Piece]:
+    message = chunk.get("message") or {}
+    if message.get("content") or message.get("thinking"):
+        yield Piece(message.get("content") or "", message.get("thinking") or "")
 
-    def bare(value: str) -> str:
-        return "".join(c for c in matching(value) if c.isalnum())
 
-    return bare(text) == bare(sentence)
+def _first_token(chunk: dict[str, Any]) -> dict[str, float]:
+    listed = chunk.get("logprobs") or []
+    return {t["token"]: t["logprob"] for t in (listed[0].get("top_logprobs") or [])} if listed else {}

@@ -1,16 +1,25 @@
-"""The prompt, in the language of the answer. Documents and questions are material: control marks are defused."""
+"""The prompt, in the language of the answer. Documents and questions are material, and inert.
+
+Every line of a passage carries the sign ¦ (datamarking: what stands behind it is data), and the control tokens of
+chat templates are defused.
+"""
 
 from __future__ import annotations
 
 import regex
 
+from mlrag.generation.chat import Turn
 from mlrag.languages import Language
 from mlrag.records import Hit
+
+VERSION = "2"  # raise it when what stands here changes; the packs' own texts are part of every run's signature
+MARK = "¦"
 
 # Gemma's control tokens, old and new: content is not escaped by the chat template, so a passage that holds one
 # would become a real turn.
 _CONTROL = regex.compile(
-    r"<\|?[a-z_\"|]{0,24}\|>|<\|[a-z_\"|]{0,24}\|?>|<(?:bos|eos|pad|unk|start_of_turn|end_of_turn)>",
+    r"<\|?[a-z_\"|]{0,24}\|>|<\|[a-z_\"|]{0,24}\|?>|<(?:bos|eos|pad|unk|start_of_turn|end_of_turn)>"
+    r"|\[/?INST\]|<</?SYS>>|</?s>",
     regex.IGNORECASE,
 )
 
@@ -20,12 +29,22 @@ def defuse(text: str) -> str:
     return _CONTROL.sub(lambda m: "‹" + m.group()[1:-1] + "›", text)
 
 
-def messages(lang: Language, question: str, hits: tuple[Hit, ...], firm: bool = False) -> list[dict[str, str]]:
-    """System and user turns for a chat model. Passages are numbered from 1."""
+def marked(text: str) -> str:
+    """A passage as material: defused, each line behind the sign ¦."""
+    return "\n".join(f"{MARK} {line}" for line in defuse(text.replace(MARK, "|")).splitlines())
+
+
+def lost_in_the_middle(count: int) -> list[int]:
+    """An order of ranks 0 … count-1 with the best first and last, where models read best: 0 2 4 … 3 1."""
+    return [*range(0, count, 2), *reversed(range(1, count, 2))]
+
+
+def turns(lang: Language, question: str, hits: tuple[Hit, ...], firm: str = "") -> tuple[Turn, ...]:
+    """System and user turns for a chat model. Passages keep their rank from 1 as number, wherever they stand."""
     p = lang.prompt
     system = p["system"].replace("{abstention}", lang.abstention)
-    passages = "\n\n".join(f"[{n}] {defuse(h.passage.indexed_text)}" for n, h in enumerate(hits, 1))
+    shown = ((n, hits[n]) for n in lost_in_the_middle(len(hits)))
+    passages = "\n\n".join(f"[{n + 1}] {marked(hit.passage.indexed_text)}" for n, hit in shown)
     user = f"{p['passages']}:\n\n{passages}\n\n{p['question']}: {defuse(question)}"
-    if firm:
-        user += f"\n\n{p['firmer']}"
-    return [{"role": "system", "content": system}, {"role": "user", "content": f"{user}\n{p['answer']}:"}]
+    user += f"\n\n{p[firm]}" if firm else ""
+    return Turn("system", f"{system}\n{p['steps']}"), Turn("user", f"{user}\n{p['answer']}:")

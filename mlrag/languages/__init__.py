@@ -16,7 +16,7 @@ from typing import Any
 from mlrag.errors import PackError, UnknownLanguageError
 
 FOLDER = Path(__file__).parent
-PROMPT_KEYS = ("system", "passages", "question", "answer", "firmer")
+PROMPT_KEYS = ("system", "steps", "passages", "question", "answer", "firmer", "grounded")
 UI_KEYS = (
     "tagline",
     "language",

@@ -4,10 +4,11 @@ import pytest
 
 from eval.examples import article_removed, own_questions
 from mlrag.errors import MissingIndexError, QuestionError, UnknownLanguageError
-from mlrag.generation.ollama import Ollama
+from mlrag.generation.ollama import OllamaChat
 from mlrag.languages import language, languages
 from mlrag.pipeline import Pipeline
 from mlrag.testing import OllamaDouble
+from tests.conftest import generator
 
 
 @pytest.mark.parametrize("code", list(languages()))
@@ -51,9 +52,8 @@ def test_a_missing_language_names_the_command(tmp_path, embedder, pipeline):
 
 
 def with_reply(pipeline, double, **options):
-    return Pipeline(
-        pipeline.retriever, Ollama("gemma4:e4b", host=double.url, timeout=5), cross_language=False, **options
-    )
+    model = OllamaChat("gemma4:e4b", double.url)
+    return Pipeline(pipeline.retriever, generator(model), cross_language=False, **options)
 
 
 def test_a_model_answers_with_citations_into_the_source(pipeline):

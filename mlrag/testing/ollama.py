@@ -1,0 +1,187 @@
+"""Ollama's /api, faithfully, without a model behind it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from mlrag.testing.server import STAND_IN, Double, Handler, pieces_of
+
+_BUSY = "server busy, please try again.  maximum pending requests exceeded"
+_CRASH = (
+    "model runner has unexpectedly stopped, this may be due to resource limitations or an internal error, "
+    "check ollama server logs for details"
+)
+_DIMENSION = 64
+
+
+class _OllamaHandler(Handler):
+    def do_GET(self) -> None:  # noqa: N802
+        if self.path == "/":
+            self.send(200, b"Ollama is running", "text/plain; charset=utf-8")
+        elif self.path == "/api/version":
+            self.json(200, {"version": "0.33.0"})
+        elif self.path == "/api/tags":
+            self.json(200, {"models": [_tag(m) for m in self.double.models]})
+        elif self.path == "/api/ps":
+            self.json(200, {"models": [_loaded(m) for m in self.double.loaded]})
+        else:
+            self.send(404, b"404 page not found", "text/plain")
+
+    def do_POST(self) -> None:  # noqa: N802
+        body = self.body()
+        if body is None:
+            return
+        routes = {"/api/show": self._show, "/api/chat": self._chat, "/api/embed": self._embed}
+        route = routes.get(self.path)
+        if route is None:
+            self.send(404, b"404 page not found", "text/plain")
+        elif not body.get("model"):
+            self.json(400, {"error": "model is required"})
+        elif body["model"] not in self.double.models:
+            self.json(404, {"error": f"model '{body['model']}' not found"})
+        else:
+            route(body)
+
+    def _show(self, body: dict[str, Any]) -> None:
+        info = {"general.architecture": "gemma4", "gemma4.context_length": 131072, "gemma4.block_count": 42}
+        capabilities = ["completion", "vision", "audio", "tools", "thinking"]
+        self.json(200, {"details": _tag(body["model"])["details"], "model_info": info, "capabilities": capabilities})
+
+    def _embed(self, body: dict[str, Any]) -> None:
+        texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
+        self.json(200, {"model": body["model"], "embeddings": [_vector(t) for t in texts], "total_duration": 1})
+
+    def _chat(self, body: dict[str, Any]) -> None:
+        fault = self.double.note(body)
+        if fault == "hang":
+            self.double.wait()
+            return None
+        if fault == "busy":
+            return self.json(503, {"error": _BUSY})
+        if fault == "crash":
+            return self.json(500, {"error": _CRASH})
+        if fault == "garbage":
+            return self.send(502, b"<html>Bad Gateway</html>", "text/html")
+        if body.get("top_logprobs", 0) > 20:
+            return self.json(400, {"error": "top_logprobs must be between 0 and 20"})
+        self.double.loaded.add(body["model"])
+        if body.get("stream", True):
+            return self.chunked("application/x-ndjson", self._lines(body, fault))
+        return self.json(200, self._whole(body, fault))
+
+    def _lines(self, body: dict[str, Any], fault: str) -> Iterator[bytes | None]:
+        """The stream's lines: thinking, text a few characters at a time, the last line with the counts."""
+        text = "" if fault == "empty" else self.double.reply(body)
+        start = {"model": body["model"], "created_at": _now()}
+        if body.get("think", True) or fault == "think_forever":  # the server thinks unless told not to
+            yield _line(start | {"message": {"role": "assistant", "content": "", "thinking": "…"}, "done": False})
+        while fault == "think_forever":
+            yield _line(start | {"message": {"role": "assistant", "content": "", "thinking": "hm "}, "done": False})
+        pieces = pieces_of(text)
+        for number, piece in enumerate(pieces):
+            if number == len(pieces) // 2 and fault in _MIDWAY:
+                yield from self._break(fault, start)
+                return
+            chunk = start | {"message": {"role": "assistant", "content": piece}, "done": False}
+            yield _line(chunk | self._logprobs(body, number))
+        if fault != "no_done":
+            yield _line(start | {"message": {"role": "assistant", "content": ""}} | self._counts(body, text, fault))
+
+    def _break(self, fault: str, start: dict[str, Any]) -> Iterator[bytes | None]:
+        if fault == "cut":
+            yield None
+        elif fault == "error_midway":
+            yield _line({"error": "an error was encountered while running the model: unexpected EOF"})
+        elif fault == "hang_midway":
+            self.double.wait()
+        elif fault == "bad_json":
+            yield b'{"model": "gemma4:e4b", "mess\n'
+        while fault == "repeat":
+            yield _line(start | {"message": {"role": "assistant", "content": "la la "}, "done": False})
+
+    def _whole(self, body: dict[str, Any], fault: str) -> dict[str, Any]:
+        text = "" if fault == "empty" else self.double.reply(body)
+        message = {"role": "assistant", "content": text}
+        if body.get("think", True):
+            message["thinking"] = "…"
+        answer = {"model": body["model"], "created_at": _now(), "message": message, "done": False}
+        answer |= self._logprobs(body, 0)
+        return answer if fault == "no_done" else answer | self._counts(body, text, fault)
+
+    def _logprobs(self, body: dict[str, Any], number: int) -> dict[str, Any]:
+        """Scripted log-probabilities of the first token, where they are asked for."""
+        if not body.get("logprobs") or number:
+            return {}
+        listed = [{"token": t, "logprob": p, "bytes": list(t.encode())} for t, p in self.double.first_token.items()]
+        return {"logprobs": [listed[0] | {"top_logprobs": listed[: body.get("top_logprobs", 0)]}]} if listed else {}
+
+    def _counts(self, body: dict[str, Any], text: str, fault: str) -> dict[str, Any]:
+        context = body.get("options", {}).get("num_ctx", 4096)
+        sent = sum(len(m["content"]) for m in body["messages"]) // 3
+        return {
+            "done": True,
+            "done_reason": "length" if fault == "length" else "stop",
+            "total_duration": 5_000_000,
+            "load_duration": 1_000_000,
+            "prompt_eval_count": context if fault == "cut_prompt" else sent,
+            "prompt_eval_duration": 2_000_000,
+            "eval_count": max(1, len(text) // 3),
+            "eval_duration": 2_000_000,
+        }
+
+
+_MIDWAY = {"cut", "error_midway", "hang_midway", "bad_json", "repeat"}
+
+
+@dataclass
+class OllamaDouble(Double):
+    """Speaks version, tags, ps, show, chat and embed of Ollama on 127.0.0.1, streaming by default as it does.
+
+    Faults: "busy" (503), "crash" (500), "garbage" (502 with HTML), "hang" (never answers), "empty", "length",
+    "no_done" (a repetition abort), "cut_prompt" (silent truncation), and in mid-stream "cut", "error_midway",
+    "hang_midway", "bad_json", "repeat" (for ever), "think_forever". `first_token` scripts the log-probabilities
+    of the first token. Embeddings are hashes of character trigrams: alike texts are near, and no more.
+    """
+
+    handler = _OllamaHandler
+
+    def __post_init__(self) -> None:
+        self.loaded: set[str] = set()
+        self.first_token: dict[str, float] = {}
+
+
+def _line(chunk: dict[str, Any]) -> bytes:
+    return json.dumps(chunk, ensure_ascii=False).encode() + b"\n"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _vector(text: str) -> list[float]:
+    counts = [0.0] * _DIMENSION
+    for at in range(max(1, len(text) - 2)):
+        counts[hashlib.md5(text[at : at + 3].encode("utf-8", "replace")).digest()[0] % _DIMENSION] += 1
+    norm = sum(c * c for c in counts) ** 0.5 or 1.0
+    return [c / norm for c in counts]
+
+
+def _tag(model: str) -> dict[str, Any]:
+    details = {
+        "parent_model": "",
+        "format": "gguf",
+        "family": "gemma4",
+        "families": ["gemma4"],
+        "parameter_size": STAND_IN,
+        "quantization_level": STAND_IN,
+    }
+    return {"name": model, "model": model, "modified_at": _now(), "size": 0, "digest": "0" * 64, "details": details}
+
+
+def _loaded(model: str) -> dict[str, Any]:
+    return _tag(model) | {"expires_at": _now(), "size_vram": 0, "context_length": 4096}
