@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mlrag.errors import SettingsError
 from mlrag.generation.base import Generator
 from mlrag.generation.calibration import shipped_calibration
 from mlrag.generation.extractive import Extractive
@@ -17,13 +18,18 @@ def make_embedder(settings: Settings) -> Embedder:
 
 
 def make_generator(settings: Settings, embedder: Embedder, variant: str | None = None) -> Generator:
-    """Raises ValueError for an empty variant name. A model is reached only when it is asked."""
-    chosen = parse_variant(variant or settings.variant)
-    if chosen.tag is None:
+    """Raises ValueError for an impossible variant name. A model is reached only when it is asked."""
+    chosen = parse_variant(variant or settings.variant, settings.variants)
+    if chosen.backend == "extractive":
         return Extractive(shipped_calibration(embedder.name))
+    if chosen.backend != "ollama":
+        raise SettingsError(
+            f"{chosen.label!r} asks for the backend {chosen.backend}, which is not here yet",
+            "use extractive, a Gemma 4 variant or an Ollama tag",
+        )
     from mlrag.generation.ollama import Ollama
 
-    return Ollama(chosen.tag, chosen.think, settings.ollama_host, settings.timeout)
+    return Ollama(chosen.model, chosen.think, settings.ollama_host, settings.timeout)
 
 
 def make_pipeline(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+
+from mlrag.variants import CustomVariant, check_custom
 
 _HOUSE = Path(__file__).parent.parent
 
@@ -32,6 +34,9 @@ class Settings(BaseSettings):
     variant: str = Field(
         default="extractive", description="Who answers: extractive, e2b, e4b, 12b, 26b, 31b or any tag; +think."
     )
+    variants: dict[str, CustomVariant] = Field(
+        default={}, description="Your own names: [variants.NAME] with tag, base (the family member), context."
+    )
     ollama_host: str = Field(default="http://127.0.0.1:11434", description="Where Ollama listens.")
     timeout: float = Field(default=120.0, gt=0, description="Seconds a generator may take.")
     k: int = Field(default=5, ge=1, le=50, description="Passages given to the generator.")
@@ -39,6 +44,14 @@ class Settings(BaseSettings):
     max_question: int = Field(default=2000, ge=1, description="Longest question, in characters.")
     host: str = Field(default="127.0.0.1", description="Address the service binds.")
     port: int = Field(default=8000, ge=1, le=65535, description="Port the service binds.")
+
+    @field_validator("variants")
+    @classmethod
+    def _usable(cls, variants: dict[str, CustomVariant]) -> dict[str, CustomVariant]:
+        """Raises SettingsError for a name, tag or base that cannot be used."""
+        for name, custom in variants.items():
+            check_custom(name, custom)
+        return variants
 
     @property
     def index_dir(self) -> Path:
