@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from mlrag.errors import MlragError
+from mlrag.errors import MlragError, SettingsError
 from mlrag.languages import languages
 from mlrag.records import Document
 from mlrag.settings import Settings
@@ -34,6 +34,13 @@ def _fail(error: Exception) -> typer.Exit:
     return typer.Exit(1)
 
 
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except SettingsError as error:
+        raise _fail(error) from None
+
+
 @app.command()
 def index(
     paths: Annotated[list[Path] | None, typer.Argument(help="Files or folders; corpora/ without any.")] = None,
@@ -41,7 +48,7 @@ def index(
     rebuild: Annotated[bool, typer.Option(help="Forget the indexes there are and start anew.")] = False,
 ) -> None:
     """Make documents searchable. Unchanged documents cost nothing."""
-    settings = Settings()
+    settings = _settings()
     try:
         if rebuild:
             import shutil
@@ -123,7 +130,7 @@ def ask(
     from mlrag.assemble import make_pipeline
 
     try:
-        answer = make_pipeline(Settings(), variant=variant).ask(question, lang, k=k)
+        answer = make_pipeline(_settings(), variant=variant).ask(question, lang, k=k)
     except (MlragError, ValueError) as error:
         raise _fail(error) from None
     if as_json:
@@ -144,7 +151,7 @@ def serve(
     """Index corpora/ if needed, then answer over HTTP."""
     import importlib
 
-    settings = Settings()
+    settings = _settings()
     settings = settings.model_copy(update={k: v for k, v in {"host": host, "port": port}.items() if v is not None})
     try:
         if settings.corpora.is_dir():
@@ -220,10 +227,13 @@ def _ollama_state(host: str) -> tuple[str, str]:
 @app.command()
 def doctor() -> None:
     """What is installed, what would run, how large it is, what is missing and what mends it."""
+    from mlrag.fitting import verdict
     from mlrag.index.embedders import BUNDLED
     from mlrag.index.store import Store
+    from mlrag.machine import probe
+    from mlrag.variants import family
 
-    settings = Settings()
+    settings = _settings()
     table = Table("part", "state", "to mend it")
     table.add_row("python", platform.python_version(), "")
     hub = _installed("sentence-transformers")
@@ -243,6 +253,9 @@ def doctor() -> None:
     )
     table.add_row("generator", settings.variant, "")
     table.add_row("ollama", *_ollama_state(settings.ollama_host))
+    memory = probe()
+    for spec in family().values():
+        table.add_row(spec.title, verdict(spec, memory), "")
     table.add_row("faiss, tantivy", f"{_installed('faiss-cpu')}, {_installed('tantivy')}", "")
     for path in sorted(settings.index_dir.glob("*/store.sqlite")):
         counts = Store(path, path.parent.name).counts()

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from functools import cache
 
-from mlrag.errors import PrivacyError
+from mlrag.errors import GeneratorUnavailableError, PrivacyError
+from mlrag.fitting import best_fitting
 from mlrag.generation.base import Generator
 from mlrag.generation.calibration import shipped_calibration
 from mlrag.generation.calls import Caller, Gate
 from mlrag.generation.chat import ChatModel, Timeouts
+from mlrag.generation.choice import Auto, Chosen, Fallback
 from mlrag.generation.extractive import Extractive
 from mlrag.generation.model import ModelGenerator
 from mlrag.index.embedders import Embedder, load_embedder
+from mlrag.machine import probe
 from mlrag.pipeline import Pipeline
 from mlrag.retrieval import Retriever
 from mlrag.settings import Settings
@@ -39,16 +42,11 @@ def _gate(host: str, concurrency: int, per_minute: int | None) -> Gate:
 def _chat_model(settings: Settings, chosen: Variant, timeouts: Timeouts) -> ChatModel:
     from mlrag.generation.ollama import OllamaChat
 
-    assert chosen.tag is not None
-    return OllamaChat(chosen.tag, settings.ollama_host, timeouts, settings.ollama_key.get_secret_value())
+    return OllamaChat(chosen.model, settings.ollama_host, timeouts, settings.ollama_key.get_secret_value())
 
 
-def make_generator(settings: Settings, embedder: Embedder, variant: str | None = None) -> Generator:
-    """A model is reached only when it is asked. Raises ValueError for an empty variant name, PrivacyError for a
-    remote backend where the settings forbid it."""
-    chosen = parse_variant(variant or settings.variant)
-    if chosen.tag is None:
-        return Extractive(shipped_calibration(embedder.name))
+def _model_generator(settings: Settings, chosen: Variant) -> Generator:
+    """Raises PrivacyError for a remote backend where the settings forbid it."""
     timeouts = Timeouts(first=settings.first_token_timeout, total=settings.timeout)
     model = _chat_model(settings, chosen, timeouts)
     if settings.private and is_remote(model.host, settings):
@@ -58,6 +56,40 @@ def make_generator(settings: Settings, embedder: Embedder, variant: str | None =
         )
     gate = _gate(model.host, settings.concurrency, settings.per_minute)
     return ModelGenerator(Caller(model, gate, timeouts), chosen.think, settings.keep_thinking)
+
+
+def choose(settings: Settings, embedder: Embedder, think: bool = False) -> Chosen:
+    """Who answers for `auto`: the best installed Gemma 4 that fits this machine, else the remote variant that the
+    settings name, else extractive."""
+    from mlrag.generation.ollama import installed
+
+    try:
+        found = best_fitting(installed(settings.ollama_host), probe())
+        if found.tag:
+            variant = parse_variant(f"ollama:{found.tag}" + ("+think" if think else ""))
+            return Chosen(_model_generator(settings, variant), found.reason)
+        reason = found.reason
+    except GeneratorUnavailableError as error:
+        reason = error.message
+    if settings.auto_remote:
+        chosen = parse_variant(settings.auto_remote, settings.variants)
+        return Chosen(_model_generator(settings, chosen), f"{reason}; {settings.auto_remote} is set as auto_remote")
+    return Chosen(Extractive(shipped_calibration(embedder.name)), f"{reason}; extractive needs no model")
+
+
+def make_generator(settings: Settings, embedder: Embedder, variant: str | None = None) -> Generator:
+    """A model is reached only when it is asked. Raises ValueError for an impossible variant name, PrivacyError for
+    a remote backend where the settings forbid it."""
+    chosen = parse_variant(variant or settings.variant, settings.variants)
+    extractive = Extractive(shipped_calibration(embedder.name))
+    if chosen.backend == "extractive":
+        return extractive
+    generator: Generator
+    if chosen.backend == "auto":
+        generator = Auto(lambda: choose(settings, embedder, chosen.think))
+    else:
+        generator = _model_generator(settings, chosen)
+    return Fallback(generator, extractive) if settings.fallback == "extractive" else generator
 
 
 def make_pipeline(

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+
+from mlrag.variants import CustomVariant, check_custom
 
 _HOUSE = Path(__file__).parent.parent
 
@@ -34,6 +36,9 @@ class Settings(BaseSettings):
     embedder: str = Field(default="bundled", description='"bundled", or a sentence-transformers model by name or path.')
     variant: str = Field(
         default="extractive", description="Who answers: extractive, e2b, e4b, 12b, 26b, 31b or any tag; +think."
+    )
+    variants: dict[str, CustomVariant] = Field(
+        default={}, description="Your own names: [variants.NAME] with tag, base (the family member), context."
     )
     ollama_host: str = Field(
         default="http://127.0.0.1:11434",
@@ -62,6 +67,9 @@ class Settings(BaseSettings):
     fallback: Literal["none", "extractive"] = Field(
         default="none", description="Who answers when the generator fails: nobody (an error), or extractive."
     )
+    auto_remote: str = Field(
+        default="", description="The remote variant that `auto` may use where no local model fits, e.g. gemini:31b."
+    )
     keep_thinking: bool = Field(default=False, description="Hand a model's thoughts on, apart from its answer.")
     private: bool = Field(default=False, description="Forbid every backend that is not on this machine.")
     local_hosts: tuple[str, ...] = Field(
@@ -72,6 +80,14 @@ class Settings(BaseSettings):
     max_question: int = Field(default=2000, ge=1, description="Longest question, in characters.")
     host: str = Field(default="127.0.0.1", description="Address the service binds.")
     port: int = Field(default=8000, ge=1, le=65535, description="Port the service binds.")
+
+    @field_validator("variants")
+    @classmethod
+    def _usable(cls, variants: dict[str, CustomVariant]) -> dict[str, CustomVariant]:
+        """Raises SettingsError for a name, tag or base that cannot be used."""
+        for name, custom in variants.items():
+            check_custom(name, custom)
+        return variants
 
     @property
     def index_dir(self) -> Path:

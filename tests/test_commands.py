@@ -48,6 +48,15 @@ def test_doctor_says_what_would_run():
     shown = run.invoke(app, ["doctor"], env={"COLUMNS": "200"}).stdout
     assert "multilingual-e5-small" in shown
     assert "extractive" in shown
+    assert "Gemma 4 31B" in shown
+    assert "needs 22.5 GB at 8192 tokens" in shown
+
+
+def test_settings_that_cannot_be_used_are_one_sentence(monkeypatch):
+    monkeypatch.setenv("MLRAG_VARIANTS", '{"mine": {"tag": "my:tag", "base": "e5b"}}')
+    done = run.invoke(app, ["doctor"])
+    assert done.exit_code == 1
+    assert "known: e2b, e4b, 12b, 26b, 31b" in " ".join(done.stderr.split())
 
 
 def tiers(*args):

@@ -163,3 +163,13 @@ def _pieces(chunk: dict[str, Any]) -> Iterator[Piece]:
 def _first_token(chunk: dict[str, Any]) -> dict[str, float]:
     listed = chunk.get("logprobs") or []
     return {t["token"]: t["logprob"] for t in (listed[0].get("top_logprobs") or [])} if listed else {}
+
+
+def installed(host: str) -> list[str]:
+    """The tags that the Ollama there has. Raises GeneratorUnavailableError when none answers within two seconds."""
+    import ollama
+
+    try:
+        return [m.model or "" for m in ollama.Client(host=host, timeout=2).list().models]
+    except (ollama.ResponseError, ConnectionError, httpx.HTTPError) as error:
+        raise GeneratorUnavailableError(f"no Ollama answers at {host}", "start it with: ollama serve") from error
