@@ -6,9 +6,8 @@ import importlib.metadata
 import importlib.util
 import json
 import platform
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -20,6 +19,7 @@ from mlrag.errors import MlragError, SettingsError
 from mlrag.languages import languages
 from mlrag.records import Document
 from mlrag.settings import Settings
+from mlrag.wire import wire
 
 app = typer.Typer(
     help="Answers from your own documents, in your own language, each claim cited.",
@@ -97,40 +97,23 @@ def index_paths(settings: Settings, paths: list[Path], lang: str | None = None, 
         raise typer.Exit(1)
 
 
-def wire(answer: Any) -> dict[str, Any]:
-    """An Answer as the JSON that programs rely on."""
-    data = asdict(answer)
-    data["hits"] = [
-        {
-            "passage_id": h.passage.id,
-            "doc_id": h.passage.doc_id,
-            "lang": h.passage.lang,
-            "title": h.passage.title,
-            "start": h.passage.start,
-            "end": h.passage.end,
-            "text": h.passage.text,
-            "score": round(h.score, 4),
-            "dense": round(h.dense, 4),
-            "lexical": round(h.lexical, 4),
-        }
-        for h in answer.hits
-    ]
-    return data
-
-
 @app.command()
 def ask(
     question: Annotated[str, typer.Argument(help="What you want to know.")],
     lang: Annotated[str | None, typer.Option(help="Its language; detected where not given.")] = None,
     variant: Annotated[str | None, typer.Option(help="Who answers: extractive, e4b, e4b+think, any tag.")] = None,
+    think: Annotated[Literal["on", "off"] | None, typer.Option(help="Let the model think first.")] = None,
     k: Annotated[int | None, typer.Option(min=1, max=50, help="Passages to look at.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
 ) -> None:
     """Answer one question from the indexed documents."""
     from mlrag.assemble import make_pipeline
+    from mlrag.variants import with_thinking
 
+    settings = _settings()
     try:
-        answer = make_pipeline(_settings(), variant=variant).ask(question, lang, k=k)
+        who = with_thinking(variant or settings.variant, think)
+        answer = make_pipeline(settings, variant=who).ask(question, lang, k=k)
     except (MlragError, ValueError) as error:
         raise _fail(error) from None
     if as_json:
@@ -139,6 +122,8 @@ def ask(
     _out.print(answer.text, markup=False)
     for number, c in enumerate(answer.citations, 1):
         _out.print(f"  [{number}] {c.doc_id} {c.start}-{c.end}", markup=False, style="dim")
+    where = f", which went to {answer.host}: not this machine" if answer.left_machine else ""
+    _err.print(f"answered by {escape(answer.model)}{escape(where)}", style="dim")
     for warning in answer.warnings:
         _err.print(f"[yellow]{escape(warning)}[/yellow]")
 

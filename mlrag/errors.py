@@ -13,6 +13,7 @@ MlragError
 ├── PrivacyError             a remote backend where only this machine is allowed
 └── GeneratorError           a generator that gave no usable reply
     ├── GeneratorUnavailableError   it could not be reached, lacks the model, or is not installed
+    │   ├── MissingModelError       the backend is there, the model is not
     │   ├── GeneratorBusyError      it is busy or limits its callers; try again
     │   └── QuotaError              a daily or paid quota is used up: trying again does not help
     ├── GeneratorTimeoutError       no reply within its time
@@ -104,6 +105,10 @@ class GeneratorError(MlragError):
 
 class GeneratorUnavailableError(GeneratorError):
     code = "generator_unavailable"
+
+
+class MissingModelError(GeneratorUnavailableError):
+    code = "no_model"
 
 
 class GeneratorBusyError(GeneratorUnavailableError):

@@ -175,6 +175,12 @@ def parse_variant(name: str, own: Mapping[str, CustomVariant] | None = None) -> 
     return Variant(label, backend, model, think, spec, spec.context if spec else None)
 
 
+def with_thinking(name: str, think: str | None) -> str:
+    """The same variant with thinking "on" or "off"; as it is for None."""
+    base = name.strip().removesuffix(_THINK)
+    return name if think is None or base == "extractive" else base + _THINK * (think == "on")
+
+
 def _split(base: str) -> tuple[Backend, str]:
     """ "gemini:31b" -> ("gemini", "31b"); what has no backend before it is Ollama's."""
     for backend in _MODELLESS:

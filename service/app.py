@@ -20,27 +20,34 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 import mlrag
-from mlrag.__main__ import wire
 from mlrag.assemble import make_embedder, make_pipeline
 from mlrag.errors import (
     EmbedderMismatchError,
     GeneratorError,
+    GeneratorTimeoutError,
     GeneratorUnavailableError,
     MissingIndexError,
     MlragError,
+    PrivacyError,
     QuestionError,
+    SettingsError,
     UnknownLanguageError,
 )
 from mlrag.languages import languages
 from mlrag.pipeline import Pipeline
 from mlrag.retrieval import Retriever
 from mlrag.settings import Settings
+from mlrag.variants import with_thinking
+from mlrag.wire import wire
 
 _STATUS: list[tuple[type[MlragError], int]] = [
     (QuestionError, 422),
     (UnknownLanguageError, 404),
     (MissingIndexError, 404),
+    (PrivacyError, 403),
+    (SettingsError, 422),
     (GeneratorUnavailableError, 503),
+    (GeneratorTimeoutError, 504),
     (GeneratorError, 502),
     (EmbedderMismatchError, 409),
 ]
@@ -69,6 +76,7 @@ class Question(BaseModel):
     variant: str | None = Field(
         None, min_length=1, max_length=200, description="Who answers: extractive, e4b, any tag."
     )
+    think: bool | None = Field(None, description="Let the model think first.")
     k: int | None = Field(None, ge=1, le=50, description="Passages to look at.")
 
 
@@ -81,8 +89,10 @@ class Parts:
         self._pipelines: dict[str, Pipeline] = {}
         self.workers = CapacityLimiter(4)
 
-    def pipeline(self, variant: str | None) -> Pipeline:
+    def pipeline(self, variant: str | None, think: bool | None) -> Pipeline:
         name = variant or self.settings.variant
+        if think is not None:
+            name = with_thinking(name, "on" if think else "off")
         if name not in self._pipelines:
             try:
                 pipeline = make_pipeline(self.settings, self.retriever, name)
@@ -103,7 +113,7 @@ PartsDep = Annotated[Parts, Depends(_parts)]
 
 
 async def _answer(parts: Parts, question: Question) -> Response:
-    pipeline = parts.pipeline(question.variant)
+    pipeline = parts.pipeline(question.variant, question.think)
     call = partial(pipeline.ask, question.q, question.lang or None, k=question.k)
     return JSON(wire(await anyio.to_thread.run_sync(call, limiter=parts.workers)))
 
@@ -113,10 +123,11 @@ async def ask_get(
     q: Annotated[str, Query(description="The question.", examples=["டெங்கு கொசு எப்போது கடிக்கும்?"])] = "",
     lang: Annotated[str | None, Query(description="Its language; detected where not given.")] = None,
     variant: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
+    think: Annotated[bool | None, Query(description="Let the model think first.")] = None,
     k: Annotated[int | None, Query(ge=1, le=50)] = None,
 ) -> Response:
     """Answer one question."""
-    return await _answer(parts, Question(q=q, lang=lang, variant=variant, k=k))
+    return await _answer(parts, Question(q=q, lang=lang, variant=variant, think=think, k=k))
 
 
 async def ask_post(parts: PartsDep, question: Question) -> Response:

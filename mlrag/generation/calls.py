@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
@@ -21,9 +22,13 @@ from mlrag.errors import (
     GeneratorError,
     GeneratorTimeoutError,
     GeneratorUnavailableError,
+    MissingModelError,
     PromptTooLongError,
+    QuotaError,
 )
 from mlrag.generation.chat import Call, ChatModel, Finish, Piece, Timeouts
+
+logging.getLogger("stamina").addHandler(logging.NullHandler())  # a retry is in the answer's time, not on the screen
 
 ATTEMPTS = 3
 _FAILURES, _REST = 5, 30.0  # so many failures in a row, and the backend is left alone for so many seconds
@@ -87,7 +92,8 @@ class _FullError(GeneratorBusyError):
 
 def _callers_own(error: BaseException) -> bool:
     """Faults that say nothing about the backend's health."""
-    return isinstance(error, PromptTooLongError | _FullError) or not isinstance(error, GeneratorError)
+    ours = PromptTooLongError | MissingModelError | QuotaError | _FullError
+    return isinstance(error, ours) or not isinstance(error, GeneratorError)
 
 
 class Caller:

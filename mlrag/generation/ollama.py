@@ -19,6 +19,7 @@ from mlrag.errors import (
     GeneratorError,
     GeneratorTimeoutError,
     GeneratorUnavailableError,
+    MissingModelError,
     PromptTooLongError,
 )
 from mlrag.generation.budget import estimate, fewest
@@ -144,9 +145,7 @@ class OllamaChat:
     def _translate(self, error: Any) -> GeneratorError:
         said = error.error
         if error.status_code == 404:
-            return GeneratorUnavailableError(
-                f"Ollama at {self.url} does not have {self.tag}", f"ollama pull {self.tag}"
-            )
+            return MissingModelError(f"Ollama at {self.url} does not have {self.tag}", f"ollama pull {self.tag}")
         if error.status_code == 503:
             return GeneratorBusyError(f"Ollama at {self.url} is busy: {said}", "try again soon")
         if error.status_code in (500, 502, -1):  # -1: an error line in mid-stream
