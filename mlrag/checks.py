@@ -53,15 +53,14 @@ def check(generation: Generation, evidence: Evidence, lang: Language) -> Checked
     sources = [h.passage.indexed_text for h in evidence.hits if h.passage.id in cited]
     if strange := numbers_without_source(text, sources):
         return Checked(done, f"numbers_without_source:{','.join(strange)}")
-    if strange := names_without_source(text, [*sources, evidence.question], lang):
+    same = evidence.lang == lang.code  # names change their script, words everything, from one language to another
+    if same and (strange := names_without_source(text, [*sources, evidence.question], lang)):
         return Checked(done, f"names_without_source:{','.join(strange)}")
-    return Checked(done, "", (*odd, *_doubts(text, sources, evidence, lang)))
+    return Checked(done, "", (*odd, *_doubts(text, sources, same, lang)))
 
 
-def _doubts(text: str, sources: list[str], evidence: Evidence, lang: Language) -> list[str]:
-    doubts = [] if names_checkable(lang) else ["unverified:names"]
+def _doubts(text: str, sources: list[str], same: bool, lang: Language) -> list[str]:
+    doubts = [] if same and names_checkable(lang) else ["unverified:names"]
     doubts.append("unverified:sentences")  # the support of whole sentences is validated in no language yet
-    if evidence.lang == lang.code:  # words do not match across languages
-        weak = unsupported_sentences(text, sources)
-        doubts += [f"weak_support:{len(weak)}"] if weak else []
-    return doubts
+    weak = unsupported_sentences(text, sources) if same else []
+    return doubts + ([f"weak_support:{len(weak)}"] if weak else [])
