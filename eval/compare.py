@@ -1,4 +1,4 @@
-"""Which variant is better, by language and tier, from their values on the same examples. Pure: values in, values out."""
+"""Which variant is better, by language and tier, from values on the same examples. Pure: values in, values out."""
 
 from __future__ import annotations
 

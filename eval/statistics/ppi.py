@@ -7,6 +7,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eval.statistics.interval import Interval
 from eval.statistics.moments import Floats, labels
@@ -47,8 +48,7 @@ def ppi(
     where = labels([*clusters, *clusters_only] if clusters and clusters_only else range(len(y) + len(rest)))
     labelled = len(np.unique(where[: len(y)]))
     if labelled <= 2 or np.ptp(y) == 0:
-        share = np.bincount(where[: len(y)]) / len(y)
-        return Corrected(float(y.mean()), wilson(float(y.mean()), 1 / float(share @ share)), 0.0)
+        return _labels_only(y, where)
     weight = _weight(y, seen, rest)
     value = float(np.clip(y.mean() + weight * (rest.mean() - seen.mean()), 0, 1))
     corrections = _centred(y - weight * seen) * math.sqrt(labelled / (labelled - 2))
@@ -56,6 +56,11 @@ def ppi(
     inside = min(max(value, 1 / (4 * len(y))), 1 - 1 / (4 * len(y)))
     effective = inside * (1 - inside) / max(float(sums @ sums), inside * (1 - inside) / len(where))
     return Corrected(value, wilson(value, max(1.0, effective), student_quantile(labelled - 2)), weight)
+
+
+def _labels_only(y: Floats, where: NDArray[np.intp]) -> Corrected:
+    share = np.bincount(where[: len(y)]) / len(y)
+    return Corrected(float(y.mean()), wilson(float(y.mean()), 1 / float(share @ share)), 0.0)
 
 
 def _weight(y: Floats, seen: Floats, rest: Floats) -> float:
