@@ -1,8 +1,7 @@
-"""python benchmarks/coverage.py [--trials 2000] [--only TEXT]: how often each 95 % interval holds the truth.
+"""python benchmarks/coverage.py [--trials 2000] [--only TEXT] [--grid]: how often each 95 % interval holds the truth.
 
 Every interval of eval/statistics on simulated data, and beside it (marked *) what is printed elsewhere, or would be
-wrong on these data.
-Markdown on stdout.
+wrong on these data. Markdown on stdout.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from scenarios import scenarios
+from scenarios import grid, scenarios
 from simulated import SEED
 
 from eval import statistics as st
@@ -39,9 +38,9 @@ class Measured:
         )
 
 
-def measure(index: int, trials: int) -> list[Measured]:
+def measure(name: str, trials: int) -> list[Measured]:
     """Draw the scenario `trials` times, the same whichever process asks, and try its methods on each."""
-    it = scenarios()[index]
+    it = next(s for s in [*scenarios(), *grid()] if s.name == name)
     rng = np.random.default_rng([SEED, zlib.crc32(it.name.encode())])
     covered, width = dict.fromkeys(it.methods, 0), dict.fromkeys(it.methods, 0.0)
     for _ in range(trials):
@@ -79,24 +78,30 @@ def exact_wilson(n: int, p: float) -> float:
 def main(
     trials: Annotated[int, typer.Option(min=1, help="Data sets drawn for each row of the table.")] = 2000,
     only: Annotated[str, typer.Option(help="Only scenarios whose name holds this, e.g. p=.02.")] = "",
+    whole_grid: Annotated[bool, typer.Option("--grid", help="clustered_rate alone, in 84 settings.")] = False,
 ) -> None:
     """Coverage of every 95 % interval the bench prints, as a Markdown table."""
     begun = time.perf_counter()
-    chosen = [i for i, s in enumerate(scenarios()) if only in s.name]
+    chosen = [s.name for s in (grid() if whole_grid else scenarios()) if only in s.name]
     typer.echo(f"{trials} trials each, seed {SEED}. Coverage in percent with its own 95 % interval.\n")
     typer.echo("| data | method | coverage | mean width | in 93-97 |\n|---|---|---|---|---|")
     with ProcessPoolExecutor(2) as pool:
         for found in pool.map(measure, chosen, [trials] * len(chosen)):
             typer.echo("\n".join(m.line() for m in found))
+    if not whole_grid:
+        tests(trials)
+    typer.echo(f"{time.perf_counter() - begun:.0f} s", err=True)
+
+
+def tests(trials: int) -> None:
     typer.echo("\n| test of two equal variants at 5 % | false alarms, percent |\n|---|---|")
     typer.echo("\n".join(false_alarms(trials)))
     exact = {n: exact_wilson(n, 0.02) for n in range(100, 401)}
     inside = sum(0.93 <= c <= 0.97 for c in exact.values()) / len(exact)
     typer.echo(
-        f"\nWilson at p = .02, exact: {100 * exact[200]:.1f} % at n = 200; for n = 100 ... 400 from "
-        f"{100 * min(exact.values()):.1f} to {100 * max(exact.values()):.1f} %, {100 * inside:.0f} % of these n in 93-97."
+        f"\nWilson at p = .02, exact: {100 * exact[200]:.1f} % at n = 200; n = 100 ... 400: "
+        f"{100 * min(exact.values()):.1f} to {100 * max(exact.values()):.1f} %, {100 * inside:.0f} % of them in 93-97."
     )
-    typer.echo(f"{time.perf_counter() - begun:.0f} s", err=True)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from eval.statistics import Interval
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Data of a known truth, and the methods tried on it; a name ending in * is one that we print nowhere for such data."""
+    """Data of a known truth, and the methods tried on it. One whose name ends in * we print nowhere for such data."""
 
     name: str
     truth: float
@@ -145,6 +145,7 @@ def pairs() -> Iterator[Scenario]:
         ((0.7, 0.7), 40, 5, 0.3),
         ((0.05, 0.02), 200, 1, 0.0),
         ((0.05, 0.02), 100, 3, 0.3),
+        ((0.02, 0.02), 100, 1, 0.0),
     ):
         yield Scenario(
             f"paired {p[0]:g} / {p[1]:g}, {clusters}×{size}",
@@ -207,6 +208,21 @@ def judges() -> Iterator[Scenario]:
         lambda r: draw(r, 0.3, 0.6, 0.75, 0.3),
         {"ppi": lambda d: corrected(d, 40, True), "ppi without clusters *": lambda d: corrected(d, 40)},
     )
+
+
+def grid() -> list[Scenario]:
+    """Rates in clusters, rare and not, few clusters and many, alike and not."""
+    return [
+        Scenario(
+            f"grid p={p:g} {clusters}×{size} icc={icc:g}",
+            p,
+            lambda r, a=(p, icc, clusters, size): clustered(r, *a),
+            {"clustered_rate": RATE["clustered_rate"]},
+        )
+        for p in (0.02, 0.05, 0.3)
+        for clusters, size in ((10, 5), (25, 4), (40, 5), (60, 4), (100, 3), (150, 4), (60, 16))
+        for icc in (0.001, 0.1, 0.3, 0.6)
+    ]
 
 
 def scenarios() -> list[Scenario]:

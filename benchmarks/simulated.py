@@ -66,7 +66,7 @@ def languages(rows: Floats, shared: bool = True) -> dict[str, list[tuple[Any, fl
     }
 
 
-# Recipes of other tools (peers that print them: docs/statistics.md).
+# What other tools print, or what would be wrong.
 
 
 def plus_minus(mean: float, error: float) -> Interval:
