@@ -17,7 +17,7 @@ from rich.progress import TaskID
 from rich.table import Table
 
 from eval.examples import Example
-from eval.statistics import Interval, cluster_bootstrap
+from eval.statistics import Interval, clustered_rate
 from eval.suites.folder import WHOLE_PASSAGE, Suite, read_suite
 from mlrag.assemble import make_embedder
 from mlrag.errors import MlragError
@@ -45,7 +45,7 @@ class Scores:
         return float(np.mean(self.values[leg][measure]))
 
     def interval(self, leg: str, measure: str) -> Interval:
-        return cluster_bootstrap(self.values[leg][measure], self.clusters)
+        return clustered_rate(self.values[leg][measure], self.clusters)
 
 
 def reciprocal_rank(ranking: Sequence[str], gold: Sequence[str], depth: int = DEPTH) -> float:
