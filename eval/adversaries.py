@@ -30,7 +30,7 @@ def _cite(sentence: str, hits: Hits) -> str:
 
 
 def _honest(_keys: Keys, key: Key, example: Example, hits: Hits) -> str:
-    return _cite(key.sentence(example), hits)
+    return _cite(key.answering[example.id], hits)
 
 
 def _mistaken(_keys: Keys, key: Key, example: Example, hits: Hits) -> str:
@@ -68,9 +68,7 @@ def _says_yes(*_: object) -> str:
 
 def _in(code: str, keys: Keys, example: Example, hits: Hits) -> str:
     """The same question's honest sentence in another language, citing as if it stood there."""
-    other = keys[code]
-    same = next(e for e in other.answerable if e.id == example.id)
-    return _cite(other.sentence(same), hits)
+    return _cite(keys[code].answering[example.id], hits)
 
 
 def _another_language(keys: Keys, key: Key, example: Example, hits: Hits) -> str:
@@ -89,14 +87,14 @@ def _every_language(keys: Keys, _key: Key, example: Example, hits: Hits) -> str:
 
 def _wrong_digit(_keys: Keys, key: Key, example: Example, hits: Hits) -> str:
     """Every number of the honest sentence with another last digit; a number from nowhere where it has none."""
-    right = key.sentence(example)
+    right = key.answering[example.id]
     wrong = regex.sub(r"\p{Nd}(?!\p{Nd})", lambda m: str((int(m.group()) + 3) % 10), right)
     return _cite(right, hits).replace(right, wrong if wrong != right else f"{right} (1234567)")
 
 
 def _wrong_name(_keys: Keys, key: Key, example: Example, hits: Hits) -> str:
     """The honest sentence with another question's answer in the place of its own."""
-    right = key.sentence(example)
+    right = key.answering[example.id]
     wrong = right
     for answer in example.answers:
         wrong = regex.sub(regex.escape(answer), key.other(example).answers[0], wrong, flags=regex.IGNORECASE)
@@ -104,15 +102,15 @@ def _wrong_name(_keys: Keys, key: Key, example: Example, hits: Hits) -> str:
 
 
 def _other_answer(_keys: Keys, key: Key, example: Example, hits: Hits) -> str:
-    return _cite(key.sentence(key.other(example)), hits)
+    return _cite(key.answering[key.other(example).id], hits)
 
 
 def _endless(_keys: Keys, key: Key, example: Example, hits: Hits) -> str:
-    return " ".join([_cite(key.sentence(example), hits)] * 100)
+    return " ".join([_cite(key.answering[example.id], hits)] * 30)
 
 
 def _cites_everything(_keys: Keys, key: Key, example: Example, hits: Hits) -> str:
-    return f"{key.sentence(example)} [{','.join(str(n) for n in range(1, len(hits) + 1))}]"
+    return f"{key.answering[example.id]} [{','.join(str(n) for n in range(1, len(hits) + 1))}]"
 
 
 def _every_candidate(_keys: Keys, key: Key, _example: Example, _hits: Hits) -> str:
@@ -125,7 +123,6 @@ def _pads(_keys: Keys, key: Key, example: Example, hits: Hits) -> str:
     return " ".join([_honest(_keys, key, example, hits), *strange])
 
 
-# A reply to questions that can be answered. Scored twice: answering always, and silent exactly where it should be.
 ADVERSARIES: dict[str, Reply] = {
     "copies_passage": _copies_passage,
     "copies_everything": _copies_everything,
@@ -154,17 +151,19 @@ BENDS_ANSWER = frozenset(
 )
 
 
-def adversaries(keys: Keys, lang: str) -> dict[str, Scripted]:
-    """Every adversary of one language by its script's name."""
+def adversaries(keys: Keys, lang: str, silent: bool) -> dict[str, Scripted]:
+    """Every adversary of one language by its script's name.
+
+    `silent`: abstaining exactly where it is due, so that only the replies can give them away; else answering always.
+    """
     found = {
         "always_abstains": Scripted("always_abstains", keys, lang, _silent, _silent),
         "always_answers": Scripted("always_answers", keys, lang, _honest, _mistaken),
         "abstains_by_coin": _mixed("abstains_by_coin", keys, lang, COIN, _silent, COIN),
     }
     for script, reply in ADVERSARIES.items():
-        silent = f"{script}, silent where due"
-        found[script] = Scripted(script, keys, lang, reply, _mistaken if script in BENDS_ANSWER else reply)
-        found[silent] = Scripted(silent, keys, lang, reply, _silent)
+        lost: Reply = _silent if silent else _mistaken if script in BENDS_ANSWER else reply
+        found[script] = Scripted(script, keys, lang, reply, lost)
     return found
 
 

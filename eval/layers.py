@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 import regex
 
 from eval.metrics import grams
 from eval.outcome import MARKS
-from mlrag.languages import Language
+from mlrag.languages import Language, language
 from mlrag.text.normalize import fold_digits, lower, scoring
 from mlrag.text.sentences import sentence_spans
 
@@ -129,24 +130,27 @@ def words_unverified(text: str, passages: Sequence[str], lang: Language) -> Miss
     """
     if names_decidable(lang):
         return None
-    held: set[str] = set()
-    for passage in passages:
-        held |= set(grams(passage, lang))
+    held = frozenset().union(*(_grams(p, lang.code) for p in passages))
     said = list(dict.fromkeys(w for w in scoring(MARKS.sub("", text), lang).split() if sum(map(str.isalpha, w)) >= 3))
     return Missing(len(said), tuple(w for w in said if _share_held(w, held, lang) < 0.5))
 
 
-def _share_held(word: str, held: set[str], lang: Language) -> float:
+def _share_held(word: str, held: frozenset[str], lang: Language) -> float:
     found = grams(word, lang)
     return sum(n for gram, n in found.items() if gram in held) / max(1, found.total())
 
 
 def support(sentence: str, passages: Iterable[str], lang: Language) -> float | None:
     """Share of a sentence's distinct character 3-grams in the passage that holds most; None below 5 of them."""
-    wanted = set(grams(MARKS.sub("", sentence), lang))
+    wanted = _grams(MARKS.sub("", sentence), lang.code)
     if len(wanted) < MIN_GRAMS:
         return None
-    return max((len(wanted & set(grams(p, lang))) / len(wanted) for p in passages), default=0.0)
+    return max((len(wanted & _grams(p, lang.code)) / len(wanted) for p in passages), default=0.0)
+
+
+@lru_cache(maxsize=4096)
+def _grams(text: str, code: str) -> frozenset[str]:
+    return frozenset(grams(text, language(code)))
 
 
 def unsupported_share(text: str, passages: Sequence[str], lang: Language) -> float | None:

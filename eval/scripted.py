@@ -48,10 +48,13 @@ class Key:
     def answerable(self) -> Sequence[Example]:
         return [e for e in self.examples if e.answerable]
 
-    def sentence(self, example: Example) -> str:
-        """The first sentence of the gold documents that holds an answer; the answer itself where none does."""
-        found = (s for s in self.sentences(example.gold_docs) if containment(s, example.answers, self.lang))
-        return next(found, example.answers[0])
+    @cached_property
+    def answering(self) -> Mapping[str, str]:
+        """By question id: the first sentence of the gold documents that holds an answer, else the answer itself."""
+        return {e.id: next(self._that_answer(e), e.answers[0]) for e in self.answerable}
+
+    def _that_answer(self, example: Example) -> Iterator[str]:
+        return (s for s in self.sentences(example.gold_docs) if containment(s, example.answers, self.lang))
 
     def wrong_sentence(self, example: Example) -> str:
         """A sentence of the topic's document that does not answer."""
