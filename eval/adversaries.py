@@ -106,7 +106,7 @@ def _other_answer(_keys: Keys, key: Key, example: Example, hits: Hits) -> str:
 
 
 def _endless(_keys: Keys, key: Key, example: Example, hits: Hits) -> str:
-    return " ".join([_cite(key.answering[example.id], hits)] * 30)
+    return " ".join([_cite(key.answering[example.id], hits)] * 15)
 
 
 def _cites_everything(_keys: Keys, key: Key, example: Example, hits: Hits) -> str:

@@ -51,7 +51,7 @@ def corpus_bleu(answers: Sequence[str], references: Sequence[Sequence[str]], lan
     if not rows:
         return None
     widest = max(len(wanted) for _, wanted in rows)
-    streams = [[wanted[i] if i < len(wanted) else None for _, wanted in rows] for i in range(widest)]
+    streams = [[wanted[i] if i < len(wanted) else "" for _, wanted in rows] for i in range(widest)]
     scorer = BLEU(tokenize=bleu_tokenizer(lang))
     score = scorer.corpus_score([answer for answer, _ in rows], streams).score
     return Bleu(float(score), len(rows), str(scorer.get_signature()))

@@ -81,7 +81,7 @@ def _matrix(rows: Sequence[Sequence[bool]], width: int, name: str) -> Booleans:
     return np.array(rows, bool).reshape(len(rows), width)
 
 
-def _share(values: Booleans) -> float | None:
+def _share(values: Booleans | np.bool_) -> float | None:
     return float(values.mean()) if values.size else None
 
 

@@ -112,7 +112,8 @@ def _inside(sentence: str, at: int) -> bool:
 
 
 def _words(passages: Iterable[str], lang: Language) -> set[str]:
-    return {w for p in passages for w in _WORD.findall(lower(p, lang))}
+    folded = [lower(p, lang) for p in passages]
+    return {w for p in folded for w in (*_WORD.findall(p), *_LATIN_WORD.findall(p))}
 
 
 def _held(word: str, words: set[str], lang: Language) -> bool:

@@ -75,7 +75,7 @@ def grams(text: str, lang: Language) -> Counter[str]:
 
 
 def char3_recall(answer: str, references: Sequence[str], lang: Language) -> float | None:
-    """BERGEN's Recall_char3gram: share of a reference's 3-grams, as a multiset, that the answer holds; best reference."""
+    """BERGEN's Recall_char3gram: share of a reference's 3-grams, as a multiset, in the answer; best reference."""
     got = grams(answer, lang)
     wanted = [grams(r, lang) for r in comparable(references, lang)]
     return max(((got & w).total() / w.total() for w in wanted), default=None)

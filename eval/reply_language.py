@@ -19,7 +19,7 @@ MIN_LETTERS = 20
 _READ = 1000  # characters: more tell langdetect nothing new
 _NAMES = {"zh-cn": "zh", "zh-tw": "zh"}
 _MARKS = regex.compile(r"[\[【［]\s*\p{Nd}[\p{Nd}\s,،、]*[\]】］]|https?://\S+")
-_LATIN_NAME = regex.compile(r"\b\p{Lu}[\p{Latin}\p{M}'’.-]*(?:\s+\p{Ll}\p{Latin}+(?=\W*\P{Latin}))?")
+_LATIN_NAME = regex.compile(r"\b\p{Lu}[\p{Latin}\p{M}'’.-]*(?:\s+\p{Ll}\p{Latin}+(?=[^\p{L}]*(?!\p{Latin})\p{L}))?")
 _LATIN = regex.compile(r"\p{Latin}")
 
 

@@ -68,9 +68,7 @@ def _row(answer: Answer, example: Example, variant: str) -> Prediction:
         text=answer.text,
         abstained=answer.abstained,
         passages=tuple(h.passage.indexed_text for h in answer.hits),
-        citations=tuple(
-            Cited(c.doc_id, places[c.passage_id], c.answer_start, c.answer_end) for c in answer.citations
-        ),
+        citations=tuple(Cited(c.doc_id, places[c.passage_id], c.answer_start, c.answer_end) for c in answer.citations),
         confidence=answer.confidence,
         hit_docs=tuple(dict.fromkeys(h.passage.doc_id for h in answer.hits)),
         quotes=tuple(c.quote for c in answer.citations),

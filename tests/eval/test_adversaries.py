@@ -42,10 +42,14 @@ def test_every_adversary_ranks_below_the_noisy_honest_one(code):
 
 
 @pytest.mark.parametrize("code", ["en", "zh", "ta", "ar"])
-def test_what_always_answers_or_always_abstains_gets_nothing(code):
+def test_what_never_abstains_has_no_share_in_silence_and_so_no_summary(code):
+    key = keys()[code]
+    unanswerable = [e for e in with_removed(key) if not e.answerable]
     for name, generator in adversaries(keys(), code, silent=False).items():
-        if name not in ("abstains_by_coin", "empty", "only_signs"):
-            assert scored(generator, code) == 0.0, name
+        if name not in ("abstains_by_coin", "always_abstains"):
+            said = {outcome(raw_prediction(generator, key, e), key.lang) for e in unanswerable}
+            assert Outcome.ABSTAINED not in said, name
+    assert summary({ANSWER: [("a", 1.0)], "summary:silence:near_miss": [("a", 0.0)]})[0] == 0.0
 
 
 @pytest.mark.parametrize("code", ["en", "zh", "si"])

@@ -11,7 +11,9 @@ from eval.claims import Verdicts, claim_figures
 def verdicts(draw):
     claims, golds, passages = (draw(st.integers(0, 5)) for _ in range(3))
     row = lambda n: draw(st.lists(st.booleans(), min_size=n, max_size=n))  # noqa: E731
-    return Verdicts(row(claims), row(golds), [row(claims) for _ in range(passages)], [row(golds) for _ in range(passages)])
+    return Verdicts(
+        row(claims), row(golds), [row(claims) for _ in range(passages)], [row(golds) for _ in range(passages)]
+    )
 
 
 def test_figures_are_the_ones_worked_out_by_hand():

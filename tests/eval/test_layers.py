@@ -76,7 +76,11 @@ def test_where_names_cannot_be_told_nothing_is_claimed(lang):
 @pytest.mark.parametrize(
     ("lang", "passage", "strange"),
     [
-        ("en", "Two rivers form it. The White Nile flows out of Lake Victoria.", "Cats sleep through most of every day."),
+        (
+            "en",
+            "Two rivers form it. The White Nile flows out of Lake Victoria.",
+            "Cats sleep through most of every day.",
+        ),
         ("ta", "நைல் நதி ஏறத்தாழ 6,650 கிலோமீட்டர் நீளமானது.", "பூனைகள் பகலில் பெரும்பாலும் உறங்குகின்றன."),
         ("zh", "尼罗河全长约6650公里，流经十一个国家。", "猫一天大部分时间都在睡觉休息。"),
         ("ar", "يبلغ طول النيل نحو 6650 كيلومترا.", "القطط تنام معظم ساعات اليوم."),
