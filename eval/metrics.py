@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 
 import regex
 
-from mlrag.languages import Language
+from mlrag.languages import Language, language
 from mlrag.text.normalize import scoring
 from mlrag.text.tokens import scoring_tokens
 
@@ -18,9 +19,19 @@ _HANGUL = regex.compile(r"[\p{Hangul} ]+")
 GRAM = 3
 
 
+@lru_cache(maxsize=16384)
+def _normal(text: str, code: str) -> str:
+    return scoring(text, language(code))
+
+
+@lru_cache(maxsize=16384)
+def _tokens(text: str, code: str) -> tuple[str, ...]:
+    return tuple(scoring_tokens(text, language(code)))
+
+
 def comparable(references: Sequence[str], lang: Language) -> list[str]:
     """The references that still say something after normalising ("…" does not)."""
-    return [r for r in references if scoring(r, lang)]
+    return [r for r in references if _normal(r, lang.code)]
 
 
 def exact_match(answer: str, references: Sequence[str], lang: Language) -> float | None:
@@ -50,12 +61,12 @@ def containment(answer: str, references: Sequence[str], lang: Language) -> float
     wanted = comparable(references, lang)
     if not wanted:
         return None
-    tokens_there = scoring_tokens(answer, lang)
-    text = scoring(answer, lang)
-    return float(any(_stands(scoring(r, lang), scoring_tokens(r, lang), text, tokens_there) for r in wanted))
+    tokens_there = _tokens(answer, lang.code)
+    text = _normal(answer, lang.code)
+    return float(any(_stands(_normal(r, lang.code), _tokens(r, lang.code), text, tokens_there) for r in wanted))
 
 
-def _stands(reference: str, wanted: list[str], text: str, tokens_there: list[str]) -> bool:
+def _stands(reference: str, wanted: tuple[str, ...], text: str, tokens_there: tuple[str, ...]) -> bool:
     if any(tokens_there[i : i + len(wanted)] == wanted for i in range(len(tokens_there) - len(wanted) + 1)):
         return True
     inside = sum(c.isalpha() for c in reference) >= 4
