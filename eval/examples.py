@@ -41,6 +41,11 @@ class Example:
     hidden: frozenset[str] = frozenset()
     only: frozenset[str] | None = None
 
+    @property
+    def gap(self) -> str:
+        """Why it is unanswerable: "article_removed" or "near_miss"."""
+        return ARTICLE_REMOVED if self.kind == ARTICLE_REMOVED else NEAR_MISS
+
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
     """Objects of a JSON lines file. Raises CorpusFormatError naming the line that is not one."""

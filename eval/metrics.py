@@ -1,29 +1,49 @@
-"""Scores of one answer against its references. Pure: text in, number in [0, 1] (chrF: [0, 100]) out."""
+"""Scores of one answer against its references. Pure: text in, number in [0, 1] (chrF: [0, 100]) out.
+
+Every score is None, not 0 or 1, where no reference is left after normalising: there is nothing to compare with.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 
 import regex
 
-from mlrag.languages import Language
+from mlrag.languages import Language, language
 from mlrag.text.normalize import scoring
 from mlrag.text.tokens import scoring_tokens
 
 _HANGUL = regex.compile(r"[\p{Hangul} ]+")
+GRAM = 3
 
 
-def exact_match(answer: str, references: Sequence[str], lang: Language) -> float:
+@lru_cache(maxsize=16384)
+def _normal(text: str, code: str) -> str:
+    return scoring(text, language(code))
+
+
+@lru_cache(maxsize=16384)
+def _tokens(text: str, code: str) -> tuple[str, ...]:
+    return tuple(scoring_tokens(text, language(code)))
+
+
+def comparable(references: Sequence[str], lang: Language) -> list[str]:
+    """The references that still say something after normalising ("…" does not)."""
+    return [r for r in references if _normal(r, lang.code)]
+
+
+def exact_match(answer: str, references: Sequence[str], lang: Language) -> float | None:
     """1.0 if the answer equals a reference after normalising for the language."""
-    normal = scoring(answer, lang)
-    return float(bool(normal) and any(normal == scoring(r, lang) for r in references))
+    wanted = {scoring(r, lang) for r in comparable(references, lang)}
+    return float(scoring(answer, lang) in wanted) if wanted else None
 
 
-def token_f1(answer: str, references: Sequence[str], lang: Language) -> float:
+def token_f1(answer: str, references: Sequence[str], lang: Language) -> float | None:
     """Best 2PR / (P + R) over references, on token multisets (characters in unspaced scripts)."""
     got = Counter(scoring_tokens(answer, lang))
-    return max((_f1(got, Counter(scoring_tokens(r, lang))) for r in references), default=0.0)
+    return max((_f1(got, Counter(scoring_tokens(r, lang))) for r in comparable(references, lang)), default=None)
 
 
 def _f1(got: Counter[str], wanted: Counter[str]) -> float:
@@ -31,21 +51,22 @@ def _f1(got: Counter[str], wanted: Counter[str]) -> float:
     return 2 * common / (got.total() + wanted.total()) if common else 0.0
 
 
-def containment(answer: str, references: Sequence[str], lang: Language) -> float:
+def containment(answer: str, references: Sequence[str], lang: Language) -> float | None:
     """1.0 if a reference stands in the answer.
 
     As a run of whole tokens; or inside a word, since words inflect and numbers take endings ("180ක්"): a
     reference with four or more letters anywhere, a number or a Korean word at the start of one. A number
-    never matches inside a longer number. A reference that normalises to nothing never counts.
+    never matches inside a longer number.
     """
-    tokens_there = scoring_tokens(answer, lang)
-    text = scoring(answer, lang)
-    return float(any(_stands(scoring(r, lang), scoring_tokens(r, lang), text, tokens_there) for r in references))
-
-
-def _stands(reference: str, wanted: list[str], text: str, tokens_there: list[str]) -> bool:
+    wanted = comparable(references, lang)
     if not wanted:
-        return False
+        return None
+    tokens_there = _tokens(answer, lang.code)
+    text = _normal(answer, lang.code)
+    return float(any(_stands(_normal(r, lang.code), _tokens(r, lang.code), text, tokens_there) for r in wanted))
+
+
+def _stands(reference: str, wanted: tuple[str, ...], text: str, tokens_there: tuple[str, ...]) -> bool:
     if any(tokens_there[i : i + len(wanted)] == wanted for i in range(len(tokens_there) - len(wanted) + 1)):
         return True
     inside = sum(c.isalpha() for c in reference) >= 4
@@ -53,23 +74,32 @@ def _stands(reference: str, wanted: list[str], text: str, tokens_there: list[str
     if not (inside or at_start):
         return False
     before = r"(?<!\d)(?<!\d\.)" if inside else r"(?<![\p{L}\p{M}\p{N}])(?<!\d\.)"
-    return bool(
-        regex.search(
-            f"{before}{regex.escape(reference)}(?!\\d|\\.\\d)"
-            if reference[-1].isdecimal()
-            else f"{before}{regex.escape(reference)}",
-            text,
-        )
+    after = r"(?!\d|\.\d)" if reference[-1].isdecimal() else ""
+    return bool(regex.search(f"{before}{regex.escape(reference)}{after}", text))
+
+
+def grams(text: str, lang: Language) -> Counter[str]:
+    """Character 3-grams inside the words of the normalised text; a shorter word counts whole (BERGEN)."""
+    return Counter(
+        word[i : i + GRAM] for word in scoring(text, lang).split() for i in range(max(1, len(word) - GRAM + 1))
     )
 
 
-def chrf(answer: str, references: Sequence[str], lang: Language) -> float:
+def char3_recall(answer: str, references: Sequence[str], lang: Language) -> float | None:
+    """BERGEN's Recall_char3gram: share of a reference's 3-grams, as a multiset, in the answer; best reference."""
+    got = grams(answer, lang)
+    wanted = [grams(r, lang) for r in comparable(references, lang)]
+    return max(((got & w).total() / w.total() for w in wanted), default=None)
+
+
+def chrf(answer: str, references: Sequence[str], lang: Language) -> float | None:
     """sacrebleu's sentence chrF2 on normalised text, best reference; in [0, 100]."""
     from sacrebleu.metrics.chrf import CHRF
 
     scorer = CHRF()
     normal = scoring(answer, lang)
-    return max((scorer.sentence_score(normal, [scoring(r, lang)]).score for r in references), default=0.0)
+    wanted = (scoring(r, lang) for r in comparable(references, lang))
+    return max((scorer.sentence_score(normal, [r]).score for r in wanted), default=None)
 
 
 def chrf_signature() -> str:

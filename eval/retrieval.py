@@ -17,6 +17,7 @@ from rich.progress import TaskID
 from rich.table import Table
 
 from eval.examples import Example
+from eval.ranking import DEPTH, ndcg, recall, reciprocal_rank
 from eval.statistics import Interval, clustered_rate
 from eval.suites.folder import WHOLE_PASSAGE, Suite, read_suite
 from mlrag.assemble import make_embedder
@@ -28,8 +29,7 @@ from mlrag.retrieval import Retriever
 from mlrag.settings import Settings
 
 LEGS = ("hybrid", "dense", "lexical")
-MEASURES = ("mrr@10", "recall@1", "recall@5")
-DEPTH = 10
+MEASURES = ("mrr@10", "ndcg@10", "recall@1", "recall@5")
 BATCH = 64
 
 
@@ -48,16 +48,6 @@ class Scores:
         return clustered_rate(self.values[leg][measure], self.clusters)
 
 
-def reciprocal_rank(ranking: Sequence[str], gold: Sequence[str], depth: int = DEPTH) -> float:
-    """1 / rank of the first gold id among the first `depth`, 0 if none; in [0, 1]."""
-    return next((1 / rank for rank, found in enumerate(ranking[:depth], 1) if found in gold), 0.0)
-
-
-def recall(ranking: Sequence[str], gold: Sequence[str], k: int) -> float:
-    """Share of the gold ids among the first k; in [0, 1]."""
-    return len(set(ranking[:k]) & set(gold)) / len(set(gold))
-
-
 def score_language(retriever: Retriever, lang: str, examples: Sequence[Example], tick: Callable[[], None]) -> Scores:
     """Rank every question's documents by each leg. Questions without a gold document are left out."""
     asked = [e for e in examples if e.gold_docs and e.only is None]
@@ -70,6 +60,7 @@ def score_language(retriever: Retriever, lang: str, examples: Sequence[Example],
                 ids = retriever.ranking(example.question, lang, leg, DEPTH * 3, vector)
                 docs = list(dict.fromkeys(i.rsplit("#", 1)[0] for i in ids))
                 values[leg]["mrr@10"].append(reciprocal_rank(docs, example.gold_docs))
+                values[leg]["ndcg@10"].append(ndcg(docs, example.gold_docs))
                 values[leg]["recall@1"].append(recall(docs, example.gold_docs, 1))
                 values[leg]["recall@5"].append(recall(docs, example.gold_docs, 5))
             tick()
@@ -115,6 +106,7 @@ def as_table(result: dict[str, Scores], title: str) -> Table:
     table.add_column("n", justify="right")
     for leg in LEGS:
         table.add_column(f"{leg} MRR@10 [95 %]", justify="right")
+        table.add_column("nDCG@10", justify="right")
         table.add_column("R@1", justify="right")
         table.add_column("R@5", justify="right")
     for lang, scores in result.items():
@@ -122,7 +114,7 @@ def as_table(result: dict[str, Scores], title: str) -> Table:
         for leg in LEGS:
             ci = scores.interval(leg, "mrr@10")
             cells += [f"{scores.mean(leg, 'mrr@10'):.3f} [{ci.low:.3f}, {ci.high:.3f}]"]
-            cells += [f"{scores.mean(leg, m):.3f}" for m in ("recall@1", "recall@5")]
+            cells += [f"{scores.mean(leg, m):.3f}" for m in MEASURES[1:]]
         table.add_row(lang, str(scores.n), *cells)
     means = as_json(result)["mean"]
     assert isinstance(means, dict)

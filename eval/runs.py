@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,30 @@ from mlrag.records import Answer
 
 
 @dataclass(frozen=True, slots=True)
+class Cited:
+    """One citation: the document, its place among the row's passages, and the part of the text it supports."""
+
+    doc: str
+    passage: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a variant said to one example. `error` is the failure's own words; then nothing else holds."""
+    """What a variant said to one example. `error` is the failure's own words; then nothing else holds.
+
+    `passages` are the retrieved ones, titles included. `citations` is None in rows written before it existed:
+    what depends on it is then not scored.
+    """
 
     id: str
     variant: str
     text: str = ""
     abstained: bool = False
     passages: tuple[str, ...] = ()
+    citations: tuple[Cited, ...] | None = None
+    confidence: float | None = None
     hit_docs: tuple[str, ...] = ()
     quotes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -45,12 +61,15 @@ def predict(pipeline: Pipeline, example: Example, variant: str) -> Prediction:
 
 
 def _row(answer: Answer, example: Example, variant: str) -> Prediction:
+    places = {h.passage.id: place for place, h in enumerate(answer.hits)}
     return Prediction(
         id=example.id,
         variant=variant,
         text=answer.text,
         abstained=answer.abstained,
-        passages=tuple(h.passage.text for h in answer.hits[:3]),
+        passages=tuple(h.passage.indexed_text for h in answer.hits),
+        citations=tuple(Cited(c.doc_id, places[c.passage_id], c.answer_start, c.answer_end) for c in answer.citations),
+        confidence=answer.confidence,
         hit_docs=tuple(dict.fromkeys(h.passage.doc_id for h in answer.hits)),
         quotes=tuple(c.quote for c in answer.citations),
         warnings=answer.warnings,
@@ -89,7 +108,7 @@ class Run:
             path.write_bytes(data[: data.rfind(b"\n") + 1])
 
     def append(self, lang: str, prediction: Prediction) -> None:
-        row = {k: getattr(prediction, k) for k in Prediction.__slots__}
+        row = asdict(prediction)
         with self._path(prediction.variant, lang).open("a", encoding="utf-8") as file:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
             file.flush()
@@ -113,4 +132,6 @@ class Run:
 
 def _read(row: dict[str, Any]) -> Prediction:
     fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
+    if fields.get("citations") is not None:
+        fields["citations"] = tuple(Cited(**c) for c in fields["citations"])
     return Prediction(**fields)

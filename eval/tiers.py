@@ -14,11 +14,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 import mlrag
+from eval.bleu import Bleu, corpus_bleu
 from eval.examples import Example, article_removed, own_questions
 from eval.metrics import chrf_signature
-from eval.report.pages import write_pages
+from eval.report.pages import Tables, write_pages
 from eval.runs import Prediction, Run
-from eval.scores import Figure, Report, collect, summarise
+from eval.scores import Cost, Figure, Report, collect, summarise
 from eval.suites.folder import WHOLE_PASSAGE, Suite, read_suite
 from mlrag.assemble import make_embedder, make_pipeline
 from mlrag.corpus.loaders import read_documents
@@ -29,6 +30,7 @@ from mlrag.retrieval import Retriever
 from mlrag.settings import Settings
 
 COLUMNS = (
+    ("summary", "summary"),
     ("recall@5", "recall@5"),
     ("contains", "accuracy (contains)"),
     ("exact", "exact"),
@@ -38,6 +40,25 @@ COLUMNS = (
     ("hallucination:article_removed", "halluc. article removed"),
     ("error", "error rate"),
     ("reply_language", "reply language"),
+)
+DETAILS = (  # in the report's pages and in tiers.json; what each means: docs/measurement.md
+    ("char3_recall", "char-3-gram recall"),
+    ("mrr@10", "MRR@10"),
+    ("ndcg@10", "nDCG@10"),
+    ("hallucination:numbers", "halluc. numbers"),
+    ("hallucination:names", "halluc. names"),
+    ("names_unverified", "names unverified"),
+    ("hallucination:sentences", "halluc. sentences"),
+    ("invalid", "invalid"),
+    ("abstention_precision", "abstention precision"),
+    ("abstention_recall", "abstention recall"),
+    ("abstention_f1", "abstention F1"),
+    ("aurc", "risk-coverage area"),
+    ("english_leak", "English leak"),
+    ("reply_unknown", "reply unreadable"),
+    ("reply_skipped", "reply too short to tell"),
+    ("citation_precision", "citation precision"),
+    ("citation_coverage", "citation coverage"),
 )
 
 
@@ -158,6 +179,7 @@ def evaluate(bench: Bench, variants: list[str], console: Console) -> dict[str, A
 def _evaluate_variant(bench: Bench, variant: str, bar: Progress) -> dict[str, Any]:
     task = bar.add_task(variant, total=sum(len(bench.examples(c)) for c in bench.langs))
     by_lang: dict[str, Report] = {}
+    bleus: dict[str, Bleu | None] = {}
     details: dict[str, list[tuple[Example, Prediction]]] = {}
     pooled: dict[str, dict[str, list[tuple[str, float]]]] = {}
     rows_of: dict[str, list[Prediction]] = {}
@@ -167,13 +189,16 @@ def _evaluate_variant(bench: Bench, variant: str, bar: Progress) -> dict[str, An
         rows = collect(examples, predictions, language(lang))
         by_lang[lang] = summarise(rows, predictions)
         details[lang] = list(zip(examples, predictions, strict=True))
+        asked = [(e, p) for e, p in details[lang] if e.answers and not p.error]
+        said = ["" if p.abstained else p.text for _, p in asked]
+        bleus[lang] = corpus_bleu(said, [e.answers for e, _ in asked], language(lang))
         tier = f"T{language(lang).tier}"
         for name, found in rows.items():
             pooled.setdefault(tier, {}).setdefault(name, []).extend(found)
         rows_of.setdefault(tier, []).extend(predictions)
     models = sorted({p.model for ps in rows_of.values() for p in ps if p.model})
     tiers = {t: summarise(pooled[t], rows_of[t]) for t in sorted(pooled)}
-    return {"models": models, "tiers": tiers, "languages": by_lang, "details": details}
+    return {"models": models, "tiers": tiers, "languages": by_lang, "bleu": bleus, "details": details}
 
 
 def cell(figure: Figure | None) -> str:
@@ -194,6 +219,31 @@ def table_rows(result: dict[str, Any]) -> list[list[str]]:
     return rows
 
 
+def detail_rows(result: dict[str, Any]) -> list[list[str]]:
+    """The same rows with the other figures, then tokens and BLEU; those that did not run are left out."""
+    rows = []
+    for variant, found in result["variants"].items():
+        for group in ("tiers", "languages"):
+            for name, report in found[group].items():
+                if report.failed < report.n:
+                    cells = [cell(report.figures[key]) for key, _ in DETAILS]
+                    rows.append([variant, name, *cells, *costs(report.cost), _bleu(found["bleu"].get(name))])
+    return rows
+
+
+def costs(cost: Cost) -> list[str]:
+    """Tokens in, tokens out, tokens a second."""
+    values = (cost.prompt_tokens, cost.output_tokens, cost.output_per_second)
+    return ["–" if v is None else f"{v:.1f} n={cost.n}" for v in values]
+
+
+def _bleu(found: Bleu | None) -> str:
+    return f"{found.score:.1f} n={found.n}" if found else "–"
+
+
+DETAIL_TITLES = (*(title for _, title in DETAILS), "tokens in", "tokens out", "tokens out / s", "BLEU")
+
+
 def _cells(report: Report) -> list[str]:
     if report.failed == report.n:
         return [f"did not run: {report.reason}", *[""] * len(COLUMNS)]
@@ -207,12 +257,17 @@ def markdown(result: dict[str, Any]) -> str:
     lines = [
         "# Tier table",
         "",
-        "Percent [95 % interval] n. Hallucination: answered though no passage holds the answer. "
+        "Percent [95 % interval] n. Summary: harmonic mean of what replies to answerable questions are worth and of "
+        "silence where it is due. Hallucination: answered though no passage holds the answer. "
         "Error: abstained though one does. Rates: Wilson on the effective sample size; means: cluster bootstrap.",
         "",
     ]
     lines += ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     lines += ["| " + " | ".join(c.replace("|", "\\|") for c in row) + " |" for row in table_rows(result)]
+    lines += ["", "## More figures", "", "What each means: docs/measurement.md.", ""]
+    lines += ["| variant | tier or language | " + " | ".join(DETAIL_TITLES) + " |"]
+    lines += ["|" + "---|" * (len(DETAIL_TITLES) + 2)]
+    lines += ["| " + " | ".join(row) + " |" for row in detail_rows(result)]
     lines += ["", "```json", json.dumps(result["signature"], ensure_ascii=False, indent=1), "```", ""]
     return "\n".join(lines)
 
@@ -222,6 +277,7 @@ def as_json(result: dict[str, Any]) -> dict[str, Any]:
         name: {
             "models": v["models"],
             **{g: {k: asdict(r) for k, r in v[g].items()} for g in ("tiers", "languages")},
+            "bleu": {k: asdict(b) for k, b in v["bleu"].items() if b},
         }
         for name, v in result["variants"].items()
     }
@@ -231,6 +287,7 @@ def as_json(result: dict[str, Any]) -> dict[str, Any]:
 def show(result: dict[str, Any], console: Console) -> None:
     table = Table(title=f"Tier table · {result['signature']['data']}", caption="percent [95 % interval] n")
     keys = (
+        "summary",
         "recall@5",
         "contains",
         "hallucination:near_miss",
@@ -276,7 +333,8 @@ def main(
     bench.out.mkdir(parents=True, exist_ok=True)
     (bench.out / "tiers.md").write_text(markdown(result), encoding="utf-8")
     (bench.out / "tiers.json").write_text(json.dumps(as_json(result), ensure_ascii=False, indent=1), encoding="utf-8")
-    write_pages(bench.out, result, table_rows(result), [title for _, title in COLUMNS])
+    tables = Tables(table_rows(result), [title for _, title in COLUMNS], detail_rows(result), list(DETAIL_TITLES))
+    write_pages(bench.out, result, tables)
     if as_json_:
         print(json.dumps(as_json(result), ensure_ascii=False))  # noqa: T201
     else:

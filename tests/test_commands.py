@@ -108,5 +108,5 @@ def test_retrieval_measures_a_set_that_people_bring(tmp_path):
     done = run.invoke(command, ["--data", str(tmp_path), "--json"])
     found = json.loads(done.stdout)
     assert set(found["mean"]) == {"hybrid", "dense", "lexical"}
-    assert set(found["mean"]["hybrid"]) == {"mrr@10", "recall@1", "recall@5"}
+    assert set(found["mean"]["hybrid"]) == {"mrr@10", "ndcg@10", "recall@1", "recall@5"}
     assert found["languages"]["hi"]["n"] > 0
