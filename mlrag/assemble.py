@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from mlrag.errors import GeneratorUnavailableError, PrivacyError
+from mlrag.errors import GeneratorUnavailableError, PrivacyError, SettingsError
 from mlrag.fitting import best_fitting
 from mlrag.generation.base import Generator
 from mlrag.generation.calibration import shipped_calibration
@@ -40,9 +40,25 @@ def _gate(host: str, concurrency: int, per_minute: int | None) -> Gate:
 
 
 def _chat_model(settings: Settings, chosen: Variant, timeouts: Timeouts) -> ChatModel:
-    from mlrag.generation.ollama import OllamaChat
+    match chosen.backend:
+        case "openai":
+            return _openai(settings, chosen.model, timeouts)
+        case _:
+            from mlrag.generation.ollama import OllamaChat
 
-    return OllamaChat(chosen.model, settings.ollama_host, timeouts, settings.ollama_key.get_secret_value())
+            return OllamaChat(chosen.model, settings.ollama_host, timeouts, settings.ollama_key.get_secret_value())
+
+
+def _openai(settings: Settings, model: str, timeouts: Timeouts) -> ChatModel:
+    from mlrag.generation.openai import OpenAIChat
+
+    if not settings.openai_url:
+        raise SettingsError(
+            f"openai:{model} needs the address of a server",
+            "set MLRAG_OPENAI_URL: http://127.0.0.1:8000/v1 for vLLM, http://127.0.0.1:8080/v1 for llama-server, "
+            "http://127.0.0.1:1234/v1 for LM Studio, https://openrouter.ai/api/v1 for OpenRouter",
+        )
+    return OpenAIChat(model, settings.openai_url, timeouts, settings.openai_key.get_secret_value())
 
 
 def _model_generator(settings: Settings, chosen: Variant) -> Generator:
