@@ -11,15 +11,15 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 import mlrag
 from eval.bleu import Bleu, corpus_bleu
 from eval.examples import Example, article_removed, own_questions
 from eval.metrics import chrf_signature
 from eval.report.pages import Tables, write_pages
+from eval.report.tables import COLUMNS, DETAIL_TITLES, cell, detail_rows, show
 from eval.runs import Prediction, Run
-from eval.scores import Cost, Figure, Report, collect, summarise
+from eval.scores import Report, collect, summarise
 from eval.suites.folder import WHOLE_PASSAGE, Suite, read_suite
 from mlrag.assemble import make_embedder, make_pipeline
 from mlrag.corpus.loaders import read_documents
@@ -28,38 +28,6 @@ from mlrag.ingest import index_documents
 from mlrag.languages import language, languages
 from mlrag.retrieval import Retriever
 from mlrag.settings import Settings
-
-COLUMNS = (
-    ("summary", "summary"),
-    ("recall@5", "recall@5"),
-    ("contains", "accuracy (contains)"),
-    ("exact", "exact"),
-    ("f1", "token F1"),
-    ("chrf", "chrF2/100"),
-    ("hallucination:near_miss", "halluc. near miss"),
-    ("hallucination:article_removed", "halluc. article removed"),
-    ("error", "error rate"),
-    ("reply_language", "reply language"),
-)
-DETAILS = (  # in the report's pages and in tiers.json; what each means: docs/measurement.md
-    ("char3_recall", "char-3-gram recall"),
-    ("mrr@10", "MRR@10"),
-    ("ndcg@10", "nDCG@10"),
-    ("hallucination:numbers", "halluc. numbers"),
-    ("hallucination:names", "halluc. names"),
-    ("names_unverified", "names unverified"),
-    ("hallucination:sentences", "halluc. sentences"),
-    ("invalid", "invalid"),
-    ("abstention_precision", "abstention precision"),
-    ("abstention_recall", "abstention recall"),
-    ("abstention_f1", "abstention F1"),
-    ("aurc", "risk-coverage area"),
-    ("english_leak", "English leak"),
-    ("reply_unknown", "reply unreadable"),
-    ("reply_skipped", "reply too short to tell"),
-    ("citation_precision", "citation precision"),
-    ("citation_coverage", "citation coverage"),
-)
 
 
 def own_examples(lang: str, limit: int | None) -> list[Example]:
@@ -201,13 +169,6 @@ def _evaluate_variant(bench: Bench, variant: str, bar: Progress) -> dict[str, An
     return {"models": models, "tiers": tiers, "languages": by_lang, "bleu": bleus, "details": details}
 
 
-def cell(figure: Figure | None) -> str:
-    """A figure as percent with its interval and n: "81.5 [70.2, 89.1] n=54"."""
-    if figure is None or figure.value is None or figure.interval is None:
-        return "–"
-    return f"{100 * figure.value:.1f} [{100 * figure.interval.low:.1f}, {100 * figure.interval.high:.1f}] n={figure.n}"
-
-
 def table_rows(result: dict[str, Any]) -> list[list[str]]:
     """One row a variant and tier, then a variant and language; a failed one says why."""
     rows = []
@@ -217,31 +178,6 @@ def table_rows(result: dict[str, Any]) -> list[list[str]]:
             for name, report in found[group].items():
                 rows.append([label, name, str(report.n), *_cells(report)])
     return rows
-
-
-def detail_rows(result: dict[str, Any]) -> list[list[str]]:
-    """The same rows with the other figures, then tokens and BLEU; those that did not run are left out."""
-    rows = []
-    for variant, found in result["variants"].items():
-        for group in ("tiers", "languages"):
-            for name, report in found[group].items():
-                if report.failed < report.n:
-                    cells = [cell(report.figures[key]) for key, _ in DETAILS]
-                    rows.append([variant, name, *cells, *costs(report.cost), _bleu(found["bleu"].get(name))])
-    return rows
-
-
-def costs(cost: Cost) -> list[str]:
-    """Tokens in, tokens out, tokens a second."""
-    values = (cost.prompt_tokens, cost.output_tokens, cost.output_per_second)
-    return ["–" if v is None else f"{v:.1f} n={cost.n}" for v in values]
-
-
-def _bleu(found: Bleu | None) -> str:
-    return f"{found.score:.1f} n={found.n}" if found else "–"
-
-
-DETAIL_TITLES = (*(title for _, title in DETAILS), "tokens in", "tokens out", "tokens out / s", "BLEU")
 
 
 def _cells(report: Report) -> list[str]:
@@ -282,36 +218,6 @@ def as_json(result: dict[str, Any]) -> dict[str, Any]:
         for name, v in result["variants"].items()
     }
     return {"run": result["run"], "signature": result["signature"], "variants": variants}
-
-
-def show(result: dict[str, Any], console: Console) -> None:
-    table = Table(title=f"Tier table · {result['signature']['data']}", caption="percent [95 % interval] n")
-    keys = (
-        "summary",
-        "recall@5",
-        "contains",
-        "hallucination:near_miss",
-        "hallucination:article_removed",
-        "error",
-        "reply_language",
-    )
-    for title in ("variant", "group", "rows", *(dict(COLUMNS)[k] for k in keys), "s p50 / p95"):
-        table.add_column(title, overflow="fold")
-    for variant, found in result["variants"].items():
-        for group in ("tiers", "languages"):
-            for name, report in found[group].items():
-                if report.failed == report.n:
-                    table.add_row(variant, name, str(report.n), f"did not run: {report.reason}", *[""] * len(keys))
-                else:
-                    table.add_row(
-                        variant,
-                        name,
-                        str(report.n),
-                        *(cell(report.figures[k]) for k in keys),
-                        f"{report.p50:.3f} / {report.p95:.3f}",
-                    )
-            table.add_section()
-    console.print(table)
 
 
 def main(
