@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,8 +33,9 @@ def embedder() -> Embedder:
 
 @pytest.fixture(scope="session")
 def indexed(tmp_path_factory: pytest.TempPathFactory, embedder: Embedder) -> Path:
-    """Every starter corpus, indexed: the data folder."""
-    folder = tmp_path_factory.mktemp("var")
+    """Every starter corpus, indexed: the data folder. MLRAG_TEST_INDEX names one to keep between runs."""
+    kept = os.environ.get("MLRAG_TEST_INDEX")
+    folder = Path(kept) if kept else tmp_path_factory.mktemp("var")
     documents = [d for code in languages() for d in read_documents([CORPORA / code], code)]
     index_documents(documents, folder / "index", embedder)
     return folder
