@@ -11,7 +11,7 @@ from mlrag.languages import Language
 from mlrag.text.normalize import scoring
 from mlrag.text.tokens import scoring_tokens
 
-_HANGUL = regex.compile(r"[\p{Hangul} ]+")
+_KOREAN = regex.compile(r"[\p{Hangul}\p{Nd}. ]*\p{Hangul}[\p{Hangul}\p{Nd}. ]*")  # "7번째" too
 
 
 def exact_match(answer: str, references: Sequence[str], lang: Language) -> float:
@@ -49,7 +49,7 @@ def _stands(reference: str, wanted: list[str], text: str, tokens_there: list[str
     if any(tokens_there[i : i + len(wanted)] == wanted for i in range(len(tokens_there) - len(wanted) + 1)):
         return True
     inside = sum(c.isalpha() for c in reference) >= 4
-    at_start = reference[-1].isdecimal() or bool(_HANGUL.fullmatch(reference))
+    at_start = reference[-1].isdecimal() or bool(_KOREAN.fullmatch(reference))
     if not (inside or at_start):
         return False
     before = r"(?<!\d)(?<!\d\.)" if inside else r"(?<![\p{L}\p{M}\p{N}])(?<!\d\.)"
