@@ -1,4 +1,4 @@
-"""python benchmarks/extractive.py DATA: the extractive answerer on the real sets, as shipped.
+"""python benchmarks/extractive.py DATA [LANG …]: the extractive answerer on the real sets, as shipped.
 
 Answerable: 150 questions a language (seed 0): a gold answer inside the two sentences, abstention aside; error rate.
 Article removed: hallucination on the first 80 of unanswerable/. Near miss: nomiracl, beside GPT-4's published replies.
@@ -102,7 +102,7 @@ def gpt4(data: Path, lang: str) -> str:
     return f"{wrong} / {100 * (1 - np.mean(said[True])):.0f}" if said[True] else f"{wrong} / –"
 
 
-def main(data: Path) -> None:
+def main(data: Path, chosen: Sequence[str]) -> None:
     console = Console(width=140)
     settings = Settings()
     embedder = make_embedder(settings)
@@ -111,7 +111,7 @@ def main(data: Path) -> None:
     table = Table(title=f"extractive, as shipped · {embedder.engine} · percent; halluc. / error (AUROC)")
     for title in ("lang", "n", "in 1", "in 2", "CPU-ms", "article removed", "nomiracl", "GPT-4 there"):
         table.add_column(title, justify="right")
-    for lang in languages():
+    for lang in chosen or languages():
         cells = [lang, *[""] * 7]
         asked = sample(main_set, lang)
         if asked:
@@ -134,4 +134,4 @@ def main(data: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2:])
