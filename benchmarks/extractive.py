@@ -1,8 +1,9 @@
-"""python benchmarks/extractive.py DATA: the extractive answerer on the real sets, as shipped.
+"""python benchmarks/extractive.py DATA [LANG …]: the extractive answerer on the real sets, as shipped.
 
 Answerable: 150 questions a language (seed 0): a gold answer inside the two sentences, abstention aside; error rate.
 Article removed: hallucination on the first 80 of unanswerable/. Near miss: nomiracl, beside GPT-4's published replies.
-The thresholds come from our own calibration questions; nothing here is tuned on these sets.
+AUROC: how well the confidence ranks answerable above unanswerable, whatever the threshold. The threshold comes from
+our own calibration questions; nothing here is tuned on these sets.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import random
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +23,9 @@ from eval.examples import Example, read_jsonl
 from eval.metrics import containment
 from eval.suites.folder import WHOLE_PASSAGE, Suite, read_suite
 from mlrag.assemble import make_embedder
-from mlrag.generation.calibration import Calibration, shipped_calibration
-from mlrag.generation.scoring import answerability, asks_for_another_number, score_sentences
+from mlrag.generation.calibration import shipped_calibration
+from mlrag.generation.scoring import asks_for_another_number, score_sentences
+from mlrag.index.embedders import Embedder
 from mlrag.ingest import index_documents
 from mlrag.languages import language, languages
 from mlrag.retrieval import Retriever
@@ -31,34 +34,53 @@ from mlrag.settings import Settings
 ASKED, REMOVED = 150, 80
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The best sentence, the best two, and the confidence that they answer; abstention is below 0.5."""
+
+    one: str
+    two: str
+    confidence: float
+
+
 class Bench:
     """The answerer's parts over one index folder."""
 
-    def __init__(self, retriever: Retriever, calibration: Calibration) -> None:
-        self._retriever = retriever
-        self._calibration = calibration
+    def __init__(self, folder: Path, embedder: Embedder) -> None:
+        self._retriever = Retriever(folder, embedder)
+        self._calibration = shipped_calibration(embedder.name)
 
-    def answer(self, e: Example) -> tuple[str, str, bool]:
-        """(best sentence, best two, answered)."""
+    def answer(self, e: Example) -> Reply:
         found = self._retriever.search(e.question, e.lang, exclude=e.hidden, only=e.only)
         best = score_sentences(found, self._calibration.wants_number(found.query_vector))
         texts = [s.sentence.text for s in best[:2]]
-        sure = self._calibration.confidence(answerability(found), e.lang) >= 0.5
-        return texts[0], " ".join(texts), sure and not asks_for_another_number(found)
+        refused = asks_for_another_number(found)
+        return Reply(texts[0], " ".join(texts), 0.0 if refused else self._calibration.confidence(found))
 
-    def extraction(self, examples: Sequence[Example]) -> tuple[float, float, float, float]:
-        """(right in one sentence, in two, error rate, CPU-ms a question), the first three in percent."""
+    def confidences(self, examples: Sequence[Example]) -> list[float]:
+        return [self.answer(e).confidence for e in examples]
+
+    def extraction(self, examples: Sequence[Example]) -> tuple[list[str], list[float]]:
+        """Percent right in one sentence and in two; CPU-ms a question comes last. And the confidences."""
         begun = time.process_time()
-        answers = [self.answer(e) for e in examples]
+        replies = [self.answer(e) for e in examples]
         spent = 1000 * (time.process_time() - begun) / len(examples)
         pack = language(examples[0].lang)
-        one = [containment(a[0], e.answers, pack) for a, e in zip(answers, examples, strict=True)]
-        two = [containment(a[1], e.answers, pack) for a, e in zip(answers, examples, strict=True)]
-        return 100 * np.mean(one), 100 * np.mean(two), 100 * np.mean([not a[2] for a in answers]), spent
+        pairs = list(zip(replies, examples, strict=True))
+        one = percent([containment(r.one, e.answers, pack) for r, e in pairs])
+        two = percent([containment(r.two, e.answers, pack) for r, e in pairs])
+        return [one, two, f"{spent:.0f}"], [r.confidence for r in replies]
 
-    def answered(self, examples: Sequence[Example]) -> float:
-        """Percent answered; nan for none."""
-        return 100 * float(np.mean([self.answer(e)[2] for e in examples])) if examples else float("nan")
+
+def percent(values: Sequence[float]) -> str:
+    return f"{100 * np.mean(values):.0f}" if len(values) else "–"
+
+
+def refusals(yes: Sequence[float], no: Sequence[float]) -> str:
+    """Hallucination / error in percent, and the AUROC."""
+    pairs = [(y > n) + 0.5 * (y == n) for y in yes for n in no]
+    ranked = f" ({np.mean(pairs):.2f})" if pairs else ""
+    return f"{percent([n >= 0.5 for n in no])} / {percent([y < 0.5 for y in yes])}{ranked}"
 
 
 def sample(suite: Suite, lang: str) -> list[Example]:
@@ -80,55 +102,36 @@ def gpt4(data: Path, lang: str) -> str:
     return f"{wrong} / {100 * (1 - np.mean(said[True])):.0f}" if said[True] else f"{wrong} / –"
 
 
-def main(data: Path) -> None:
+def main(data: Path, chosen: Sequence[str]) -> None:
     console = Console(width=140)
     settings = Settings()
     embedder = make_embedder(settings)
-    calibration = shipped_calibration(embedder.name)
     main_set, near = read_suite(data / "main"), read_suite(data / "nomiracl")
     removed = read_suite(data).unanswerable
-    table = Table(title=f"extractive, as shipped · {embedder.engine} · percent")
-    for title in (
-        "lang",
-        "n",
-        "in 1",
-        "in 2",
-        "error",
-        "halluc. removed",
-        "CPU-ms",
-        "nomiracl halluc. / error",
-        "GPT-4",
-    ):
+    table = Table(title=f"extractive, as shipped · {embedder.engine} · percent; halluc. / error (AUROC)")
+    for title in ("lang", "n", "in 1", "in 2", "CPU-ms", "article removed", "nomiracl", "GPT-4 there"):
         table.add_column(title, justify="right")
-    for lang in languages():
-        cells = [lang, *[""] * 8]
+    for lang in chosen or languages():
+        cells = [lang, *[""] * 7]
         asked = sample(main_set, lang)
         if asked:
             here = settings.data_dir / "eval" / "main-index"
             index_documents(main_set.documents[lang], here, embedder, chunk_size=WHOLE_PASSAGE)
-            bench = Bench(Retriever(here, embedder), calibration)
-            one, two, error, spent = bench.extraction(asked)
+            bench = Bench(here, embedder)
+            found, yes = bench.extraction(asked)
             gone = [e for e in removed.get(lang, []) if "parallel" not in e.id and "belebele" not in e.id][:REMOVED]
-            cells[1:7] = [
-                str(len(asked)),
-                f"{one:.0f}",
-                f"{two:.0f}",
-                f"{error:.0f}",
-                f"{bench.answered(gone):.0f}",
-                f"{spent:.0f}",
-            ]
+            cells[1:6] = [str(len(asked)), *found, refusals(yes, bench.confidences(gone))]
         if lang in near.questions:
             here = settings.data_dir / "eval" / "nomiracl-index"
             index_documents(near.documents[lang], here, embedder, chunk_size=WHOLE_PASSAGE)
-            bench = Bench(Retriever(here, embedder), calibration)
-            no = [e for e in near.questions[lang] if not e.answerable]
-            yes = [e for e in near.questions[lang] if e.answerable]
-            cells[7] = f"{bench.answered(no):.0f} / {100 - bench.answered(yes):.0f}"
-            cells[8] = gpt4(data, lang)
+            bench = Bench(here, embedder)
+            no = bench.confidences([e for e in near.questions[lang] if not e.answerable])
+            yes = bench.confidences([e for e in near.questions[lang] if e.answerable])
+            cells[6:] = [refusals(yes, no), gpt4(data, lang)]
         if any(cells[1:]):
             table.add_row(*cells)
     console.print(table)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2:])

@@ -1,8 +1,9 @@
 """python -m eval.calibrate: learn when to abstain from the calibration questions (six topics, never scored).
 
-Positives: answerable questions. Negatives: the same with their gold document hidden, and the near misses. One
-logistic regression over all languages on features standardised by language; a balanced threshold a language.
-The number probe is a logistic regression on question vectors over `eval/answer_types/`.
+Positives: answerable questions. Negatives, each kind with a third of the weight: the same with their gold document
+hidden, the near misses, and off-topic questions. Features are differences to what off-topic questions get from the
+same index, so that one logistic regression serves all languages; passages of two sizes make the indexes differ.
+The number probe is a logistic regression on the vectors of the off-topic questions.
 """
 
 from __future__ import annotations
@@ -16,19 +17,21 @@ import typer
 from numpy.typing import NDArray
 from rich.console import Console
 
-from eval.examples import Example, article_removed, own_questions, read_jsonl
+from eval.examples import Example, article_removed, own_questions
 from mlrag.assemble import make_embedder
 from mlrag.corpus.loaders import read_documents
 from mlrag.generation.calibration import PATH
-from mlrag.generation.scoring import FEATURES, answerability
+from mlrag.generation.scoring import FEATURES, answerability, asks_for_another_number, distance
 from mlrag.index.embedders import Embedder
 from mlrag.ingest import index_documents
-from mlrag.languages import languages
+from mlrag.languages import language, languages, off_topic
 from mlrag.retrieval import Retriever
 from mlrag.settings import Settings
 
-ANSWER_TYPES = Path(__file__).parent / "answer_types"
-FALSE_CROSSINGS = 0.05  # share of hidden-document questions that another language may still answer
+PASSAGE_PARTS = (1, 3)  # passages as shipped, and a third of that
+ERROR = 0.12  # share of answerable calibration questions that may be refused; a wrong answer is worse than none
+FALSE_CROSSINGS = 0.05  # share of hidden-document questions that any other language may still answer
+OFF_TOPIC, ANSWERABLE = "off_topic", "answerable"
 Floats = NDArray[np.float64]
 
 
@@ -48,50 +51,52 @@ def logistic(x: Floats, y: Floats, weight: Floats, ridge: float = 1.0) -> tuple[
     return beta[:-1], float(beta[-1])
 
 
-def balanced(y: Floats) -> Floats:
-    """Row weights that give both classes half of the mass."""
-    return np.asarray(np.where(y > 0, 0.5 / y.mean(), 0.5 / (1 - y.mean())), float)
+def balanced(kinds: NDArray[np.str_]) -> Floats:
+    """Row weights: half of the mass to the answerable, the other half in equal parts to each kind of negative."""
+    others = len(set(kinds)) - 1
+    share = {k: 0.5 if k == ANSWERABLE else 0.5 / others for k in set(kinds)}
+    return np.array([share[k] / np.mean(kinds == k) for k in kinds])
 
 
 def examples_of(lang: str) -> list[Example]:
     asked = own_questions(lang, "calibration")
-    return asked + [article_removed(e) for e in asked if e.answerable]
+    off = [Example(f"off-topic-{i}", lang, q.question, False, kind=OFF_TOPIC) for i, q in enumerate(off_topic(lang))]
+    return asked + [article_removed(e) for e in asked if e.answerable] + off
 
 
-def features(retriever: Retriever, examples: list[Example]) -> tuple[Floats, Floats]:
+def features(retriever: Retriever, examples: list[Example]) -> tuple[Floats, list[str]]:
+    """Rows of features above the index's null, and their kinds. What the number rule refuses is left out."""
     vectors = retriever.embedder.encode_query([e.question for e in examples])
-    rows = [
-        answerability(retriever.search(e.question, e.lang, exclude=e.hidden, vector=v))
-        for e, v in zip(examples, vectors, strict=True)
-    ]
-    return np.array(rows, float), np.array([float(e.answerable) for e in examples])
-
-
-def standardise(x: Floats) -> tuple[Floats, Floats]:
-    """Mean and spread by feature."""
-    return x.mean(0), np.maximum(x.std(0), 1e-6)
+    rows, kinds = [], []
+    for e, v in zip(examples, vectors, strict=True):
+        found = retriever.search(e.question, e.lang, exclude=e.hidden, vector=v)
+        if found.null is not None and not asks_for_another_number(found):
+            rows.append(answerability(found) - found.null)
+            kinds.append(ANSWERABLE if e.answerable else e.kind)
+    return np.array(rows, float), kinds
 
 
 def number_probe(embedder: Embedder, codes: list[str]) -> tuple[Floats, float]:
-    rows = [row for code in codes for row in read_jsonl(ANSWER_TYPES / f"{code}.jsonl")]
-    x = embedder.encode_query([r["question"] for r in rows]).astype(float)
-    y = np.array([float(r["digit"]) for r in rows])
+    rows = [row for code in codes for row in off_topic(code)]
+    x = embedder.encode_query([r.question for r in rows]).astype(float)
+    y = np.array([float(r.digit) for r in rows])
     return logistic(x, y, np.ones(len(y)), ridge=0.1)
 
 
 def cross_threshold(retriever: Retriever, codes: list[str]) -> float:
-    """How far above its crowd, in standard deviations, a foreign sentence must stand.
+    """How much further than an off-topic question's a foreign passage must stand out.
 
-    The 95th percentile over questions asked of other languages' corpora with the gold document hidden.
+    The 95th percentile, over our questions with the gold document hidden everywhere, of the best other language.
     """
     far = []
-    for number, code in enumerate(codes):
-        other = codes[(number + 1) % len(codes)]
+    for code in codes:
         for example in own_questions(code, "calibration"):
-            hidden = frozenset(g.replace(f"{code}-", f"{other}-", 1) for g in example.gold_docs)
-            found = retriever.search(example.question, other, exclude=hidden)
-            best = max(s.cosine for s in found.sentences)
-            far.append((best - found.cosine_mean) / (found.cosine_std or 1.0))
+            vector = retriever.embed(example.question)
+            hidden = {c: frozenset(g.replace(f"{code}-", f"{c}-", 1) for g in example.gold_docs) for c in codes}
+            found = [
+                retriever.search(example.question, c, exclude=hidden[c], vector=vector) for c in codes if c != code
+            ]
+            far.append(max(map(distance, found)))
     return float(np.quantile(far, 1 - FALSE_CROSSINGS))
 
 
@@ -101,16 +106,24 @@ def main() -> None:
     settings = Settings()
     embedder = make_embedder(settings)
     codes = [c for c in languages() if (settings.corpora / c).is_dir()]
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        documents = [d for c in codes for d in read_documents([settings.corpora / c], c)]
-        index_documents(documents, Path(folder), embedder)
-        retriever = Retriever(Path(folder), embedder)
-        found = {c: features(retriever, examples_of(c)) for c in codes}
-        crossing = cross_threshold(retriever, codes)
-    scales = {c: standardise(x) for c, (x, _) in found.items()}
-    x = np.concatenate([(found[c][0] - scales[c][0]) / scales[c][1] for c in codes])
-    y = np.concatenate([found[c][1] for c in codes])
-    weights, bias = logistic(x, y, balanced(y))
+    rows, kinds = [], []
+    crossing = 0.0
+    for parts in PASSAGE_PARTS:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            for c in codes:
+                size = language(c).passage_chars // parts
+                index_documents(read_documents([settings.corpora / c], c), Path(folder), embedder, chunk_size=size)
+            retriever = Retriever(Path(folder), embedder)
+            found = [features(retriever, examples_of(c)) for c in codes]
+            rows += [x for x, _ in found]
+            kinds += [k for _, ks in found for k in ks]
+            crossing = crossing or cross_threshold(retriever, codes)
+    x, kind = np.concatenate(rows), np.array(kinds)
+    scale = x[kind == OFF_TOPIC].std(0)
+    weights, _ = logistic(x / scale, (kind == ANSWERABLE).astype(float), balanced(kind))
+    weights = weights / scale
+    score = x @ weights
+    bias = -float(np.quantile(score[kind == ANSWERABLE], ERROR))
     probe, probe_bias = number_probe(embedder, codes)
     result = {
         "embedder": embedder.name,
@@ -118,21 +131,14 @@ def main() -> None:
         "features": FEATURES,
         "weights": weights.round(4).tolist(),
         "bias": round(bias, 4),
-        "languages": {
-            c: {
-                "mean": scales[c][0].round(5).tolist(),
-                "std": scales[c][1].round(5).tolist(),
-                "threshold": 0.0,
-                "n": len(found[c][1]),
-            }
-            for c in codes
-        },
+        "answered": {k: round(float(np.mean(score[kind == k] + bias >= 0)), 3) for k in sorted(set(kinds))},
+        "n": {k: int((kind == k).sum()) for k in sorted(set(kinds))},
         "cross_threshold": round(crossing, 3),
         "probe": probe.round(3).tolist(),
         "probe_bias": round(probe_bias, 4),
     }
     PATH.write_text(json.dumps(result), encoding="utf-8")
-    console.print(f"calibrated {len(codes)} languages: {', '.join(codes)}; wrote {PATH}")
+    console.print(f"calibrated on {', '.join(codes)}: {result['answered']} answered of {result['n']}; wrote {PATH}")
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from mlrag.languages import Language, language
 from mlrag.text.normalize import scoring
 from mlrag.text.tokens import scoring_tokens
 
-_HANGUL = regex.compile(r"[\p{Hangul} ]+")
 GRAM = 3
+_KOREAN = regex.compile(r"[\p{Hangul}\p{Nd}. ]*\p{Hangul}[\p{Hangul}\p{Nd}. ]*")  # "7번째" too
 
 
 @lru_cache(maxsize=16384)
@@ -70,7 +70,7 @@ def _stands(reference: str, wanted: tuple[str, ...], text: str, tokens_there: tu
     if any(tokens_there[i : i + len(wanted)] == wanted for i in range(len(tokens_there) - len(wanted) + 1)):
         return True
     inside = sum(c.isalpha() for c in reference) >= 4
-    at_start = reference[-1].isdecimal() or bool(_HANGUL.fullmatch(reference))
+    at_start = reference[-1].isdecimal() or bool(_KOREAN.fullmatch(reference))
     if not (inside or at_start):
         return False
     before = r"(?<!\d)(?<!\d\.)" if inside else r"(?<![\p{L}\p{M}\p{N}])(?<!\d\.)"

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from mlrag.errors import MlragError, SettingsError
-from mlrag.languages import languages
+from mlrag.languages import languages, off_topic
 from mlrag.records import Document
 from mlrag.settings import Settings
 from mlrag.wire import wire
@@ -157,11 +157,8 @@ def list_languages(context: typer.Context) -> None:
     if context.invoked_subcommand:
         return
     table = Table("code", "language", "endonym", "tier", "direction", "spaced", "native-checked", "calibrated")
-    from mlrag.generation.calibration import shipped_calibration
-
-    calibration = shipped_calibration("bundled:multilingual-e5-small-q4")
     for pack in languages().values():
-        yes_no = [pack.spaced, pack.native_checked, calibration.covers(pack.code)]
+        yes_no = [pack.spaced, pack.native_checked, bool(off_topic(pack.code))]
         table.add_row(
             pack.code,
             pack.name,

@@ -13,6 +13,7 @@ from mlrag.index.language_index import LanguageIndex
 from mlrag.index.store import EmbeddedPassage, Store
 from mlrag.languages import language
 from mlrag.records import Document, Passage, Span
+from mlrag.retrieval import Retriever
 from mlrag.text.sentences import sentence_spans
 
 BATCH = 16  # documents in one transaction
@@ -40,6 +41,7 @@ def index_documents(
     `chunk_size` is in characters; the pack's own by default. Raises UnknownLanguageError, EmbedderMismatchError.
     """
     report = []
+    retriever = Retriever(folder, embedder)
     ordered = sorted(documents, key=lambda d: d.lang)
     for lang, group in groupby(ordered, key=lambda d: d.lang):
         language(lang)
@@ -53,7 +55,7 @@ def index_documents(
             batch = new[start : start + BATCH]
             index.store.put(embed_documents(batch, embedder, chunk_size), embedder.name, embedder.engine)
             progress(lang, len(batch))
-        index.current()
+        retriever.measure_null(lang)
         report.append(Ingested(lang, len(new), len(everything) - len(new)))
     return report
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from mlrag.checks import WRONG_LANGUAGE, Checked, check
 from mlrag.errors import MissingIndexError, QuestionError
 from mlrag.generation.base import Generator, Request
+from mlrag.generation.scoring import distance
 from mlrag.languages import Language, language
 from mlrag.records import Answer, Evidence
 from mlrag.retrieval import Retriever
@@ -142,14 +143,8 @@ class Pipeline:
         clock.lap("retrieve_elsewhere")
         if not found:
             return None
-        best = max(found, key=_distance)
+        best = max(found, key=distance)
         answer = self._answer(pack, best, clock)
         if answer.abstained:
             return None
         return replace(answer, warnings=(*answer.warnings, f"other_language:{best.lang}"))
-
-
-def _distance(evidence: Evidence) -> float:
-    """How far the best passage stands above the crowd of its own index, in standard deviations."""
-    best = max(h.dense for h in evidence.hits)
-    return (best - evidence.cosine_mean) / (evidence.cosine_std or 1.0)

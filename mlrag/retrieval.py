@@ -6,7 +6,9 @@ lexical leg did not return scores 0 there; fused = 2 × z(dense) + z(lexical), z
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
@@ -14,8 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlrag.errors import MissingIndexError
+from mlrag.generation.scoring import FEATURES, NULL_QUANTILE, null_level
 from mlrag.index.embedders import Embedder
 from mlrag.index.language_index import Derived, LanguageIndex
+from mlrag.index.null import read_null, write_null
+from mlrag.languages import off_topic
 from mlrag.records import Evidence, Hit, Sentence, Vectors
 
 POOL = 100
@@ -41,6 +46,7 @@ class Retriever:
         self._folder = folder
         self.embedder = embedder
         self._open: dict[str, LanguageIndex] = {}
+        self._null: dict[str, tuple[int, Vectors]] = {}  # by language: the commit it was measured at, the values
         self._lock = Lock()
 
     def languages(self) -> list[str]:
@@ -81,6 +87,43 @@ class Retriever:
         if not len(derived.rows):
             raise MissingIndexError(lang)
         vector = self.embed(question) if vector is None else vector
+        found = self._search(question, index, derived, vector, k, exclude, only)
+        return replace(found, null=self._null_of(index, derived))
+
+    def measure_null(self, lang: str) -> None:
+        """Measure and keep what off-topic questions get from this index, so that the first question need not wait."""
+        index = self.index(lang)
+        derived = index.current()
+        if len(derived.rows):
+            self._null_of(index, derived)
+
+    def _null_of(self, index: LanguageIndex, derived: Derived) -> Vectors | None:
+        """None in a language that has no off-topic questions."""
+        questions = [q.question for q in off_topic(index.lang)]
+        if not questions:
+            return None
+        known = self._null.get(index.lang)
+        if known is not None and known[0] == derived.commit:
+            return known[1]
+        key = hashlib.sha256(repr((questions, FEATURES, NULL_QUANTILE)).encode()).hexdigest()
+        null = read_null(derived.folder, key)
+        if null is None:
+            vectors = self.embedder.encode_query(questions)
+            null = null_level([self._search(q, index, derived, v) for q, v in zip(questions, vectors, strict=True)])
+            write_null(derived.folder, key, null)
+        self._null[index.lang] = derived.commit, null
+        return null
+
+    def _search(
+        self,
+        question: str,
+        index: LanguageIndex,
+        derived: Derived,
+        vector: Vectors,
+        k: int = 5,
+        exclude: frozenset[str] = frozenset(),
+        only: frozenset[str] | None = None,
+    ) -> Evidence:
         hidden = self._hidden(index, derived, exclude, only)
         idf = derived.lexical.idf(question)
         positions, dense, lexical = self._pool(derived, vector, idf, hidden)
@@ -93,7 +136,7 @@ class Retriever:
         )
         mean, std = derived.dense.spread(vector)
         sentences = self._sentences(index, rows, hits, vector)
-        return Evidence(question, lang, hits, sentences, vector, mean, std, idf)
+        return Evidence(question, index.lang, hits, sentences, vector, mean, std, idf)
 
     def ranking(self, question: str, lang: str, leg: str, k: int, vector: Vectors) -> list[str]:
         """Passage ids by one leg alone ("dense", "lexical") or by both ("hybrid"), for measuring."""

@@ -8,7 +8,9 @@ from typer.testing import CliRunner
 import eval.retrieval
 import eval.tiers
 from mlrag.__main__ import app
+from mlrag.index.store import Store
 from mlrag.languages import languages
+from mlrag.settings import Settings
 from mlrag.testing import OllamaDouble
 from tests.conftest import SHARED
 
@@ -42,6 +44,34 @@ def test_index_takes_a_folder_and_names_what_it_skips(tmp_path, monkeypatch):
     assert "UTF-8" in done.stderr
     assert "1 documents indexed" in done.stderr
     assert (tmp_path / "var" / "index" / "si" / "store.sqlite").exists()
+
+
+def test_rebuild_forgets_what_was_there_and_lang_names_the_language(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLRAG_DATA_DIR", str(tmp_path / "var"))
+    first, second = tmp_path / "first.txt", tmp_path / "second.txt"
+    first.write_text("Um rio corre aqui. Ele tem 12 km.", encoding="utf-8")
+    second.write_text("Uma serra fica ali. Ela tem 900 m.", encoding="utf-8")
+    counts = []
+    for args in ([str(first)], [str(second)], ["--rebuild", str(second)]):
+        assert run.invoke(app, ["index", *args, "--lang", "es"]).exit_code == 0
+        counts.append(Store(tmp_path / "var" / "index" / "es" / "store.sqlite", "es").counts().documents)
+    assert counts == [1, 2, 1]
+    assert [p.name for p in (tmp_path / "var" / "index").iterdir()] == ["es"]
+    refused = run.invoke(app, ["index", str(first), "--lang", "xx"])
+    assert refused.exit_code == 1
+    assert "known: " in refused.stderr
+
+
+def test_mlrag_toml_is_read_and_the_environment_beats_it(tmp_path, monkeypatch):
+    monkeypatch.delenv("MLRAG_DATA_DIR")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mlrag.toml").write_text('data_dir = "elsewhere"\nk = 3\n', encoding="utf-8")
+    (tmp_path / "a.txt").write_text("Der Fluss ist 12 km lang.", encoding="utf-8")
+    assert (Settings().k, Settings().timeout) == (3, 120.0)
+    assert run.invoke(app, ["index", "a.txt"]).exit_code == 0
+    assert (tmp_path / "elsewhere" / "index" / "de" / "store.sqlite").is_file()
+    monkeypatch.setenv("MLRAG_K", "7")
+    assert Settings().k == 7
 
 
 def test_doctor_says_what_would_run():

@@ -1,7 +1,7 @@
-"""When to abstain: thresholds learned by `python -m eval.calibrate` on our calibration questions only.
+"""When to abstain: weights learned by `python -m eval.calibrate` on our calibration questions only.
 
-`calibration.json` holds, for one embedder: weights shared by all languages, each language's own feature means,
-spreads and threshold, and a probe on the question's vector for "the answer holds a digit".
+`calibration.json` holds, for one embedder and all languages: weights for how far a question's features stand above
+those of off-topic questions in the same index, and a probe on the question's vector for "the answer holds a digit".
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from mlrag.records import Vectors
+from mlrag.generation.scoring import answerability, distance
+from mlrag.records import Evidence, Vectors
 
 PATH = Path(__file__).with_name("calibration.json")
 
@@ -25,26 +25,29 @@ def sigmoid(x: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Turns features and question vectors into probabilities. `languages[code]` holds mean, std, threshold."""
+    """Turns evidence and question vectors into probabilities."""
 
     embedder: str
     weights: Vectors
     bias: float
-    languages: dict[str, dict[str, Any]]
     probe: Vectors
     probe_bias: float
     cross_threshold: float
 
-    def covers(self, lang: str) -> bool:
-        return lang in self.languages
+    def covers(self, evidence: Evidence) -> bool:
+        """Is anything known to compare this evidence with?"""
+        return evidence.null is not None and len(self.weights) == len(evidence.null)
 
-    def confidence(self, features: Vectors, lang: str) -> float:
-        """In [0, 1]; at least 0.5 means answer. A language without calibration is never refused: 1.0."""
-        own = self.languages.get(lang)
-        if own is None:
+    def confidence(self, evidence: Evidence) -> float:
+        """In [0, 1]; at least 0.5 means answer. Evidence that is not covered is never refused: 1.0."""
+        if evidence.null is None or not self.covers(evidence):
             return 1.0
-        z = (features - np.asarray(own["mean"])) / np.asarray(own["std"])
-        return sigmoid(float(z @ self.weights) + self.bias - own["threshold"])
+        return sigmoid(float((answerability(evidence) - evidence.null) @ self.weights) + self.bias)
+
+    def crosses(self, evidence: Evidence) -> bool:
+        """May evidence of another language than the question's answer it? Words do not match across languages, so
+        its best passage must stand out far more than an off-topic question's."""
+        return self.covers(evidence) and distance(evidence) >= self.cross_threshold
 
     def wants_number(self, query_vector: Vectors) -> float:
         """The chance in [0, 1] that the answer to this question holds a digit; 0.3 (neutral) without a probe."""
@@ -59,7 +62,6 @@ def read_calibration(path: Path) -> Calibration:
         embedder=raw["embedder"],
         weights=np.array(raw["weights"], np.float32),
         bias=raw["bias"],
-        languages=raw["languages"],
         probe=np.array(raw["probe"], np.float32),
         probe_bias=raw["probe_bias"],
         cross_threshold=raw["cross_threshold"],
@@ -68,10 +70,10 @@ def read_calibration(path: Path) -> Calibration:
 
 @cache
 def shipped_calibration(embedder: str) -> Calibration:
-    """The calibration for this embedder; one without languages where there is none (answers say so)."""
+    """The calibration for this embedder; one that covers nothing where there is none (answers say so)."""
     if PATH.is_file():
         shipped = read_calibration(PATH)
         if shipped.embedder == embedder:
             return shipped
     empty = np.zeros(0, np.float32)
-    return Calibration(embedder, empty, 0.0, {}, empty, 0.0, float("inf"))
+    return Calibration(embedder, empty, 0.0, empty, 0.0, float("inf"))

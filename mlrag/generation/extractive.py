@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mlrag.generation.base import Request
 from mlrag.generation.calibration import Calibration
-from mlrag.generation.scoring import ScoredSentence, answerability, asks_for_another_number, score_sentences
+from mlrag.generation.scoring import ScoredSentence, asks_for_another_number, score_sentences
 from mlrag.records import Citation, Evidence, Generation
 
 SENTENCES = 2
@@ -25,8 +25,7 @@ class Extractive:
         if not evidence.sentences:
             return Generation("", self.name, abstained=True, confidence=0.0)
         confidence = self._confidence(evidence, foreign)
-        known = self._calibration.covers(evidence.lang)
-        warnings = () if known else ("uncalibrated",)
+        warnings = () if self._calibration.covers(evidence) else ("uncalibrated",)
         if confidence < 0.5:
             return Generation("", self.name, abstained=True, confidence=confidence, warnings=warnings)
         wants_number = self._calibration.wants_number(evidence.query_vector)
@@ -37,11 +36,9 @@ class Extractive:
     def _confidence(self, evidence: Evidence, foreign: bool) -> float:
         if asks_for_another_number(evidence):
             return 0.0
-        if foreign:  # words do not match across languages: the cosine alone must be far above the crowd
-            best = max(s.cosine for s in evidence.sentences)
-            far = (best - evidence.cosine_mean) / (evidence.cosine_std or 1.0)
-            return 1.0 if far >= self._calibration.cross_threshold else 0.0
-        return self._calibration.confidence(answerability(evidence), evidence.lang)
+        if foreign:
+            return float(self._calibration.crosses(evidence))
+        return self._calibration.confidence(evidence)
 
 
 def quote(evidence: Evidence, chosen: list[ScoredSentence]) -> tuple[str, tuple[Citation, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,8 @@ COVERAGE_WEIGHT = 2.0
 FUSED_WEIGHT = 0.5
 NUMBER_WEIGHT = 1.5
 NUMBER_PRIOR = 0.3
-FEATURES = ("passage_cosine", "sentence_cosine", "lexical", "coverage")
+FEATURES = ("passage_cosine", "sentence_cosine", "passage_distance")
+NULL_QUANTILE = 0.35  # below the median, so that an index which does answer a third of the questions hardly shifts it
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +51,26 @@ def score_sentences(evidence: Evidence, wants_number: float) -> list[ScoredSente
 
 
 def answerability(evidence: Evidence) -> Vectors:
-    """The features that tell answerable from not, in the order of FEATURES. Scales differ by language."""
-    top = evidence.hits[:3]
-    total = sum(evidence.idf.values()) or 1.0
-    held = [h.passage.indexed_text for h in top]
-    return np.array(
-        [
-            max(h.dense for h in evidence.hits),
-            max((s.cosine for s in evidence.sentences), default=0.0),
-            max(h.lexical for h in evidence.hits) / total,
-            max(coverage(evidence.idf, tokens(text)) for text in held),
-        ],
-        np.float32,
-    )
+    """The features that tell answerable from not, in the order of FEATURES.
+
+    The best passage's and the best sentence's cosine, and how far the best passage stands above the question's
+    cosines to all passages, in their standard deviations. Scales differ by language and index: see `null_level`.
+    """
+    best = max(h.dense for h in evidence.hits)
+    sentence = max((s.cosine for s in evidence.sentences), default=0.0)
+    return np.array([best, sentence, (best - evidence.cosine_mean) / (evidence.cosine_std or 1.0)], np.float32)
+
+
+def null_level(found: Sequence[Evidence]) -> Vectors:
+    """What off-topic questions get from one index: the features' 35th percentiles over these questions' evidence."""
+    features = np.array([answerability(e) for e in found])
+    return np.asarray(np.quantile(features, NULL_QUANTILE, axis=0), np.float32)
+
+
+def distance(evidence: Evidence) -> float:
+    """How much further its best passage stands out than an off-topic question's would in the same index."""
+    null = 0.0 if evidence.null is None else float(evidence.null[-1])
+    return float(answerability(evidence)[-1]) - null
 
 
 def asks_for_another_number(evidence: Evidence) -> bool:

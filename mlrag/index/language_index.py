@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from mlrag.index.dense import DenseIndex
 from mlrag.index.lexical import LexicalIndex
+from mlrag.index.null import NAME
 from mlrag.index.store import Store
 
 _MANIFEST, _ROWS, _LEXICAL = "manifest.json", "rows.npy", "lexical"
@@ -31,6 +32,7 @@ class Derived:
     """One generation: what a search reads. `rows[position]` is the store's passage row."""
 
     commit: int
+    folder: Path
     rows: NDArray[np.int64]
     dense: DenseIndex
     lexical: LexicalIndex
@@ -68,7 +70,9 @@ class LanguageIndex:
             self.rebuilt_because = problem
             return None
         try:
-            return Derived(commit, np.load(folder / _ROWS), DenseIndex.load(folder), LexicalIndex(folder / _LEXICAL))
+            return Derived(
+                commit, folder, np.load(folder / _ROWS), DenseIndex.load(folder), LexicalIndex(folder / _LEXICAL)
+            )
         except (OSError, ValueError, RuntimeError) as error:
             self.rebuilt_because = f"{folder.name} does not open: {error}"
             return None
@@ -87,7 +91,7 @@ class LanguageIndex:
         shutil.rmtree(folder, ignore_errors=True)
         draft.rename(folder)
         self._sweep(commit)
-        return Derived(commit, rows, DenseIndex.load(folder), LexicalIndex(folder / _LEXICAL))
+        return Derived(commit, folder, rows, DenseIndex.load(folder), LexicalIndex(folder / _LEXICAL))
 
     def _sweep(self, commit: int) -> None:
         """Remove generations older than the last but one; a reader may still hold that one."""
@@ -98,8 +102,9 @@ class LanguageIndex:
 
 
 def _files(folder: Path) -> list[Path]:
-    """Everything but locks and Tantivy's own bookkeeping, which it rewrites as it likes (dot files)."""
-    return sorted(p for p in folder.rglob("*") if p.is_file() and p.name != _MANIFEST and p.name[0] != ".")
+    """Everything but what is written later: `null.json`, locks and Tantivy's own bookkeeping (dot files)."""
+    found = (p for p in folder.rglob("*") if p.is_file() and p.name != _MANIFEST and p.name[0] != ".")
+    return sorted(p for p in found if not p.name.startswith(NAME))
 
 
 def _checksums(folder: Path) -> dict[str, str]:

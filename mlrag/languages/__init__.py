@@ -1,4 +1,5 @@
-"""Language packs: one TOML file beside this one holds everything that is true of a language.
+"""Language packs: one TOML file beside this one holds everything that is true of a language; `offtopic/` holds
+questions on anything, which show what an unanswerable question gets from an index.
 
 A new language is a new file; no code knows a language by name. `mlrag languages check xx` holds a pack to
 its rules.
@@ -6,6 +7,7 @@ its rules.
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -73,6 +75,14 @@ class Language:
         return frozenset(c for low, high in self.ranges for c in range(low, high + 1))
 
 
+@dataclass(frozen=True, slots=True)
+class OffTopic:
+    """A question on anything, which a given set of documents hardly answers. `digit`: an answer would hold a number."""
+
+    question: str
+    digit: bool
+
+
 def _parse(raw: Mapping[str, Any], path: Path) -> Language:
     try:
         return Language(
@@ -125,3 +135,13 @@ def language(code: str) -> Language:
     if code not in packs:
         raise UnknownLanguageError(code, packs)
     return packs[code]
+
+
+@cache
+def off_topic(code: str) -> tuple[OffTopic, ...]:
+    """The questions of `offtopic/<code>.jsonl`; none for a language without that file."""
+    path = FOLDER / "offtopic" / f"{code}.jsonl"
+    if not path.is_file():
+        return ()
+    rows = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    return tuple(OffTopic(row["question"], row["digit"]) for row in rows)

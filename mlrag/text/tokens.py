@@ -11,7 +11,12 @@ _WORD = regex.compile(r"[\p{L}\p{M}\p{N}\u200c\u200d]+")
 _UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]+|\p{Hangul}+")
 _HANGUL = regex.compile(r"\p{Hangul}")
 _CHARACTER = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}]|[^\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\s]+")
-_NUMBER = regex.compile(r"\p{Nd}+(?:[.,٫٬]\p{Nd}+)*")
+# "1,234,567.8", "1.234,5", "1 234": one separator all along, before three digits each; or "12,34,567" (Indian).
+_GROUPED = (
+    r"[1-9]\d{0,2}(?P<mark>[.,٬'’\u00a0\u2009\u202f ])\d{3}(?:(?P=mark)\d{3})*(?:(?!(?P=mark))[.,٫]\d+)?"
+    r"|[1-9]\d?(?:[,٬]\d{2})+[,٬]\d{3}(?:[.٫]\d+)?"
+)
+_NUMBER = regex.compile(rf"(?<!\d|\d[.,٫٬])(?P<grouped>{_GROUPED})(?!\d|[.,٫٬]\d)|\d+(?:[.,٫٬]\d+)*", regex.ASCII)
 GRAM = 4
 
 
@@ -55,10 +60,30 @@ def scoring_tokens(text: str, lang: Language) -> list[str]:
 
 
 def numbers(text: str) -> set[str]:
-    """The numbers in a text as comparable strings: digits folded, separators dropped ("1,200" = "1200";
-    "13,5" = "13.5")."""
-    found = set()
+    """The numbers in a text as comparable strings: digits folded, the decimal mark a point, no grouping.
+
+    A separator groups where it stands before three digits, the same all along ("1,200" = "1.200" = "1200"), or in
+    the Indian way ("1,86,101"); a single other one is the decimal mark ("13,5" = "13.50" = "13.5", not "135"), as
+    is any after a leading zero. What fits neither ("25.05.2018") is a row of numbers.
+    """
+    found: set[str] = set()
     for match in _NUMBER.finditer(fold_digits(text)):
-        digits = regex.sub(r"[.,٫٬]", "", match.group())
-        found.add(digits.lstrip("0") or "0")
+        found |= _grouped(match.group()) if match["grouped"] else _plain(match.group())
     return found
+
+
+def _grouped(text: str) -> set[str]:
+    marks = [c for c in text if not c.isdecimal()]
+    last = marks[-1]
+    decimal = last == "٫" or (len(marks) > 1 and last not in marks[:-1])
+    whole, part = (text.rsplit(last, 1)) if decimal else (text, "")
+    return {_value("".join(c for c in whole if c.isdecimal()), part)}
+
+
+def _plain(text: str) -> set[str]:
+    parts = regex.split("[.,٫٬]", text)
+    return {_value(*parts)} if len(parts) == 2 and "٬" not in text else {_value(p) for p in parts}
+
+
+def _value(whole: str, part: str = "") -> str:
+    return ".".join(filter(None, (whole.lstrip("0") or "0", part.rstrip("0"))))

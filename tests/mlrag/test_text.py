@@ -39,7 +39,27 @@ def test_scoring_folds_what_readers_take_for_the_same(lang, left, right):
 
 def test_digits_of_every_script_fold():
     assert fold_digits("௧௨ ٣٤ ५६ ৭৮ 90") == "12 34 56 78 90"
-    assert numbers("1,86,101 and 13,5 and ٢٤٥") == {"186101", "135", "245"}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("1,86,101 and 13,5 and ٢٤٥", {"186101", "13.5", "245"}),
+        ("13,5 g, 13.50 g", {"13.5"}),
+        ("1.234,5 = 1,234.5 = 1 234,5 = 1’234.5", {"1234.5"}),
+        ("१३,५ ग्राम और १२,३४,५६७ लोग", {"13.5", "1234567"}),
+        ("௧,௨௦௦ பேர், 8,848.86 மீ", {"1200", "8848.86"}),
+        ("١٬٢٠٠٫٥ و ١٣٫٥ و ۱۲۰", {"1200.5", "13.5", "120"}),
+        ("約13.5万人、1,200個、１２", {"13.5", "1200", "12"}),
+        ("0,125 and 0.125", {"0.125"}),
+        ("on 25.05.2018, 007", {"25", "5", "2018", "7"}),
+        ("1,2,3 and 12,345,67", {"1", "2", "3", "12", "345", "67"}),
+        ("in 2019 186 101 people", {"2019", "186101"}),
+        ("no number", set()),
+    ],
+)
+def test_numbers_are_the_same_however_they_are_written(text, found):
+    assert numbers(text) == found
 
 
 @pytest.mark.parametrize(
