@@ -40,9 +40,15 @@ def _gate(host: str, concurrency: int, per_minute: int | None) -> Gate:
 
 
 def _chat_model(settings: Settings, chosen: Variant, timeouts: Timeouts) -> ChatModel:
-    from mlrag.generation.ollama import OllamaChat
+    match chosen.backend:
+        case "gemini":
+            from mlrag.generation.gemini import GeminiChat
 
-    return OllamaChat(chosen.model, settings.ollama_host, timeouts, settings.ollama_key.get_secret_value())
+            return GeminiChat(chosen.model, settings.gemini_key.get_secret_value(), timeouts, settings.gemini_url)
+        case _:
+            from mlrag.generation.ollama import OllamaChat
+
+            return OllamaChat(chosen.model, settings.ollama_host, timeouts, settings.ollama_key.get_secret_value())
 
 
 def _model_generator(settings: Settings, chosen: Variant) -> Generator:

@@ -1,6 +1,7 @@
 """Stand-ins that ship with mlrag: real little objects that speak the real protocols. Not models."""
 
+from mlrag.testing.gemini import GeminiDouble
 from mlrag.testing.ollama import OllamaDouble
 from mlrag.testing.server import Double, first_sentence
 
-__all__ = ["Double", "OllamaDouble", "first_sentence"]
+__all__ = ["Double", "GeminiDouble", "OllamaDouble", "first_sentence"]
