@@ -191,9 +191,9 @@ def _faulty(fault: str, key: str) -> dict[str, Any] | None:
     if fault == "rate_limited":
         return _quota("GenerateRequestsPerMinutePerProjectPerModel-FreeTier", 15, "0.2s")
     if fault == "daily_quota":
-        return _quota("GenerateRequestsPerDayPerProjectPerModel-FreeTier", 1500, "11s")
+        return _quota("GenerateRequestsPerDayPerProjectPerModel-FreeTier", 1500, "0.2s")
     if fault == "zero_limit":
-        return _quota("GenerateRequestsPerDayPerProjectPerModel-FreeTier", 0, "11s")
+        return _quota("GenerateRequestsPerDayPerProjectPerModel-FreeTier", 0, "0.2s")
     return None
 
 
