@@ -43,6 +43,10 @@ def _chat_model(settings: Settings, chosen: Variant, timeouts: Timeouts) -> Chat
     match chosen.backend:
         case "openai":
             return _openai(settings, chosen.model, timeouts)
+        case "gemini":
+            from mlrag.generation.gemini import GeminiChat
+
+            return GeminiChat(chosen.model, settings.gemini_key.get_secret_value(), timeouts, settings.gemini_url)
         case _:
             from mlrag.generation.ollama import OllamaChat
 
