@@ -23,6 +23,7 @@ import mlrag
 from mlrag.__main__ import wire
 from mlrag.assemble import make_embedder, make_pipeline
 from mlrag.errors import (
+    EmbedderError,
     EmbedderMismatchError,
     GeneratorError,
     GeneratorUnavailableError,
@@ -43,6 +44,7 @@ _STATUS: list[tuple[type[MlragError], int]] = [
     (GeneratorUnavailableError, 503),
     (GeneratorError, 502),
     (EmbedderMismatchError, 409),
+    (EmbedderError, 503),
 ]
 _log = logging.getLogger("mlrag.service")
 _pages = Environment(
