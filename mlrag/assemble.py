@@ -17,6 +17,7 @@ from mlrag.index.embedders import Embedder, load_embedder
 from mlrag.machine import probe
 from mlrag.pipeline import Pipeline
 from mlrag.retrieval import Retriever
+from mlrag.safety import ShieldGemma, Translator
 from mlrag.settings import Settings
 from mlrag.variants import Variant, parse_variant
 
@@ -24,13 +25,25 @@ _LOOPBACK = {"", "localhost", "127.0.0.1", "[::1]", "::1"}
 
 
 def make_embedder(settings: Settings) -> Embedder:
-    return load_embedder(settings.embedder)
+    """Raises EmbedderError; PrivacyError for a remote embedder where the settings forbid it."""
+    embedder = load_embedder(settings.embedder, settings.ollama_host, settings.ollama_key.get_secret_value())
+    _keep_private(settings, settings.embedder, embedder.host)
+    return embedder
 
 
 def is_remote(host: str, settings: Settings) -> bool:
     """Is "host:port" another machine than this one and those that the settings call ours?"""
     name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
     return name not in _LOOPBACK and not {name, host} & set(settings.local_hosts)
+
+
+def _keep_private(settings: Settings, name: str, host: str) -> None:
+    """Raises PrivacyError for a remote host where the settings forbid it."""
+    if settings.private and is_remote(host, settings):
+        raise PrivacyError(
+            f"{name} would send questions and passages to {host}, and `private` forbids it",
+            "name it in `local_hosts` if it is yours, or set private = false",
+        )
 
 
 @cache
@@ -65,17 +78,42 @@ def _openai(settings: Settings, model: str, timeouts: Timeouts) -> ChatModel:
     return OpenAIChat(model, settings.openai_url, timeouts, settings.openai_key.get_secret_value())
 
 
-def _model_generator(settings: Settings, chosen: Variant) -> Generator:
+def _caller(settings: Settings, chosen: Variant) -> Caller:
     """Raises PrivacyError for a remote backend where the settings forbid it."""
     timeouts = Timeouts(first=settings.first_token_timeout, total=settings.timeout)
     model = _chat_model(settings, chosen, timeouts)
-    if settings.private and is_remote(model.host, settings):
-        raise PrivacyError(
-            f"{model.name} would send questions and passages to {model.host}, and `private` forbids it",
-            "name it in `local_hosts` if it is yours, or set private = false",
-        )
-    gate = _gate(model.host, settings.concurrency, settings.per_minute)
-    return ModelGenerator(Caller(model, gate, timeouts), chosen.think, settings.keep_thinking)
+    _keep_private(settings, model.name, model.host)
+    return Caller(model, _gate(model.host, settings.concurrency, settings.per_minute), timeouts)
+
+
+def _model_generator(settings: Settings, chosen: Variant) -> Generator:
+    return ModelGenerator(_caller(settings, chosen), chosen.think, settings.keep_thinking)
+
+
+def _translator(settings: Settings) -> Translator:
+    chosen = parse_variant(settings.filter_translator, settings.variants)
+    if chosen.backend in ("extractive", "auto"):
+        raise SettingsError(f"filter_translator = {settings.filter_translator!r} names no model", "for example: e4b")
+    return Translator(_caller(settings, chosen))
+
+
+def make_filter(settings: Settings) -> ShieldGemma | None:
+    """The safety filter, None where none is set. Raises PrivacyError, SettingsError.
+
+    Its gate is its own: a filter that keeps failing must not close the way to the generator behind the same host.
+    """
+    if not settings.filter:
+        return None
+    timeouts = Timeouts(first=settings.filter_timeout, total=settings.filter_timeout)
+    model = _chat_model(settings, parse_variant(f"ollama:{settings.filter}"), timeouts)
+    _keep_private(settings, model.name, model.host)
+    return ShieldGemma(
+        Caller(model, Gate(model.host, settings.concurrency, settings.per_minute), timeouts),
+        settings.filter_thresholds,
+        settings.filter_timeout,
+        settings.filter_on_failure,
+        _translator(settings) if settings.filter_translator else None,
+    )
 
 
 def choose(settings: Settings, embedder: Embedder, think: bool = False) -> Chosen:
@@ -128,4 +166,5 @@ def make_pipeline(
         max_question=settings.max_question,
         timeout=settings.timeout,
         is_remote=lambda host: is_remote(host, settings),
+        filter=make_filter(settings),
     )

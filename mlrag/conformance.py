@@ -49,14 +49,15 @@ def _fields(pack: Language) -> _Found:
     )
     for row in pack.digits:
         yield f"digits {row}", _says(fold_digits(row) == "0123456789", "not the digits 0 to 9 in order")
-    for key, text in {"abstention": pack.abstention, **pack.prompt, **pack.ui}.items():
+    said = {"abstention": pack.abstention, "refusal": pack.refusal, "unscreened": pack.unscreened}
+    for key, text in {**said, **pack.policies, **pack.prompt, **pack.ui}.items():
         yield (
             f"{key} is there and NFC",
             _says(bool(text.strip()) and unicodedata.normalize("NFC", text) == text, repr(text)),
         )
-    for name in ("abstention", "system"):
-        text = pack.abstention if name == "abstention" else pack.prompt["system"]
+    for name, text in {**said, "system": pack.prompt["system"]}.items():
         yield f"{name} is written in the language", _says(in_language(text, pack), text)
+    yield "refusal names the policy", _says(pack.refusal.count("{policy}") == 1, "no {policy} in refusal")
     yield (
         "prompt names the abstention",
         _says("{abstention}" in pack.prompt["system"], "no {abstention} in prompt.system"),

@@ -9,7 +9,7 @@ MlragError
 ├── CorpusFormatError        an evaluation set that is not in the format
 ├── MissingIndexError        a language without an index
 ├── EmbedderMismatchError    an index made by another embedder
-├── EmbedderError            an embedder that cannot be loaded
+├── EmbedderError            an embedder that cannot be loaded, or gave no vectors
 ├── PrivacyError             a remote backend where only this machine is allowed
 └── GeneratorError           a generator that gave no usable reply
     ├── GeneratorUnavailableError   it could not be reached, lacks the model, or is not installed

@@ -1,4 +1,4 @@
-"""The answer flow on one screen: detect, search, generate, check, answer or abstain."""
+"""The answer flow on one screen: detect, screen, search, generate, check, screen, answer or abstain or refuse."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from mlrag.generation.scoring import distance
 from mlrag.languages import Language, language
 from mlrag.records import Answer, Evidence
 from mlrag.retrieval import Retriever
+from mlrag.safety import Screening, ShieldGemma, refusal_text
 from mlrag.text.detect import UNKNOWN, detect
 from mlrag.text.normalize import clean
 
@@ -44,6 +45,7 @@ class Pipeline:
         max_question: int = 2000,
         timeout: float = 120.0,
         is_remote: Callable[[str], bool] = bool,
+        filter: ShieldGemma | None = None,
     ) -> None:
         self.retriever = retriever
         self.generator = generator
@@ -52,6 +54,7 @@ class Pipeline:
         self._max_question = max_question
         self._timeout = timeout
         self._is_remote = is_remote
+        self._filter = filter
 
     def ask(
         self,
@@ -69,13 +72,13 @@ class Pipeline:
         """
         clock = Clock()
         question, pack = self._understand(question, lang)
-        vector = self.retriever.embed(question)
-        clock.lap("embed")
-        evidence = self.retriever.search(question, pack.code, k or self._k, hidden, only, vector)
-        clock.lap("retrieve")
-        answer = self._answer(pack, evidence, clock)
-        if answer.abstained and self._cross_language and not hidden and only is None:
-            answer = self._elsewhere(pack, evidence, k or self._k, clock) or answer
+        before, after = self._screen(pack, clock, question), Screening()
+        if before.refusal:
+            answer = self._unasked(pack)
+        else:
+            answer = self._find(question, pack, k or self._k, hidden, only, clock)
+            after = Screening() if answer.abstained else self._screen(pack, clock, question, answer.text)
+        answer = self._screened(answer, pack, before, after)
         return replace(answer, timings=clock.seconds | {"total": round(sum(clock.seconds.values()), 6)})
 
     def _understand(self, question: str, lang: str | None) -> tuple[str, Language]:
@@ -88,6 +91,50 @@ class Pipeline:
         if code == UNKNOWN:
             raise QuestionError("the language of the question cannot be told", "say it, e.g. lang=ta")
         return question, language(code)
+
+    def _find(
+        self,
+        question: str,
+        pack: Language,
+        k: int,
+        hidden: frozenset[str],
+        only: frozenset[str] | None,
+        clock: Clock,
+    ) -> Answer:
+        vector = self.retriever.embed(question)
+        clock.lap("embed")
+        evidence = self.retriever.search(question, pack.code, k, hidden, only, vector)
+        clock.lap("retrieve")
+        answer = self._answer(pack, evidence, clock)
+        if answer.abstained and self._cross_language and not hidden and only is None:
+            return self._elsewhere(pack, evidence, k, clock) or answer
+        return answer
+
+    def _screen(self, pack: Language, clock: Clock, question: str, answer: str | None = None) -> Screening:
+        if self._filter is None:
+            return Screening()
+        if answer is None:
+            screening = self._filter.screen_question(question, pack.code)
+        else:
+            screening = self._filter.screen_answer(question, answer, pack.code)
+        clock.lap("screen")
+        return screening
+
+    def _unasked(self, pack: Language) -> Answer:
+        """What stands for the answer to a question that goes no further than the filter."""
+        model = self._filter.model.label() if self._filter else ""
+        return Answer("", pack.code, True, (), (), model, self._embedded_by())
+
+    def _screened(self, answer: Answer, pack: Language, *screenings: Screening) -> Answer:
+        """The answer, or a refusal in its place without its sources; with what the filter warns of."""
+        warnings = dict.fromkeys((*answer.warnings, *(w for s in screenings for w in s.warnings)))
+        away = any(self._is_remote(host) for s in screenings for host in s.hosts)
+        answer = replace(answer, warnings=tuple(warnings), left_machine=answer.left_machine or away)
+        refusal = next((s.refusal for s in screenings if s.refusal), "")
+        if not refusal:
+            return answer
+        text = refusal_text(pack, refusal)
+        return replace(answer, text=text, abstained=True, citations=(), hits=(), confidence=None)
 
     def _answer(self, pack: Language, evidence: Evidence, clock: Clock) -> Answer:
         """The generator's answer, checked; one more try that says what was wrong; then an abstention."""
@@ -122,13 +169,16 @@ class Pipeline:
             citations=() if abstained else generation.citations,
             hits=evidence.hits,
             model=generation.model,
-            embedder=f"{self.retriever.embedder.name} ({self.retriever.embedder.engine})",
+            embedder=self._embedded_by(),
             warnings=tuple(dict.fromkeys(warnings)),
             confidence=generation.confidence,
             usage=generation.usage,
             host=generation.host,
-            left_machine=self._is_remote(generation.host),
+            left_machine=self._is_remote(generation.host) or self._is_remote(self.retriever.embedder.host),
         )
+
+    def _embedded_by(self) -> str:
+        return f"{self.retriever.embedder.name} ({self.retriever.embedder.engine})"
 
     def _elsewhere(self, pack: Language, evidence: Evidence, k: int, clock: Clock) -> Answer | None:
         """The best answer from another language's documents, which the answer then says; None without one."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 Vectors = NDArray[np.float32]  # (n, dim), or (dim,) for one
+PolicyName = Literal["dangerous", "harassment", "hate", "sexual"]  # what the safety filter looks for
 
 _RECIPE = "1"  # raise it when chunking or sentence splitting changes: every document is then indexed anew
 
@@ -163,10 +164,10 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The reply to one question. `text` is the abstention sentence of `lang` where `abstained`.
+    """The reply to one question. Where `abstained`, `text` is the abstention sentence of `lang`, or its refusal.
 
     `timings` are wall seconds by step; `warnings` are short codes, a detail after the colon. `left_machine`:
-    question and passages went to `host`, which is not this machine.
+    question or passages went to `host`, or to an embedder or filter, that is not this machine.
     """
 
     text: str

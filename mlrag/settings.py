@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import (
@@ -13,6 +13,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from mlrag.errors import SettingsError
+from mlrag.records import PolicyName
 from mlrag.variants import CustomVariant, check_custom
 
 _HOUSE = Path(__file__).parent.parent
@@ -33,7 +35,9 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(default=Path("var"), description="Everything generated: indexes, runs, reports.")
     corpora: Path = Field(default_factory=_corpora, description="Documents that `serve` indexes at start.")
-    embedder: str = Field(default="bundled", description='"bundled", or a sentence-transformers model by name or path.')
+    embedder: str = Field(
+        default="bundled", description='"bundled", "ollama:TAG", or a sentence-transformers model by name or path.'
+    )
     variant: str = Field(
         default="extractive", description="Who answers: extractive, e2b, e4b, 12b, 26b, 31b or any tag; +think."
     )
@@ -75,6 +79,17 @@ class Settings(BaseSettings):
     local_hosts: tuple[str, ...] = Field(
         default=(), description="Other hosts that count as ours, e.g. a model server in the same rack."
     )
+    filter: str = Field(default="", description='A ShieldGemma of Ollama, e.g. "shieldgemma:2b"; no filter without.')
+    filter_thresholds: dict[PolicyName, Annotated[float, Field(gt=0, le=1)]] = Field(
+        default={}, description="P(violation) from which a text is refused, by policy; 0.5 where not given."
+    )
+    filter_timeout: float = Field(default=60.0, gt=0, description="Seconds that screening one text may take.")
+    filter_on_failure: Literal["closed", "open"] = Field(
+        default="closed", description="What becomes of a text that the filter cannot judge: refused, or let pass."
+    )
+    filter_translator: str = Field(
+        default="", description="A variant that translates into English before screening, e.g. e4b."
+    )
     k: int = Field(default=5, ge=1, le=50, description="Passages given to the generator.")
     cross_language: bool = Field(default=True, description="Look in other languages when the asked one has nothing.")
     max_question: int = Field(default=2000, ge=1, description="Longest question, in characters.")
@@ -88,6 +103,14 @@ class Settings(BaseSettings):
         for name, custom in variants.items():
             check_custom(name, custom)
         return variants
+
+    @field_validator("filter")
+    @classmethod
+    def _shieldgemma(cls, tag: str) -> str:
+        """Raises SettingsError for a model that is no ShieldGemma: another one's Yes and No mean nothing."""
+        if tag and "shieldgemma" not in tag:
+            raise SettingsError(f"filter = {tag!r} is no ShieldGemma", 'for example: filter = "shieldgemma:2b"')
+        return tag
 
     @property
     def index_dir(self) -> Path:

@@ -22,6 +22,7 @@ from starlette.exceptions import HTTPException
 import mlrag
 from mlrag.assemble import make_embedder, make_pipeline
 from mlrag.errors import (
+    EmbedderError,
     EmbedderMismatchError,
     GeneratorError,
     GeneratorTimeoutError,
@@ -50,6 +51,7 @@ _STATUS: list[tuple[type[MlragError], int]] = [
     (GeneratorTimeoutError, 504),
     (GeneratorError, 502),
     (EmbedderMismatchError, 409),
+    (EmbedderError, 503),
 ]
 _log = logging.getLogger("mlrag.service")
 _pages = Environment(

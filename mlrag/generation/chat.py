@@ -23,8 +23,9 @@ class Call:
     """One request to a model.
 
     `room`: tokens the whole reply may take, thinking included. `schema`: a JSON schema that the reply obeys;
-    thinking is off then. `completion`: text that a base model continues, in place of turns. `stop`: strings that
-    end a completion. `alternatives`: so many log-probabilities of the first token are wanted (0 to 20).
+    thinking is off then. `completion`: text that the model continues as it stands, without a chat template, in
+    place of turns. `stop`: strings that end a completion. `alternatives`: so many log-probabilities of the first
+    token are wanted (0 to 20); with a `room` of 1 they are all that is.
     """
 
     turns: tuple[Turn, ...]

@@ -81,7 +81,7 @@ class OllamaChat:
         context = self._context(call)
         first: dict[str, float] = {}
         try:
-            for chunk in self._client.chat(**self._request(call, context)):
+            for chunk in self._open(call, context):
                 part = chunk.model_dump()
                 first = first or _first_token(part)
                 yield from _pieces(part)
@@ -102,21 +102,26 @@ class OllamaChat:
             raise BrokenReplyError(f"the reply of Ollama at {self.url} broke off: {error}") from error
         raise BrokenReplyError(f"{self.name} broke off: it repeated itself or the stream was cut")
 
-    def _request(self, call: Call, context: int) -> dict[str, Any]:
-        request = {
+    def _open(self, call: Call, context: int) -> Iterator[Any]:
+        """The stream of chat, or of generate for a completion: raw, so that no template is put around it."""
+        stop = {"stop": list(call.stop)} if call.stop else {}
+        request: dict[str, Any] = {
             "model": self.tag,
-            "messages": [{"role": t.role, "content": t.content} for t in call.turns],
             "stream": True,
             "think": call.think and call.schema is None,  # a schema is not obeyed while it thinks
             "format": call.schema,
-            "options": {"num_ctx": context, "num_predict": call.room, "temperature": 0, "seed": 0},
+            "options": {"num_ctx": context, "num_predict": call.room, "temperature": 0, "seed": 0} | stop,
             "keep_alive": _KEEP_ALIVE,
         }
-        return request | ({"logprobs": True, "top_logprobs": call.alternatives} if call.alternatives else {})
+        request |= {"logprobs": True, "top_logprobs": call.alternatives} if call.alternatives else {}
+        if call.completion:
+            return iter(self._client.generate(prompt=call.completion, raw=True, **request))
+        turns = [{"role": t.role, "content": t.content} for t in call.turns]
+        return iter(self._client.chat(messages=turns, **request))
 
     def _context(self, call: Call) -> int:
         """The smallest power of two that surely holds prompt and reply. Raises PromptTooLongError."""
-        needed = sum(self.count(t.content) for t in call.turns) + 64 + call.room
+        needed = sum(self.count(text) for text in _sent(call)) + 64 + call.room
         context = _SMALLEST_CONTEXT
         while context < needed:
             context *= 2
@@ -128,7 +133,7 @@ class OllamaChat:
 
     def _finish(self, last: dict[str, Any], call: Call, context: int, first: dict[str, float]) -> Finish:
         read = last.get("prompt_eval_count")
-        sent = sum(fewest(t.content) for t in call.turns)
+        sent = sum(fewest(text) for text in _sent(call))
         if read and (read >= context - 1 or read < sent):
             raise PromptTooLongError(
                 f"Ollama cut the prompt: it read {read} tokens of at least {sent}, with a context of {context}"
@@ -153,10 +158,15 @@ class OllamaChat:
         return GeneratorError(f"Ollama refused ({error.status_code}): {said}")
 
 
+def _sent(call: Call) -> list[str]:
+    return [call.completion] if call.completion else [t.content for t in call.turns]
+
+
 def _pieces(chunk: dict[str, Any]) -> Iterator[Piece]:
-    message = chunk.get("message") or {}
-    if message.get("content") or message.get("thinking"):
-        yield Piece(message.get("content") or "", message.get("thinking") or "")
+    message = chunk.get("message") or chunk  # generate's chunks are flat
+    text = message.get("content") or message.get("response") or ""
+    if text or message.get("thinking"):
+        yield Piece(text, message.get("thinking") or "")
 
 
 def _first_token(chunk: dict[str, Any]) -> dict[str, float]:

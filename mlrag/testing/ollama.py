@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +16,9 @@ _CRASH = (
     "model runner has unexpectedly stopped, this may be due to resource limitations or an internal error, "
     "check ollama server logs for details"
 )
+_MISSING = ("model '{}' not found", 'model "{}" not found, try pulling it first')  # chat's words, embed's words
 _DIMENSION = 64
+FirstToken = dict[str, float] | Callable[[dict[str, Any]], dict[str, float]]
 
 
 class _OllamaHandler(Handler):
@@ -36,14 +38,15 @@ class _OllamaHandler(Handler):
         body = self.body()
         if body is None:
             return
-        routes = {"/api/show": self._show, "/api/chat": self._chat, "/api/embed": self._embed}
+        routes = {"/api/show": self._show, "/api/embed": self._embed}
+        routes |= {"/api/chat": self._chat, "/api/generate": self._chat}  # they differ in the shape of a chunk
         route = routes.get(self.path)
         if route is None:
             self.send(404, b"404 page not found", "text/plain")
         elif not body.get("model"):
             self.json(400, {"error": "model is required"})
         elif body["model"] not in self.double.models:
-            self.json(404, {"error": f"model '{body['model']}' not found"})
+            self.json(404, {"error": _MISSING[self.path == "/api/embed"].format(body["model"])})
         else:
             route(body)
 
@@ -54,7 +57,12 @@ class _OllamaHandler(Handler):
 
     def _embed(self, body: dict[str, Any]) -> None:
         texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
-        self.json(200, {"model": body["model"], "embeddings": [_vector(t) for t in texts], "total_duration": 1})
+        self.double.embeds.append(body)
+        if self.double.embed_fault == "busy":
+            return self.json(503, {"error": _BUSY})
+        if not body.get("truncate", True) and max(map(len, texts), default=0) > self.double.embed_limit:
+            return self.json(400, {"error": "the input length exceeds the context length"})
+        return self.json(200, {"model": body["model"], "embeddings": [_vector(t) for t in texts], "total_duration": 1})
 
     def _chat(self, body: dict[str, Any]) -> None:
         fault = self.double.note(body)
@@ -69,6 +77,8 @@ class _OllamaHandler(Handler):
             return self.send(502, b"<html>Bad Gateway</html>", "text/html")
         if body.get("top_logprobs", 0) > 20:
             return self.json(400, {"error": "top_logprobs must be between 0 and 20"})
+        if body.get("raw") and (body.get("system") or body.get("template") or body.get("context")):
+            return self.json(400, {"error": "raw mode does not support template, system, or context"})
         self.double.loaded.add(body["model"])
         if body.get("stream", True):
             return self.chunked("application/x-ndjson", self._lines(body, fault))
@@ -79,18 +89,24 @@ class _OllamaHandler(Handler):
         text = "" if fault == "empty" else self.double.reply(body)
         start = {"model": body["model"], "created_at": _now()}
         if body.get("think", True) or fault == "think_forever":  # the server thinks unless told not to
-            yield _line(start | {"message": {"role": "assistant", "content": "", "thinking": "…"}, "done": False})
+            yield _line(start | self._part("", "…") | {"done": False})
         while fault == "think_forever":
-            yield _line(start | {"message": {"role": "assistant", "content": "", "thinking": "hm "}, "done": False})
-        pieces = pieces_of(text)
+            yield _line(start | self._part("", "hm ") | {"done": False})
+        pieces = pieces_of(text)[: 1 if _one_token(body) else None]
         for number, piece in enumerate(pieces):
             if number == len(pieces) // 2 and fault in _MIDWAY:
                 yield from self._break(fault, start)
                 return
-            chunk = start | {"message": {"role": "assistant", "content": piece}, "done": False}
+            chunk = start | self._part(piece) | {"done": False}
             yield _line(chunk | self._logprobs(body, number))
         if fault != "no_done":
-            yield _line(start | {"message": {"role": "assistant", "content": ""}} | self._counts(body, text, fault))
+            yield _line(start | self._part("") | self._counts(body, text, fault))
+
+    def _part(self, text: str, thinking: str = "") -> dict[str, Any]:
+        thought = {"thinking": thinking} if thinking else {}
+        if self.path == "/api/generate":
+            return {"response": text, **thought}
+        return {"message": {"role": "assistant", "content": text, **thought}}
 
     def _break(self, fault: str, start: dict[str, Any]) -> Iterator[bytes | None]:
         if fault == "cut":
@@ -102,30 +118,29 @@ class _OllamaHandler(Handler):
         elif fault == "bad_json":
             yield b'{"model": "gemma4:e4b", "mess\n'
         while fault == "repeat":
-            yield _line(start | {"message": {"role": "assistant", "content": "la la "}, "done": False})
+            yield _line(start | self._part("la la ") | {"done": False})
 
     def _whole(self, body: dict[str, Any], fault: str) -> dict[str, Any]:
         text = "" if fault == "empty" else self.double.reply(body)
-        message = {"role": "assistant", "content": text}
-        if body.get("think", True):
-            message["thinking"] = "…"
-        answer = {"model": body["model"], "created_at": _now(), "message": message, "done": False}
-        answer |= self._logprobs(body, 0)
+        part = self._part(text, "…" if body.get("think", True) else "")
+        answer = {"model": body["model"], "created_at": _now(), "done": False} | part | self._logprobs(body, 0)
         return answer if fault == "no_done" else answer | self._counts(body, text, fault)
 
     def _logprobs(self, body: dict[str, Any], number: int) -> dict[str, Any]:
         """Scripted log-probabilities of the first token, where they are asked for."""
         if not body.get("logprobs") or number:
             return {}
-        listed = [{"token": t, "logprob": p, "bytes": list(t.encode())} for t, p in self.double.first_token.items()]
+        script = self.double.first_token
+        scripted = (script(body) if callable(script) else script).items()
+        listed = [{"token": t, "logprob": p, "bytes": list(t.encode())} for t, p in scripted]
         return {"logprobs": [listed[0] | {"top_logprobs": listed[: body.get("top_logprobs", 0)]}]} if listed else {}
 
     def _counts(self, body: dict[str, Any], text: str, fault: str) -> dict[str, Any]:
         context = body.get("options", {}).get("num_ctx", 4096)
-        sent = sum(len(m["content"]) for m in body["messages"]) // 3
+        sent = (len(body["prompt"]) if "prompt" in body else sum(len(m["content"]) for m in body["messages"])) // 3
         return {
             "done": True,
-            "done_reason": "length" if fault == "length" else "stop",
+            "done_reason": "length" if fault == "length" or _one_token(body) else "stop",
             "total_duration": 5_000_000,
             "load_duration": 1_000_000,
             "prompt_eval_count": context if fault == "cut_prompt" else sent,
@@ -140,19 +155,28 @@ _MIDWAY = {"cut", "error_midway", "hang_midway", "bad_json", "repeat"}
 
 @dataclass
 class OllamaDouble(Double):
-    """Speaks version, tags, ps, show, chat and embed of Ollama on 127.0.0.1, streaming by default as it does.
+    """Speaks version, tags, ps, show, chat, generate and embed of Ollama on 127.0.0.1, streaming by default as it does.
 
     Faults: "busy" (503), "crash" (500), "garbage" (502 with HTML), "hang" (never answers), "empty", "length",
     "no_done" (a repetition abort), "cut_prompt" (silent truncation), and in mid-stream "cut", "error_midway",
     "hang_midway", "bad_json", "repeat" (for ever), "think_forever". `first_token` scripts the log-probabilities
-    of the first token. Embeddings are hashes of character trigrams: alike texts are near, and no more.
+    of the first token, or is a function from the request's body to them. Embeddings are hashes of character
+    trigrams: alike texts are near, and no more; `embeds` keeps the bodies of their requests, `embed_limit` is the
+    longest text they take, in characters, and `embed_fault` may be "busy".
     """
 
     handler = _OllamaHandler
 
     def __post_init__(self) -> None:
         self.loaded: set[str] = set()
-        self.first_token: dict[str, float] = {}
+        self.first_token: FirstToken = {}
+        self.embeds: list[dict[str, Any]] = []
+        self.embed_limit = 8192
+        self.embed_fault = ""
+
+
+def _one_token(body: dict[str, Any]) -> bool:
+    return bool(body.get("options", {}).get("num_predict") == 1)
 
 
 def _line(chunk: dict[str, Any]) -> bytes:

@@ -20,6 +20,8 @@ _MARKS = regex.compile(r"¦ ?")
 
 def prompt_of(body: dict[str, Any]) -> str:
     """The last turn's text, in the body of any of the protocols."""
+    if "prompt" in body:
+        return str(body["prompt"])
     if "contents" in body:
         return str(body["contents"][-1]["parts"][0]["text"])
     return str(body["messages"][-1]["content"])
