@@ -19,11 +19,9 @@ from pybreaker import CircuitBreaker, CircuitBreakerError
 from mlrag.errors import (
     BrokenReplyError,
     GeneratorBusyError,
-    GeneratorError,
     GeneratorTimeoutError,
     GeneratorUnavailableError,
     MissingModelError,
-    PromptTooLongError,
     QuotaError,
 )
 from mlrag.generation.chat import Call, ChatModel, Finish, Piece, Timeouts
@@ -91,9 +89,10 @@ class _FullError(GeneratorBusyError):
 
 
 def _callers_own(error: BaseException) -> bool:
-    """Faults that say nothing about the backend's health."""
-    ours = PromptTooLongError | MissingModelError | QuotaError | _FullError
-    return isinstance(error, ours) or not isinstance(error, GeneratorError)
+    """Faults that say nothing about the backend's health: only what a sick backend does opens the breaker."""
+    if isinstance(error, MissingModelError | QuotaError | _FullError):
+        return True
+    return not isinstance(error, GeneratorUnavailableError | GeneratorTimeoutError | BrokenReplyError)
 
 
 class Caller:
