@@ -40,6 +40,10 @@ def _gate(host: str, concurrency: int, per_minute: int | None) -> Gate:
 
 
 def _chat_model(settings: Settings, chosen: Variant, timeouts: Timeouts) -> ChatModel:
+    if chosen.backend == "llamacpp":
+        from mlrag.generation.llamacpp import LlamaChat
+
+        return LlamaChat(chosen.model, timeouts, settings.llamacpp_threads, settings.llamacpp_context)
     from mlrag.generation.ollama import OllamaChat
 
     return OllamaChat(chosen.model, settings.ollama_host, timeouts, settings.ollama_key.get_secret_value())
