@@ -97,10 +97,10 @@ def main() -> None:
     table = Table(*heads, title=model.name)
     for code in languages():
         table.add_row(*_row(code, [r for r in rows if r.lang == code]))
-    console = Console(width=110)
+    console = Console(width=110, markup=False)
     console.print(table)
     for script, (low, high) in rates(rows).items():
-        console.print(f'    "{script}": ({low}, {high}),   # in use: {TOKENS_PER_LETTER.get(script)}')
+        console.print(f'    "{script}": ({low:.3f}, {high:.3f}),   # in use: {TOKENS_PER_LETTER.get(script)}')
     for name, some in (("passages and prompts", rows), ("sentences", short)):
         kept = sum(fewest(r.text) <= r.tokens <= estimate(r.text) for r in some)
         console.print(f"{kept} of {len(some)} {name} lie between fewest and estimate")

@@ -5,7 +5,7 @@ widened by MARGIN on both sides. Measured with Gemma 3's vocabulary (262,144 ent
 
     python -m benchmarks.tokens PATH.gguf
 
-which works the table out anew and checks it: all 584 passages and prompts and all 1036 sentences tried lie between.
+which works the table out anew and checks it: all 584 passages and prompts and all 1176 sentences tried lie between.
 `fewest` is then at least 0.45 of the truth (0.56 from 100 tokens up, so that a prompt cut to half is noticed), and
 `estimate` at most 1.87 times it. Languages of one script share the wider figures: Latin lies between English and
 Swahili. Phonetic notation can take more. Gemma 4's own tokenizer was not at hand: it is assumed to be alike.
