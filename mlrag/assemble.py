@@ -60,6 +60,10 @@ def _chat_model(settings: Settings, chosen: Variant, timeouts: Timeouts) -> Chat
             from mlrag.generation.gemini import GeminiChat
 
             return GeminiChat(chosen.model, settings.gemini_key.get_secret_value(), timeouts, settings.gemini_url)
+        case "llamacpp":
+            from mlrag.generation.llamacpp import LlamaChat
+
+            return LlamaChat(chosen.model, timeouts, settings.llamacpp_threads, settings.llamacpp_context)
         case _:
             from mlrag.generation.ollama import OllamaChat
 

@@ -123,6 +123,18 @@ def _prompt(pack: Language) -> _Found:
     )
 
 
+def _shots(pack: Language) -> _Found:
+    """Two examples for a base model: one is answered from its passage, one is not."""
+    abstaining = [s for s in pack.shots if s.answer == "{abstention}"]
+    yield "two shots, one abstains", _says(len(pack.shots) == 2 and len(abstaining) == 1, str(pack.shots))
+    for shot in pack.shots:
+        for text in (shot.passage, shot.question):
+            yield f"clean, and in the language: {text}", _says(clean(text) == text and in_language(text, pack), text)
+        if shot not in abstaining:
+            strange = set(tokens(shot.answer)) - set(tokens(shot.passage))
+            yield f"answered from its passage: {shot.answer}", _says(not strange, str(strange))
+
+
 def _search(pack: Language) -> _Found:
     """A real lexical index over the samples finds each text by its own words."""
     texts = [*pack.sample_sentences, *pack.sample_questions]
@@ -133,4 +145,4 @@ def _search(pack: Language) -> _Found:
             yield f"finds its own words: {text}", _says(positions.tolist() == [number], str(positions))
 
 
-_GROUPS: tuple[Callable[[Language], _Found], ...] = (_fields, _samples, _prompt, _search)
+_GROUPS: tuple[Callable[[Language], _Found], ...] = (_fields, _samples, _prompt, _shots, _search)

@@ -1,4 +1,4 @@
-"""How much memory this machine has for a model: RAM, and the memory of NVIDIA GPUs."""
+"""What this machine has for a model: RAM, the memory of NVIDIA GPUs, cores."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 _MIB = 2**20
 _MEMINFO = Path("/proc/meminfo")
 _CGROUP = Path("/sys/fs/cgroup/memory.max")
+_CPUS = Path("/sys/devices/system/cpu")
 _SMI = ("--query-gpu=memory.total,memory.free", "--format=csv,noheader,nounits")
 
 
@@ -87,3 +88,12 @@ def nvidia_memory(printed: str) -> tuple[float, float]:
     """Total and free GB over all GPUs (Ollama spreads a model over them); "[N/A]" lines are shared RAM and left out."""
     rows = re.findall(r"^(\d+), (\d+)$", printed, re.MULTILINE)
     return sum(int(t) for t, _ in rows) * _MIB / 1e9, sum(int(f) for _, f in rows) * _MIB / 1e9
+
+
+def physical_cores() -> int:
+    """Cores that this process may use, hyperthreads counted once; logical ones where none can be told."""
+    usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
+    siblings = [_CPUS / f"cpu{n}/topology/thread_siblings_list" for n in usable]
+    if not all(path.exists() for path in siblings):
+        return len(usable)
+    return len({path.read_text(encoding="ascii") for path in siblings})

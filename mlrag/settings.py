@@ -64,6 +64,10 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("gemini_api_key", "google_api_key"),
         description="GEMINI_API_KEY or GOOGLE_API_KEY.",
     )
+    llamacpp_threads: int | None = Field(
+        default=None, ge=1, description="Threads of llama.cpp; None: all physical cores but one."
+    )
+    llamacpp_context: int = Field(default=4096, ge=512, description="Tokens that prompt and reply may fill together.")
     timeout: float = Field(default=120.0, gt=0, description="Seconds a generator may take, retries included.")
     first_token_timeout: float = Field(default=60.0, gt=0, description="Seconds to the first token.")
     concurrency: int = Field(default=4, ge=1, description="Calls to one backend at once.")

@@ -6,14 +6,17 @@ from mlrag.errors import PromptTooLongError
 from mlrag.generation.base import Request
 from mlrag.generation.calls import Caller, Reply, Watch
 from mlrag.generation.chat import Call
-from mlrag.generation.prompts import turns
+from mlrag.generation.prompts import completion, turns
 from mlrag.generation.replies import answer_so_far, is_abstention, parse, refuse_loops
 from mlrag.languages import Language
 from mlrag.records import Generation, Hit, Usage
 from mlrag.text.detect import in_language
+from mlrag.text.sentences import sentence_spans
 
 REPLY_TOKENS = 768
 THINKING_TOKENS = 4096
+BASE_TOKENS = 160  # one sentence
+BASE_HITS = 2  # more passages than that confuse a base model, and small ones read slowly
 _SURE = 60  # characters of answer after which its language is certain
 
 
@@ -27,18 +30,24 @@ class ModelGenerator:
         self.name = caller.model.name + ("+think" if think else "")
 
     def generate(self, request: Request) -> Generation:
-        room = REPLY_TOKENS + (THINKING_TOKENS if self._think else 0)
-        hits = self._fit(request, room)
-        call = Call(turns(request.lang, request.evidence.question, hits, request.firm), room, self._think)
-        reply = self._caller.reply(call, self._watch(request.lang), request.until)
+        hits = self._fit(request)
+        reply = self._caller.reply(self._call(request, hits), self._watch(request.lang), request.until)
         return self._read(reply, request, len(request.evidence.hits) - len(hits))
 
-    def _fit(self, request: Request, room: int) -> tuple[Hit, ...]:
+    def _call(self, request: Request, hits: tuple[Hit, ...]) -> Call:
+        """A chat, or for a base model a text to continue: that one never retries otherwise, whatever was wrong."""
+        lang, question = request.lang, request.evidence.question
+        if self._caller.model.base:
+            return Call((), BASE_TOKENS, completion=completion(lang, question, hits), stop=("\n",))
+        room = REPLY_TOKENS + (THINKING_TOKENS if self._think else 0)
+        return Call(turns(lang, question, hits, request.firm), room, self._think)
+
+    def _fit(self, request: Request) -> tuple[Hit, ...]:
         """The best passages that fit the model's window. Raises PromptTooLongError when not even one does."""
-        model, hits = self._caller.model, request.evidence.hits
-        spare = model.window - room - 64
-        bare = turns(request.lang, request.evidence.question, (), request.firm)
-        spare -= sum(model.count(t.content) for t in bare)
+        model, hits = self._caller.model, request.evidence.hits[: BASE_HITS if self._caller.model.base else None]
+        bare = self._call(request, ())
+        spare = model.window - bare.room - 64
+        spare -= model.count(bare.completion) + sum(model.count(t.content) for t in bare.turns)
         kept = 0
         for hit in hits:
             spare -= model.count(hit.passage.indexed_text) + 8
@@ -52,22 +61,27 @@ class ModelGenerator:
         return hits[:kept]
 
     def _watch(self, lang: Language) -> Watch:
+        base = self._caller.model.base
+
         def enough(text: str) -> bool:
             refuse_loops(text, self.name)
+            if base:
+                return len(sentence_spans(text)) > 1
             answer = answer_so_far(text)
             return len(answer) >= _SURE and not in_language(answer, lang)
 
         return enough
 
     def _read(self, reply: Reply, request: Request, left_out: int) -> Generation:
-        parsed = parse(reply.text)
-        finish = reply.finish
+        base, finish = self._caller.model.base, reply.finish
+        parsed = parse(_first_sentence(reply.text) if base else reply.text)
+        warnings = ("base_model",) if base else ()
         return Generation(
             text=parsed.answer,
             model=self._caller.model.label() + ("+think" if self._think else ""),
             abstained=is_abstention(parsed.answer, request.lang.abstention),
             quotes=parsed.quotes,
-            warnings=(f"passages_left_out:{left_out}",) if left_out else (),
+            warnings=warnings + ((f"passages_left_out:{left_out}",) if left_out else ()),
             usage=Usage(
                 prompt_tokens=finish.prompt_tokens if finish else None,
                 output_tokens=finish.output_tokens if finish else None,
@@ -78,3 +92,9 @@ class ModelGenerator:
             host=self._caller.model.host,
             thinking=reply.thinking if self._keep_thinking else "",
         )
+
+
+def _first_sentence(text: str) -> str:
+    """The answer of a base model, as its examples have it; what it rambles on to say is dropped."""
+    spans = sentence_spans(text)
+    return text[spans[0].start : spans[0].end] if spans else ""

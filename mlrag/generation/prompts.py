@@ -48,3 +48,22 @@ def turns(lang: Language, question: str, hits: tuple[Hit, ...], firm: str = "") 
     user = f"{p['passages']}:\n\n{passages}\n\n{p['question']}: {defuse(question)}"
     user += f"\n\n{p[firm]}" if firm else ""
     return Turn("system", f"{system}\n{p['steps']}"), Turn("user", f"{user}\n{p['answer']}:")
+
+
+def completion(lang: Language, question: str, hits: tuple[Hit, ...]) -> str:
+    """What a base model continues: two examples of the pack, then the passages, the best last, and the question.
+
+    The continuation ends at the first line break. A passage is one line, so that none can pass for the next example.
+    """
+    p = lang.prompt
+
+    def block(passages: str, asked: str, answer: str) -> str:
+        return f"{p['passages']}: {passages}\n{p['question']}: {asked}\n{p['answer']}:{answer}"
+
+    shots = [block(s.passage, s.question, " " + s.answer.replace("{abstention}", lang.abstention)) for s in lang.shots]
+    passages = "\n".join(_one_line(hit.passage.indexed_text) for hit in reversed(hits))
+    return "\n\n".join([*shots, block(passages, _one_line(question), "")])
+
+
+def _one_line(text: str) -> str:
+    return " ".join(defuse(text).split())

@@ -34,6 +34,15 @@ UI_KEYS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """An example that a base model is shown; `answer` may be "{abstention}"."""
+
+    passage: str
+    question: str
+    answer: str
+
+
 @dataclass(frozen=True)
 class Language:
     """One pack. `ranges` are code point ranges of the language's letters, both ends included.
@@ -64,6 +73,7 @@ class Language:
     ui: Mapping[str, str]
     sample_sentences: tuple[str, ...]
     sample_questions: tuple[str, ...]
+    shots: tuple[Shot, ...]
     markers: tuple[str, ...] = ()
 
     @property
@@ -114,6 +124,7 @@ def _parse(raw: Mapping[str, Any], path: Path) -> Language:
             ui={key: raw["ui"][key] for key in UI_KEYS},
             sample_sentences=tuple(raw["samples"]["sentences"]),
             sample_questions=tuple(raw["samples"]["questions"]),
+            shots=tuple(Shot(s["passage"], s["question"], s["answer"]) for s in raw["shots"]),
             markers=tuple(raw.get("markers", ())),
         )
     except KeyError as missing:

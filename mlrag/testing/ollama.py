@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from unicodedata import east_asian_width
 
 from mlrag.testing.server import STAND_IN, Double, Handler, pieces_of
 
@@ -137,7 +138,8 @@ class _OllamaHandler(Handler):
 
     def _counts(self, body: dict[str, Any], text: str, fault: str) -> dict[str, Any]:
         context = body.get("options", {}).get("num_ctx", 4096)
-        sent = (len(body["prompt"]) if "prompt" in body else sum(len(m["content"]) for m in body["messages"])) // 3
+        texts = [body["prompt"]] if "prompt" in body else [m["content"] for m in body["messages"]]
+        sent = sum(map(_tokens, texts))
         return {
             "done": True,
             "done_reason": "length" if fault == "length" or _one_token(body) else "stop",
@@ -181,6 +183,11 @@ def _one_token(body: dict[str, Any]) -> bool:
 
 def _line(chunk: dict[str, Any]) -> bytes:
     return json.dumps(chunk, ensure_ascii=False).encode() + b"\n"
+
+
+def _tokens(text: str) -> int:
+    """About as many as Gemma would read."""
+    return int(sum(0.8 if east_asian_width(c) in "WF" else 0.33 if c.isascii() else 0.45 for c in text))
 
 
 def _now() -> str:
