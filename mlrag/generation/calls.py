@@ -19,6 +19,7 @@ from pybreaker import CircuitBreaker, CircuitBreakerError
 from mlrag.errors import (
     BrokenReplyError,
     GeneratorBusyError,
+    GeneratorError,
     GeneratorTimeoutError,
     GeneratorUnavailableError,
     MissingModelError,
@@ -147,8 +148,8 @@ def _judge(finish: Finish, text: str, call: Call, name: str) -> None:
     if call.alternatives and call.room == 1:
         return
     if finish.reason == "length":
-        what = "reply" if text.strip() else "thinking" if call.think else "reply"
-        raise BrokenReplyError(f"{name} did not finish its {what} within {call.room} tokens")
+        what = "thinking" if call.think and not text.strip() else "reply"
+        raise GeneratorError(f"{name} did not finish its {what} within {call.room} tokens")
     if not text.strip():
         raise BrokenReplyError(f"{name} replied with nothing")
 

@@ -13,6 +13,7 @@ from mlrag.errors import (
     GeneratorError,
     GeneratorTimeoutError,
     GeneratorUnavailableError,
+    MissingModelError,
     PromptTooLongError,
     QuotaError,
 )
@@ -49,7 +50,7 @@ def _status(
         )
     if code == 404:
         served = ", ".join(s.ids["gemini"] for s in family().values() if "gemini" in s.ids)
-        return GeneratorUnavailableError(f"the Gemini API at {url} has no model {model}", f"of Gemma 4: {served}")
+        return MissingModelError(f"the Gemini API at {url} has no model {model}", f"of Gemma 4: {served}")
     if code == 429:
         return _limited(said, details, model)
     if code == 400 and _TOO_LONG.search(said):

@@ -21,6 +21,7 @@ from mlrag.errors import (
     GeneratorError,
     GeneratorTimeoutError,
     GeneratorUnavailableError,
+    MissingModelError,
     PromptTooLongError,
     QuotaError,
 )
@@ -102,7 +103,7 @@ def _limited(refused: Refusal, said: str) -> GeneratorError:
 
 def _missing(host: str, model: str, has: Sequence[str]) -> GeneratorError:
     hint = f"it has: {', '.join(has[:8])}" if has else "does MLRAG_OPENAI_URL end in /v1, as the server's address does?"
-    return GeneratorUnavailableError(f"{host} does not have {model}", hint)
+    return MissingModelError(f"{host} does not have {model}", hint)
 
 
 def delay(headers: Mapping[str, str], now: float) -> float | None:
