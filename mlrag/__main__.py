@@ -186,6 +186,16 @@ def check_language(code: Annotated[str, typer.Argument(help="The pack's code, e.
     raise typer.Exit(1 if failed else 0)
 
 
+@app.command("settings")
+def show_settings() -> None:
+    """Every setting: its value now, and what it means."""
+    settings = _settings()
+    table = Table("setting", "value", "meaning")
+    for name, field in Settings.model_fields.items():
+        table.add_row(name, escape(str(getattr(settings, name))), escape(field.description or ""))
+    _out.print(table)
+
+
 def _installed(package: str) -> str:
     try:
         return importlib.metadata.version(package)

@@ -82,6 +82,13 @@ def test_doctor_says_what_would_run():
     assert "needs 22.5 GB at 8192 tokens" in shown
 
 
+def test_settings_are_shown_and_keys_are_not(monkeypatch):
+    monkeypatch.setenv("GEMINI_API_KEY", "secret-2")
+    shown = run.invoke(app, ["settings"], env={"COLUMNS": "200"}).stdout
+    assert "ollama_host" in shown
+    assert "secret-2" not in shown
+
+
 def test_settings_that_cannot_be_used_are_one_sentence(monkeypatch):
     monkeypatch.setenv("MLRAG_VARIANTS", '{"mine": {"tag": "my:tag", "base": "e5b"}}')
     done = run.invoke(app, ["doctor"])

@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from unicodedata import east_asian_width
 
-from mlrag.testing.server import STAND_IN, Double, Handler, pieces_of
+from mlrag.testing.server import STAND_IN, Double, Handler, about_tokens, pieces_of
 
 _BUSY = "server busy, please try again.  maximum pending requests exceeded"
 _CRASH = (
@@ -139,7 +138,7 @@ class _OllamaHandler(Handler):
     def _counts(self, body: dict[str, Any], text: str, fault: str) -> dict[str, Any]:
         context = body.get("options", {}).get("num_ctx", 4096)
         texts = [body["prompt"]] if "prompt" in body else [m["content"] for m in body["messages"]]
-        sent = sum(map(_tokens, texts))
+        sent = sum(map(about_tokens, texts))
         return {
             "done": True,
             "done_reason": "length" if fault == "length" or _one_token(body) else "stop",
@@ -183,11 +182,6 @@ def _one_token(body: dict[str, Any]) -> bool:
 
 def _line(chunk: dict[str, Any]) -> bytes:
     return json.dumps(chunk, ensure_ascii=False).encode() + b"\n"
-
-
-def _tokens(text: str) -> int:
-    """About as many as Gemma would read."""
-    return int(sum(0.8 if east_asian_width(c) in "WF" else 0.33 if c.isascii() else 0.45 for c in text))
 
 
 def _now() -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from mlrag.testing.server import STAND_IN, Double, Handler, pieces_of
+from mlrag.testing.server import STAND_IN, Double, Handler, about_tokens, pieces_of
 
 _OVERFLOW = (
     "This model's maximum context length is 8192 tokens. However, you requested 9000 tokens (8232 in the messages, "
@@ -162,7 +162,7 @@ class _OpenAIHandler(Handler):
         return {"content": [listed[0] | {"top_logprobs": listed[: body.get("top_logprobs", 0)]}]}
 
     def _usage(self, body: dict[str, Any], text: str, fault: str) -> dict[str, Any]:
-        read = 1 if fault == "cut_prompt" else sum(len(m["content"]) for m in body["messages"]) // 3
+        read = 1 if fault == "cut_prompt" else sum(about_tokens(m["content"]) for m in body["messages"])
         written = max(1, len(text) // 3)
         return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
 
