@@ -20,7 +20,7 @@ from rich.console import Console
 from eval.examples import Example, article_removed, own_questions
 from mlrag.assemble import make_embedder
 from mlrag.corpus.loaders import read_documents
-from mlrag.generation.calibration import PATH
+from mlrag.generation.calibration import PATH, Caution
 from mlrag.generation.scoring import FEATURES, answerability, asks_for_another_number, distance
 from mlrag.index.embedders import Embedder
 from mlrag.ingest import index_documents
@@ -29,7 +29,9 @@ from mlrag.retrieval import Retriever
 from mlrag.settings import Settings
 
 PASSAGE_PARTS = (1, 3)  # passages as shipped, and a third of that
-ERROR = 0.12  # share of answerable calibration questions that may be refused; a wrong answer is worse than none
+# Share of answerable calibration questions that may be refused: a wrong answer is worse than none, and for some
+# readers much worse.
+ERROR: dict[Caution, float] = {"balanced": 0.12, "strict": 0.30}
 FALSE_CROSSINGS = 0.05  # share of hidden-document questions that any other language may still answer
 OFF_TOPIC, ANSWERABLE = "off_topic", "answerable"
 Floats = NDArray[np.float64]
@@ -123,15 +125,18 @@ def main() -> None:
     weights, _ = logistic(x / scale, (kind == ANSWERABLE).astype(float), balanced(kind))
     weights = weights / scale
     score = x @ weights
-    bias = -float(np.quantile(score[kind == ANSWERABLE], ERROR))
+    bias = {caution: -float(np.quantile(score[kind == ANSWERABLE], share)) for caution, share in ERROR.items()}
     probe, probe_bias = number_probe(embedder, codes)
     result = {
         "embedder": embedder.name,
         "made_by": "python -m eval.calibrate",
         "features": FEATURES,
         "weights": weights.round(4).tolist(),
-        "bias": round(bias, 4),
-        "answered": {k: round(float(np.mean(score[kind == k] + bias >= 0)), 3) for k in sorted(set(kinds))},
+        "bias": {caution: round(value, 4) for caution, value in bias.items()},
+        "answered": {
+            caution: {k: round(float(np.mean(score[kind == k] + value >= 0)), 3) for k in sorted(set(kinds))}
+            for caution, value in bias.items()
+        },
         "n": {k: int((kind == k).sum()) for k in sorted(set(kinds))},
         "cross_threshold": round(crossing, 3),
         "probe": probe.round(3).tolist(),

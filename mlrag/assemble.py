@@ -136,14 +136,16 @@ def choose(settings: Settings, embedder: Embedder, think: bool = False) -> Chose
     if settings.auto_remote:
         chosen = parse_variant(settings.auto_remote, settings.variants)
         return Chosen(_model_generator(settings, chosen), f"{reason}; {settings.auto_remote} is set as auto_remote")
-    return Chosen(Extractive(shipped_calibration(embedder.name)), f"{reason}; extractive needs no model")
+    return Chosen(
+        Extractive(shipped_calibration(embedder.name, settings.caution)), f"{reason}; extractive needs no model"
+    )
 
 
 def make_generator(settings: Settings, embedder: Embedder, variant: str | None = None) -> Generator:
     """A model is reached only when it is asked. Raises ValueError for an impossible variant name, PrivacyError for
     a remote backend where the settings forbid it."""
     chosen = parse_variant(variant or settings.variant, settings.variants)
-    extractive = Extractive(shipped_calibration(embedder.name))
+    extractive = Extractive(shipped_calibration(embedder.name, settings.caution))
     if chosen.backend == "extractive":
         return extractive
     generator: Generator

@@ -94,6 +94,10 @@ class Settings(BaseSettings):
     filter_translator: str = Field(
         default="", description="A variant that translates into English before screening, e.g. e4b."
     )
+    caution: Literal["balanced", "strict"] = Field(
+        default="balanced",
+        description="When extractive abstains: balanced, or strict (far fewer wrong answers, more refusals).",
+    )
     k: int = Field(default=5, ge=1, le=50, description="Passages given to the generator.")
     cross_language: bool = Field(default=True, description="Look in other languages when the asked one has nothing.")
     max_question: int = Field(default=2000, ge=1, description="Longest question, in characters.")

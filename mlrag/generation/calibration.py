@@ -1,7 +1,8 @@
 """When to abstain: weights learned by `python -m eval.calibrate` on our calibration questions only.
 
 `calibration.json` holds, for one embedder and all languages: weights for how far a question's features stand above
-those of off-topic questions in the same index, and a probe on the question's vector for "the answer holds a digit".
+those of off-topic questions in the same index, a bias for each degree of caution, and a probe on the question's
+vector for "the answer holds a digit".
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from mlrag.generation.scoring import answerability, distance
 from mlrag.records import Evidence, Vectors
 
+Caution = Literal["balanced", "strict"]
 PATH = Path(__file__).with_name("calibration.json")
 
 
@@ -56,12 +59,12 @@ class Calibration:
         return sigmoid(float(query_vector @ self.probe) + self.probe_bias)
 
 
-def read_calibration(path: Path) -> Calibration:
+def read_calibration(path: Path, caution: Caution = "balanced") -> Calibration:
     raw = json.loads(path.read_text(encoding="utf-8"))
     return Calibration(
         embedder=raw["embedder"],
         weights=np.array(raw["weights"], np.float32),
-        bias=raw["bias"],
+        bias=raw["bias"][caution],
         probe=np.array(raw["probe"], np.float32),
         probe_bias=raw["probe_bias"],
         cross_threshold=raw["cross_threshold"],
@@ -69,10 +72,10 @@ def read_calibration(path: Path) -> Calibration:
 
 
 @cache
-def shipped_calibration(embedder: str) -> Calibration:
+def shipped_calibration(embedder: str, caution: Caution = "balanced") -> Calibration:
     """The calibration for this embedder; one that covers nothing where there is none (answers say so)."""
     if PATH.is_file():
-        shipped = read_calibration(PATH)
+        shipped = read_calibration(PATH, caution)
         if shipped.embedder == embedder:
             return shipped
     empty = np.zeros(0, np.float32)
