@@ -211,7 +211,7 @@ def test_a_translator_puts_the_text_into_english_before_it_is_screened():
 
 
 def test_a_failed_translation_follows_the_failure_policy():
-    with double(fault=lambda n: "length" if n == 0 else "") as server:
+    with double(fault=lambda n: "crash" if n == 0 else "") as server:
         screening = shield(server, translator=Translator(caller(server, "gemma4:e4b"))).screen_question("மழை?", "ta")
         assert screening.refusal == ""  # asked again, as every broken reply is
     with double(reply=lambda _: "") as server:
