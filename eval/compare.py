@@ -40,7 +40,8 @@ class Comparison:
     `first_only` and `second_only`: rows where only that one got more. `mcnemar`: exact p for independent yes/no rows,
     None for others and for tiers. `p`: that where there is one, else the cluster-robust p. `adjusted`: Holm's
     over all pairs of variants and all languages, or all tiers. `needed`: independent paired rows that would show a
-    gap of `gap` with 80 % power. `unpaired`: rows that one of the two lacks; they count nowhere.
+    gap of `gap` with 80 % power, where rows differ as here: `discordant`, the mean squared difference. `unpaired`: rows
+    that one of the two lacks; they count nowhere.
     """
 
     first: str
@@ -55,6 +56,7 @@ class Comparison:
     gap: float
     needed: int
     unpaired: int
+    discordant: float
 
 
 def compare(variants: Mapping[str, ByLanguage], tier_of: Mapping[str, str], gap: float = 0.1) -> list[Comparison]:
@@ -145,9 +147,21 @@ def _comparison(
     yes_no = all(s.value in (0, 1) for both in pairs.values() for pair in both for s in pair)
     exact = mcnemar_exact(wins, losses) if independent and yes_no else None
     p = difference.p if exact is None else exact
-    varying = max(gap, float(np.mean([d**2 for _, d in flat])))
+    varying = float(np.mean([d**2 for _, d in flat]))
     return Comparison(
-        first, second, group, difference, wins, losses, exact, p, p, gap, needed_n(gap, varying), rows - 2 * len(flat)
+        first=first,
+        second=second,
+        group=group,
+        difference=difference,
+        first_only=wins,
+        second_only=losses,
+        mcnemar=exact,
+        p=p,
+        adjusted=p,
+        gap=gap,
+        needed=needed_n(gap, max(gap, varying)),
+        unpaired=rows - 2 * len(flat),
+        discordant=varying,
     )
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from eval.examples import Example, read_jsonl
@@ -31,7 +33,7 @@ class Prediction:
     """What a variant said to one example. `error` is the failure's own words; then nothing else holds.
 
     `passages` are the retrieved ones, titles included. `citations` is None in rows written before it existed:
-    what depends on it is then not scored.
+    what depends on it is then not scored. Tokens and the seconds to the first one are None where nobody counts them.
     """
 
     id: str
@@ -48,6 +50,8 @@ class Prediction:
     seconds: float = 0.0
     prompt_tokens: int | None = None
     output_tokens: int | None = None
+    thinking_tokens: int | None = None
+    first_token_seconds: float | None = None
     error: str = ""
 
 
@@ -77,6 +81,8 @@ def _row(answer: Answer, example: Example, variant: str) -> Prediction:
         seconds=answer.timings["total"],
         prompt_tokens=answer.usage.prompt_tokens,
         output_tokens=answer.usage.output_tokens,
+        thinking_tokens=answer.usage.thinking_tokens,
+        first_token_seconds=answer.usage.first_token_seconds,
     )
 
 
@@ -85,6 +91,7 @@ class Run:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._lock = Lock()
         folder.mkdir(parents=True, exist_ok=True)
 
     def _path(self, variant: str, lang: str) -> Path:
@@ -93,41 +100,75 @@ class Run:
         return self.folder / f"{safe}-{tag}.{lang}.jsonl"
 
     def rows(self, variant: str, lang: str) -> dict[str, Prediction]:
-        """Finished rows by example id. A last line cut by a crash is dropped; failed rows are asked again."""
+        """The last row of each example, by its id; a finished one stands against any failed one.
+
+        A last line that a kill cut off is dropped from the file.
+        """
         path = self._path(variant, lang)
         if not path.is_file():
             return {}
-        self._mend(path)
-        found = (_read(row) for row in read_jsonl(path))
-        return {p.id: p for p in found if not p.error}
+        _mend(path)
+        found = [_read(row) for row in read_jsonl(path)]
+        return {p.id: p for p in found if p.error} | {p.id: p for p in found if not p.error}
 
-    @staticmethod
-    def _mend(path: Path) -> None:
-        data = path.read_bytes()
-        if data and not data.endswith(b"\n"):
-            path.write_bytes(data[: data.rfind(b"\n") + 1])
+    def finished(self, variant: str, lang: str) -> dict[str, Prediction]:
+        """The rows that need not be asked again; failed ones are."""
+        return {i: p for i, p in self.rows(variant, lang).items() if not p.error}
+
+    def variants(self) -> list[str]:
+        """The variants that have rows, by name."""
+        first = (next(iter(read_jsonl(path)), None) for path in self.folder.glob("*.*.jsonl") if _mend(path))
+        return sorted({row["variant"] for row in first if row})
 
     def append(self, lang: str, prediction: Prediction) -> None:
-        row = asdict(prediction)
-        with self._path(prediction.variant, lang).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        """Add a row; it is on disk when this returns."""
+        line = json.dumps(asdict(prediction), ensure_ascii=False) + "\n"
+        with self._lock, self._path(prediction.variant, lang).open("a", encoding="utf-8") as file:
+            file.write(line)
             file.flush()
             os.fsync(file.fileno())
 
     def complete(
-        self, pipeline: Pipeline, examples: Sequence[Example], variant: str, lang: str, tick: Any
+        self,
+        pipeline: Pipeline,
+        examples: Sequence[Example],
+        variant: str,
+        lang: str,
+        tick: Callable[[], None],
+        concurrency: int = 1,
     ) -> list[Prediction]:
-        """Every example's prediction in order, asking only what is not there yet."""
-        done = self.rows(variant, lang)
-        result = []
-        for example in examples:
-            prediction = done.get(example.id)
-            if prediction is None:
-                prediction = predict(pipeline, example, variant)
-                self.append(lang, prediction)
-            result.append(prediction)
+        """Every example's prediction in order, asking only what is not there yet, at most `concurrency` at once.
+
+        `tick` is called after each row that was asked. An interrupt lets those under way end and asks no more.
+        """
+
+        def ask(example: Example) -> Prediction:
+            prediction = predict(pipeline, example, variant)
+            self.append(lang, prediction)
             tick()
-        return result
+            return prediction
+
+        done = self.finished(variant, lang)
+        pool = ThreadPoolExecutor(concurrency, thread_name_prefix=variant)
+        try:
+            asked = {p.id: p for p in pool.map(ask, [e for e in examples if e.id not in done])}
+        finally:
+            pool.shutdown(cancel_futures=True)
+        return [done.get(e.id) or asked[e.id] for e in examples]
+
+    def stored(self, examples: Sequence[Example], variant: str, lang: str) -> list[Prediction]:
+        """Every example's prediction as it is on disk; one that is not there is a failed row that says so."""
+        rows = self.rows(variant, lang)
+        return [rows.get(e.id) or Prediction(e.id, variant, error="not asked yet") for e in examples]
+
+
+def _mend(path: Path) -> bool:
+    """Cut a half-written last line off, in one step, so that a kill here loses nothing. Is anything left?"""
+    data = path.read_bytes()
+    kept = data.rfind(b"\n") + 1
+    if kept < len(data):
+        os.truncate(path, kept)
+    return kept > 0
 
 
 def _read(row: dict[str, Any]) -> Prediction:

@@ -5,7 +5,8 @@ docs/measurement.md says in plain words what every name below means.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,19 +19,23 @@ from eval.outcome import Outcome, outcome
 from eval.ranking import ndcg, reciprocal_rank
 from eval.reply_language import Reply, reply_language
 from eval.runs import Prediction
-from eval.selective import Point, Row, area, area_interval, harmonic, joined_interval, risk_coverage
-from eval.statistics import Interval, cluster_bootstrap, clustered_rate
-from eval.summary import summary, summary_parts
+from eval.selective import Floats, Point, Row, area, harmonic, joined_interval, macro_area_interval, risk_coverage
+from eval.statistics import Interval, macro_rate
+from eval.summary import macro_summary, summary_parts
 from mlrag.languages import Language
 
-RATES = (
+FIGURES = (  # of values in [0, 1], row by row
     "recall@5",
     "contains",
     "exact",
+    "f1",
+    "chrf",
+    "char3_recall",
     "hallucination:near_miss",
     "hallucination:article_removed",
     "hallucination:numbers",
     "hallucination:names",
+    "hallucination:sentences",
     "names_unverified",
     "error",
     "invalid",
@@ -40,23 +45,18 @@ RATES = (
     "english_leak",
     "reply_unknown",
     "reply_skipped",
-)
-MEANS = (
-    "f1",
-    "chrf",
-    "char3_recall",
-    "hallucination:sentences",
     "citation_precision",
     "citation_coverage",
     "mrr@10",
     "ndcg@10",
 )
 SURE, SURE_WRONG = "risk:confidence", "risk:wrong"  # aligned row by row
+Rows = dict[str, list[Row]]
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A mean over n rows with its 95 % interval; None where nothing could be scored."""
+    """A mean over n rows with its 95 % interval; None where nothing could be scored, or nothing said of its spread."""
 
     value: float | None
     n: int
@@ -82,14 +82,17 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All figures of a language or a tier. `failed` rows are in no figure."""
+    """All figures of a language or a tier. `failed` rows are in no figure; seconds are None where no row ran.
+
+    A tier's figures are means of its languages' figures; its seconds, cost and curve are over all their rows.
+    """
 
     figures: dict[str, Figure]
     n: int
     failed: int
     reason: str
-    p50: float
-    p95: float
+    p50: float | None
+    p95: float | None
     cost: Cost
     risk_coverage: tuple[Point, ...]
 
@@ -170,73 +173,103 @@ def _sureness(example: Example, prediction: Prediction, values: dict[str, float]
     return {SURE: prediction.confidence, SURE_WRONG: wrong}
 
 
-def collect(examples: Sequence[Example], predictions: Sequence[Prediction], lang: Language) -> dict[str, list[Row]]:
-    """Rows by figure; failed predictions are left out."""
-    rows: dict[str, list[Row]] = {name: [] for name in (*RATES, *MEANS)}
-    for example, prediction in zip(examples, predictions, strict=True):
-        if prediction.error:
-            continue
-        for name, value in row_values(example, prediction, lang).items():
+def score_rows(
+    examples: Sequence[Example], predictions: Sequence[Prediction], lang: Language
+) -> list[dict[str, float] | None]:
+    """Each row's values by figure; None for a failed one."""
+    both = zip(examples, predictions, strict=True)
+    return [None if p.error else row_values(e, p, lang) for e, p in both]
+
+
+def by_figure(examples: Sequence[Example], values: Sequence[dict[str, float] | None]) -> Rows:
+    """The scored rows, turned: for each figure its rows, with their clusters."""
+    rows: Rows = {}
+    for example, found in zip(examples, values, strict=True):
+        for name, value in (found or {}).items():
             rows.setdefault(name, []).append((example.cluster or example.id, value))
     return rows
 
 
-def figure(name: str, rows: Sequence[Row]) -> Figure:
-    if not rows:
-        return NO_FIGURE
-    clusters, values = [r[0] for r in rows], [r[1] for r in rows]
-    interval = (
-        clustered_rate([v > 0.5 for v in values], clusters) if name in RATES else cluster_bootstrap(values, clusters)
-    )
-    return Figure(float(np.mean(values)), len(rows), interval)
+def collect(examples: Sequence[Example], predictions: Sequence[Prediction], lang: Language) -> Rows:
+    """Rows by figure; failed predictions are left out."""
+    return by_figure(examples, score_rows(examples, predictions, lang))
 
 
-def summarise(rows: dict[str, list[Row]], predictions: Sequence[Prediction]) -> Report:
-    """Pool rows of one or several languages. In a tier the clusters are items, shared by its languages."""
-    seconds = [p.seconds for p in predictions if not p.error] or [float("nan")]
+def summarise(rows: Rows, predictions: Sequence[Prediction]) -> Report:
+    """The figures of one language."""
+    return summarise_tier({"": rows}, predictions)
+
+
+def summarise_tier(by_language: Mapping[str, Rows], predictions: Sequence[Prediction]) -> Report:
+    """The macro means over languages, each with its own interval; an item that languages share is one cluster.
+
+    A language in which a figure has no rows is not in that figure.
+    """
+    seconds = [p.seconds for p in predictions if not p.error]
     errors = [p.error for p in predictions if p.error]
-    total = summary(rows)
-    figures = {name: figure(name, rows.get(name, [])) for name in (*RATES, *MEANS)}
-    figures["summary"] = Figure(*total) if total else NO_FIGURE
-    figures["abstention_f1"] = _abstention_f1(rows)
-    figures["aurc"] = _aurc(rows)
+    figures = {name: _figure(by_language, name) for name in FIGURES}
+    figures["summary"] = _joined(macro_summary(by_language))
+    figures["abstention_f1"] = _abstention_f1(by_language)
+    figures["aurc"] = _aurc(by_language)
+    pooled = ([v for rows in by_language.values() for _, v in rows.get(name, [])] for name in (SURE, SURE_WRONG))
     return Report(
         figures=figures,
         n=len(predictions),
         failed=len(errors),
         reason=errors[0] if errors else "",
-        p50=float(np.quantile(seconds, 0.5)),
-        p95=float(np.quantile(seconds, 0.95)),
+        p50=float(np.quantile(seconds, 0.5)) if seconds else None,
+        p95=float(np.quantile(seconds, 0.95)) if seconds else None,
         cost=cost(predictions),
-        risk_coverage=tuple(risk_coverage(*_values(rows, SURE, SURE_WRONG))),
+        risk_coverage=tuple(risk_coverage(*pooled)),
     )
 
 
-def _values(rows: dict[str, list[Row]], *names: str) -> list[list[float]]:
-    return [[value for _, value in rows.get(name, [])] for name in names]
+def _figure(by_language: Mapping[str, Rows], name: str) -> Figure:
+    there = {lang: rows[name] for lang, rows in by_language.items() if rows.get(name)}
+    if not there:
+        return NO_FIGURE
+    found = macro_rate(there)
+    return Figure(found.value, found.n, found.interval)
 
 
-def _abstention_f1(rows: dict[str, list[Row]]) -> Figure:
+def _joined(found: tuple[float, int, Interval] | None) -> Figure:
+    """An interval that could not be had is None."""
+    if found is None:
+        return NO_FIGURE
+    value, n, interval = found
+    return Figure(value, n, None if math.isnan(interval.low) else interval)
+
+
+def _abstention_f1(by_language: Mapping[str, Rows]) -> Figure:
     """Harmonic mean of precision and recall (abstaining is the positive); 0 for one that never abstains."""
-    parts = {name: rows.get(name, []) for name in ("abstention_precision", "abstention_recall")}
-    precision, recall = (np.array([np.mean(v)]) if v else None for v in _values(rows, *parts))
-    if recall is None:
+    there = {lang: rows for lang, rows in by_language.items() if rows.get("abstention_recall")}
+    parts: dict[Hashable, list[Row]] = {
+        (lang, name): rows[name]
+        for lang, rows in there.items()
+        for name in ("abstention_precision", "abstention_recall")
+        if rows.get(name)
+    }
+    if not there:
         return NO_FIGURE
-    if precision is None:
-        return Figure(0.0, len(parts["abstention_recall"]), clustered_rate(*_split(parts["abstention_recall"])))
-    interval = joined_interval(parts, lambda means: harmonic(*means.values()))
-    return Figure(float(harmonic(precision, recall)[0]), len(parts["abstention_recall"]), interval)
+    if len(parts) == len(there):  # no language ever abstains
+        return _figure(there, "abstention_recall")
+
+    def join(means: Mapping[Hashable, Floats]) -> Floats:
+        none = np.zeros_like(next(iter(means.values())))
+        pairs = ((means.get((x, "abstention_precision"), none), means[x, "abstention_recall"]) for x in there)
+        return np.asarray(np.mean([harmonic(*pair) for pair in pairs], axis=0))
+
+    value = join({part: np.array([np.mean([v for _, v in rows])]) for part, rows in parts.items()})
+    n = sum(len(rows["abstention_recall"]) for rows in there.values())
+    return _joined((float(value[0]), n, joined_interval(parts, join)))
 
 
-def _split(rows: Sequence[Row]) -> tuple[list[bool], list[str]]:
-    return [value > 0.5 for _, value in rows], [cluster for cluster, _ in rows]
-
-
-def _aurc(rows: dict[str, list[Row]]) -> Figure:
-    sure, wrong = rows.get(SURE, []), rows.get(SURE_WRONG, [])
-    if not sure:
+def _aurc(by_language: Mapping[str, Rows]) -> Figure:
+    there = [(rows[SURE], rows[SURE_WRONG]) for rows in by_language.values() if rows.get(SURE)]
+    if not there:
         return NO_FIGURE
-    return Figure(area(*_values(rows, SURE, SURE_WRONG)), len(sure), area_interval(sure, wrong))
+    areas = [area([v for _, v in sure], [v for _, v in wrong]) for sure, wrong in there]
+    return _joined((float(np.mean(areas)), sum(len(sure) for sure, _ in there), macro_area_interval(there)))
 
 
 def cost(predictions: Sequence[Prediction]) -> Cost:

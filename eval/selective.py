@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.statistics import RESAMPLES, Interval
+from eval.statistics import Interval, bootstrap
 
 Row = tuple[str, float]  # cluster, value
 Floats = NDArray[np.float64]
+LEVELS = 100  # distinct confidences that the interval of an area tells apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,42 +49,92 @@ def area(confidences: Sequence[float], wrong: Sequence[float]) -> float:
 
 
 def area_interval(confidences: Sequence[Row], wrong: Sequence[Row], seed: int = 0) -> Interval:
-    """Percentile bootstrap of the area over whole clusters; the two lists are aligned row by row."""
-    clusters: dict[str, list[int]] = {}
-    for place, (cluster, _) in enumerate(confidences):
-        clusters.setdefault(cluster, []).append(place)
-    groups = [np.array(places) for places in clusters.values()]
-    sure, errors = np.array([v for _, v in confidences]), np.array([v for _, v in wrong])
-    rng = np.random.default_rng(seed)
-    areas = []
-    for _ in range(RESAMPLES):
-        rows = np.concatenate([groups[i] for i in rng.integers(0, len(groups), len(groups))])
-        areas.append(area(sure[rows].tolist(), errors[rows].tolist()))
-    low, high = np.quantile(areas, [0.025, 0.975])
-    return Interval(float(low), float(high))
+    """The bootstrap interval of one area; see `macro_area_interval`."""
+    return macro_area_interval([(confidences, wrong)], seed)
+
+
+def macro_area_interval(languages: Sequence[tuple[Sequence[Row], Sequence[Row]]], seed: int = 0) -> Interval:
+    """Bootstrap of the mean of the languages' areas; whole clusters are drawn for all languages at once.
+
+    Each language is its confidences and its wrong rows, aligned row by row. Above 100 distinct confidences, equal
+    shares of the rows are taken as one: more would not move the ends.
+    """
+    parts: dict[Hashable, Sequence[Row]] = {}
+    ends: list[int] = []
+    for place, (sure, wrong) in enumerate(languages):
+        steps = _steps([v for _, v in sure])
+        own: list[list[Row]] = [[] for _ in range(int(steps.max()) + 1)]
+        for row, step in zip(wrong, steps, strict=True):
+            own[step].append(row)
+        parts |= {(place, step): rows for step, rows in enumerate(own)}
+        ends.append(len(parts))
+
+    def areas(sums: Floats, counts: Floats) -> Floats:
+        pieces = zip(np.split(sums, ends[:-1], axis=1), np.split(counts, ends[:-1], axis=1), strict=True)
+        return np.asarray(np.mean([_areas(s, c) for s, c in pieces], axis=0))
+
+    return _bootstrap(parts, areas, seed)
+
+
+def _steps(confidences: Sequence[float]) -> NDArray[np.intp]:
+    """0, 1, … by falling confidence, equal ones alike."""
+    values = -np.asarray(confidences, float)
+    distinct, found = np.unique(values, return_inverse=True)
+    if len(distinct) <= LEVELS:
+        return found
+    return np.unique(np.searchsorted(np.quantile(values, np.arange(1, LEVELS) / LEVELS), values), return_inverse=True)[
+        1
+    ]
+
+
+def _areas(errors: Floats, counts: Floats) -> Floats:
+    """The area by row, from wrong rows and rows at each step of falling confidence.
+
+    Within a step with share of errors r, after C rows with E errors, prefix i has the risk
+    (E + i r) / (C + i) = r + (E - r C) / (C + i): summed over i through the harmonic numbers.
+    """
+    rate = np.divide(errors, counts, out=np.zeros_like(errors), where=counts > 0)
+    after = np.cumsum(counts, axis=1)
+    before = after - counts
+    failed = np.cumsum(errors, axis=1) - errors
+    numbers = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, int(after[:, -1].max(initial=0)) + 1))])
+    span = numbers[after.astype(int)] - numbers[before.astype(int)]
+    total = (errors + (failed - rate * before) * span).sum(axis=1)
+    area = np.divide(total, after[:, -1], out=np.full(len(total), np.nan), where=after[:, -1] > 0)
+    return np.asarray(area)
 
 
 def harmonic(a: Floats, b: Floats) -> Floats:
-    """2ab / (a + b) by element, 0 where both are 0."""
+    """2ab / (a + b) by element, 0 where both are 0; nan where one is."""
     total = a + b
-    return np.asarray(np.divide(2 * a * b, total, out=np.zeros_like(total), where=total > 0))
+    return np.asarray(np.divide(2 * a * b, total, out=np.zeros_like(total), where=total != 0))
 
 
 def joined_interval(
-    parts: Mapping[str, Sequence[Row]], join: Callable[[Mapping[str, Floats]], Floats], seed: int = 0
+    parts: Mapping[Hashable, Sequence[Row]], join: Callable[[Mapping[Hashable, Floats]], Floats], seed: int = 0
 ) -> Interval:
-    """Percentile bootstrap of a number made of several means: whole clusters are drawn for all parts at once.
+    """Bootstrap of a number made of several means: whole clusters are drawn for all parts at once.
 
     `join` maps each part's resampled means to the joined numbers. Resamples in which a part has no row are left out.
     """
+
+    def joined(sums: Floats, counts: Floats) -> Floats:
+        means = np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
+        return join(dict(zip(parts, means.T, strict=True)))
+
+    return _bootstrap(parts, joined, seed)
+
+
+def _bootstrap(
+    parts: Mapping[Hashable, Sequence[Row]], figure: Callable[[Floats, Floats], Floats], seed: int
+) -> Interval:
+    """`bootstrap` of a figure of the parts' sums and counts, each (resamples, parts)."""
     names = {c: i for i, c in enumerate(dict.fromkeys(c for rows in parts.values() for c, _ in rows))}
-    picks = np.random.default_rng(seed).integers(0, len(names), (RESAMPLES, len(names)))
-    means: dict[str, Floats] = {}
-    for part, rows in parts.items():
-        labels = np.array([names[c] for c, _ in rows])
-        sums = np.bincount(labels, np.array([v for _, v in rows]), len(names))[picks].sum(1)
-        counts = np.bincount(labels, minlength=len(names))[picks].sum(1)
-        means[part] = np.divide(sums, counts, out=np.full(RESAMPLES, np.nan), where=counts > 0)
-    values = join(means)
-    low, high = np.quantile(values[~np.isnan(values)], [0.025, 0.975])
-    return Interval(float(low), float(high))
+    columns = [
+        np.bincount(np.array([names[c] for c, _ in rows], np.intp), weights, len(names))
+        for weights_of in (lambda rows: np.array([v for _, v in rows]), lambda rows: np.ones(len(rows)))
+        for rows in parts.values()
+        for weights in [weights_of(rows)]
+    ]
+    width = len(parts)
+    return bootstrap(np.column_stack(columns), lambda t: figure(t[:, :width], t[:, width:]), seed=seed)

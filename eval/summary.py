@@ -8,8 +8,9 @@ removed). Always abstaining gives A = 0, always answering gives S = 0, and eithe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -115,14 +116,31 @@ def summary_parts(example: Example, prediction: Prediction, lang: Language) -> d
 
 
 def summary(rows: Mapping[str, Sequence[Row]]) -> tuple[float, int, Interval] | None:
-    """The score, its rows and its interval; None unless there are answerable and unanswerable rows."""
-    parts = {n: found for n, found in rows.items() if found and (n == ANSWER or n.startswith(SILENCE))}
-    if ANSWER not in parts or len(parts) < 2:
+    """The score of one language; see `macro_summary`."""
+    return macro_summary({"": rows})
+
+
+def macro_summary(by_language: Mapping[str, Mapping[str, Sequence[Row]]]) -> tuple[float, int, Interval] | None:
+    """The mean of the languages' scores, its rows and its interval; items shared by languages are drawn together.
+
+    A language without answerable or without unanswerable rows has no score; None where none has one.
+    """
+    parts: dict[Hashable, Sequence[Row]] = {}
+    for lang, rows in by_language.items():
+        own: dict[Hashable, Sequence[Row]] = {
+            (lang, n): found for n, found in rows.items() if found and (n == ANSWER or n.startswith(SILENCE))
+        }
+        parts |= own if (lang, ANSWER) in own and len(own) > 1 else {}
+    if not parts:
         return None
-    means = {name: np.array([np.mean([v for _, v in found])]) for name, found in parts.items()}
+    means = {part: np.array([np.mean([v for _, v in found])]) for part, found in parts.items()}
     return float(_join(means)[0]), sum(map(len, parts.values())), joined_interval(parts, _join)
 
 
-def _join(means: Mapping[str, Floats]) -> Floats:
-    silent = np.mean([values for name, values in means.items() if name != ANSWER], axis=0)
-    return harmonic(means[ANSWER], silent)
+def _join(means: Mapping[Any, Floats]) -> Floats:
+    """Parts are (language, name)."""
+    found = []
+    for lang in dict.fromkeys(lang for lang, _ in means):
+        silent = np.mean([v for (there, name), v in means.items() if there == lang and name != ANSWER], axis=0)
+        found.append(harmonic(means[lang, ANSWER], silent))
+    return np.asarray(np.mean(found, axis=0))

@@ -56,8 +56,10 @@ SHORT = {
 
 def cell(figure: Figure | None) -> str:
     """A figure as percent with its interval and n: "81.5 [70.2, 89.1] n=54"."""
-    if figure is None or figure.value is None or figure.interval is None:
+    if figure is None or figure.value is None:
         return "–"
+    if figure.interval is None:
+        return f"{100 * figure.value:.1f} n={figure.n}"
     return f"{100 * figure.value:.1f} [{100 * figure.interval.low:.1f}, {100 * figure.interval.high:.1f}] n={figure.n}"
 
 
@@ -104,7 +106,7 @@ def show(result: dict[str, Any], console: Console) -> None:
         for group in ("tiers", "languages"):
             for name, report in found[group].items():
                 start = (variant, name)
-                if report.failed == report.n:
+                if report.p50 is None or report.p95 is None:
                     table.add_row(*start, f"did not run: {report.reason}", *[""] * len(SHORT))
                 else:
                     cells = (_short(report.figures[key]) for key in SHORT)

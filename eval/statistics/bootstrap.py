@@ -33,12 +33,16 @@ def bootstrap(
     sums (m, columns) to m figures. A resample is a row of multinomial counts, so all are one product of matrices.
     Ends are quantiles of the figures, at levels widened for few clusters (Hesterberg 2015, section 5.3); "bca" also
     corrects bias and skew (Efron 1987), by leaving out each cluster in turn. Above 500 clusters random groups of them
-    are resampled (Wolter 2007, chapter 2). Fewer than two clusters: (nan, nan).
+    are resampled (Wolter 2007, chapter 2). Resamples without a figure (nan) are left out. Fewer than two clusters, or
+    no figure at all: (nan, nan).
     """
     groups = _grouped(np.asarray(table, float), clusters, seed)
     if len(groups) < 2:
         return Interval(math.nan, math.nan)
     figures = replicates(groups, statistic, seed)
+    figures = figures[~np.isnan(figures)]
+    if not len(figures):
+        return Interval(math.nan, math.nan)
     shifts = _bias_and_skew(groups, statistic, figures) if method == "bca" else (0.0, 0.0)
     low, high = np.quantile(figures, _levels(len(groups), *shifts))
     return Interval(float(low), float(high))

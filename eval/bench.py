@@ -1,0 +1,158 @@
+"""One evaluation: its corpus, its index, its questions, and the asking of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import mlrag
+from eval.examples import Example, article_removed, own_questions
+from eval.metrics import chrf_signature
+from eval.plan import Plan, write_plan
+from eval.runs import Prediction, Run
+from eval.suites.folder import WHOLE_PASSAGE, Suite, read_suite
+from mlrag.assemble import make_embedder, make_pipeline
+from mlrag.corpus.loaders import read_documents
+from mlrag.errors import CorpusFormatError
+from mlrag.generation.prompts import VERSION
+from mlrag.ingest import index_documents
+from mlrag.languages import language, languages
+from mlrag.pipeline import Pipeline
+from mlrag.records import Document
+from mlrag.retrieval import Retriever
+from mlrag.settings import Settings
+from mlrag.variants import parse_variant
+
+SEED = 0  # of the models' sampling and of every resampling
+
+
+def own_examples(lang: str, limit: int | None) -> list[Example]:
+    """Our test questions, and each answerable one again with its gold document hidden."""
+    asked = own_questions(lang)[:limit]
+    return asked + [article_removed(e) for e in asked if e.answerable]
+
+
+def suite_examples(suite: Suite, lang: str, limit: int | None) -> list[Example]:
+    """A set's questions, and its removed ones: its own list where it has one, else made from the golds."""
+    asked = suite.questions.get(lang, [])[:limit]
+    given = suite.unanswerable.get(lang, [])[:limit]
+    made = [r for e in asked if e.answerable and (r := suite.removed(e))] if not given else []
+    return asked + (given or made)
+
+
+class Bench:
+    """Indexes the documents, then asks variants. `plan` and `run` are there once `index` is done."""
+
+    plan: Plan
+    run: Run
+
+    def __init__(self, settings: Settings, data: Path | None, langs: list[str] | None, limit: int | None) -> None:
+        self._settings = settings
+        self._limit = limit
+        self._suite = read_suite(data, langs) if data else None
+        self._data = str(data) if data else "our own questions, test split"
+        self._folder = settings.data_dir / "eval" / (f"{data.resolve().name}-index" if data else "own-index")
+        self.langs = self._choose(langs)
+        self.examples = {lang: self._examples(lang) for lang in self.langs}
+        self.documents = {lang: self._documents(lang) for lang in self.langs}
+        self._embedder = make_embedder(settings)
+        self._retriever = Retriever(self._folder, self._embedder)
+        self._pipelines: dict[str, Pipeline] = {}
+
+    def _choose(self, langs: list[str] | None) -> list[str]:
+        for code in langs or []:
+            language(code)
+        own = (c for c in languages() if (self._settings.corpora / c).is_dir())
+        there = set(self._suite.questions if self._suite else own)
+        chosen = [c for c in languages() if c in there and (not langs or c in langs)]
+        if not chosen:
+            raise CorpusFormatError(
+                "there is nothing to ask", "no installed language has questions and documents there"
+            )
+        return chosen
+
+    def _documents(self, lang: str) -> list[Document]:
+        if self._suite:
+            return self._suite.documents.get(lang, [])
+        return list(read_documents([self._settings.corpora / lang], lang))
+
+    def _examples(self, lang: str) -> list[Example]:
+        """Raises CorpusFormatError where two have the same id: rows are kept by it."""
+        found = suite_examples(self._suite, lang, self._limit) if self._suite else own_examples(lang, self._limit)
+        seen: set[str] = set()
+        twice = next((e.id for e in found if e.id in seen or seen.add(e.id)), None)  # type: ignore[func-returns-value]
+        if twice is not None:
+            raise CorpusFormatError(f"two questions in {lang!r} have the id {twice!r}", "give each its own qid")
+        return found
+
+    def index(self, tick: Callable[[int], None]) -> None:
+        """Index what is not there yet; then the run has its name, its folder and its plan."""
+        size = WHOLE_PASSAGE if self._suite else None
+        for lang in self.langs:
+            index_documents(self.documents[lang], self._folder, self._embedder, lambda _l, n: tick(n), size)
+        self.plan = Plan(self._sign(), self.examples)
+        self.run = Run(self._settings.data_dir / "runs" / self.plan.name)
+        write_plan(self.run.folder, self.plan)
+
+    def _sign(self) -> dict[str, Any]:
+        """All that a figure depends on, but the variant and with it thinking."""
+        s = self._settings
+        return {
+            "data": self._data,
+            "corpus_and_questions": self._content_hash(),
+            "langs": self.langs,
+            "limit": self._limit,
+            "embedder": f"{self._embedder.name} ({self._embedder.engine})",
+            "index_commits": {lang: self._retriever.index(lang).store.commit for lang in self.langs},
+            "k": s.k,
+            "code": mlrag.__version__,
+            "code_hash": _hash_of(["*.py", "*.json"]),
+            "packs": _hash_of(["*.toml"]),
+            "prompts": VERSION,
+            "own_variants": {name: asdict(v) for name, v in sorted(s.variants.items())},
+            "fallback": s.fallback,
+            "filter": s.filter
+            and f"{s.filter} {sorted(s.filter_thresholds.items())} {s.filter_on_failure} {s.filter_translator}".strip(),
+            "chrf": chrf_signature(),
+            "seed": SEED,
+        }
+
+    def _content_hash(self) -> str:
+        digest = hashlib.sha256()
+        for lang in self.langs:
+            for document in self.documents[lang]:
+                digest.update(document.content_hash.encode())
+            for e in self.examples[lang]:
+                digest.update(f"{e.id}\0{e.question}\0{sorted(e.hidden)}\0{e.answers}".encode())
+        return digest.hexdigest()[:16]
+
+    def finished(self, variant: str) -> int:
+        """How many rows of a variant need not be asked again."""
+        there = (set(self.run.finished(variant, lang)) for lang in self.langs)
+        return sum(e.id in ids for lang, ids in zip(self.langs, there, strict=True) for e in self.examples[lang])
+
+    def ask(
+        self, variant: str, lang: str, tick: Callable[[], None], concurrency: int | None = None
+    ) -> Sequence[Prediction]:
+        """A variant's predictions in one language: those that are stored, and the others asked now.
+
+        At most `concurrency` questions at once; None: 1 for extractive, which keeps this machine busy alone, else as
+        many as the settings allow a backend.
+        """
+        if variant not in self._pipelines:
+            self._pipelines[variant] = make_pipeline(self._settings, self._retriever, variant, cross_language=False)
+        extractive = parse_variant(variant, self._settings.variants).backend == "extractive"
+        at_once = concurrency or (1 if extractive else self._settings.concurrency)
+        return self.run.complete(self._pipelines[variant], self.examples[lang], variant, lang, tick, at_once)
+
+
+def _hash_of(patterns: Sequence[str]) -> str:
+    """Answering code and calibration, or packs: a change of any starts a new run."""
+    root = Path(mlrag.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(p for pattern in patterns for p in root.rglob(pattern)):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]

@@ -1,0 +1,61 @@
+"""From a plan and the predictions of its variants to all figures of a report. Pure: the same rows, the same report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from eval.bleu import Bleu, corpus_bleu
+from eval.examples import Example
+from eval.plan import Plan
+from eval.runs import Prediction
+from eval.scores import Report, Rows, by_figure, score_rows, summarise, summarise_tier
+from eval.versus import contests
+from mlrag.languages import language
+from mlrag.variants import CustomVariant, parse_variant
+
+ByVariant = Mapping[str, Mapping[str, Sequence[Prediction]]]
+
+
+def evaluate(plan: Plan, predictions: ByVariant) -> dict[str, Any]:
+    """Every variant's figures by tier and language, and the variants that ran against each other."""
+    variants = {variant: _variant(plan, variant, found) for variant, found in predictions.items()}
+    ran = {name: v["values"] for name, v in variants.items() if any(r.failed < r.n for r in v["languages"].values())}
+    return {
+        "run": plan.name,
+        "signature": plan.signature,
+        "variants": variants,
+        "contests": contests({name: {lang: (plan.examples[lang], v[lang]) for lang in v} for name, v in ran.items()}),
+    }
+
+
+def _variant(plan: Plan, variant: str, predictions: Mapping[str, Sequence[Prediction]]) -> dict[str, Any]:
+    """One variant. A language or tier in which nothing ran says why in its report."""
+    values = {lang: score_rows(plan.examples[lang], found, language(lang)) for lang, found in predictions.items()}
+    rows = {lang: by_figure(plan.examples[lang], found) for lang, found in values.items()}
+    own = {name: CustomVariant(**found) for name, found in plan.signature["own_variants"].items()}
+    return {
+        "models": sorted({p.model for found in predictions.values() for p in found if p.model}),
+        "thinking": parse_variant(variant, own).think,
+        "tiers": _tiers(rows, predictions),
+        "languages": {lang: summarise(rows[lang], found) for lang, found in predictions.items()},
+        "bleu": {lang: _bleu(plan.examples[lang], found, lang) for lang, found in predictions.items()},
+        "values": values,
+        "details": {lang: list(zip(plan.examples[lang], found, strict=True)) for lang, found in predictions.items()},
+    }
+
+
+def _tiers(rows: Mapping[str, Rows], predictions: Mapping[str, Sequence[Prediction]]) -> dict[str, Report]:
+    langs: dict[str, list[str]] = {}
+    for lang in rows:
+        langs.setdefault(f"T{language(lang).tier}", []).append(lang)
+    return {
+        tier: summarise_tier({x: rows[x] for x in there}, [p for x in there for p in predictions[x]])
+        for tier, there in sorted(langs.items())
+    }
+
+
+def _bleu(examples: Sequence[Example], predictions: Sequence[Prediction], lang: str) -> Bleu | None:
+    asked = [(e, p) for e, p in zip(examples, predictions, strict=True) if e.answers and not p.error]
+    said = ["" if p.abstained else p.text for _, p in asked]
+    return corpus_bleu(said, [e.answers for e, _ in asked], language(lang))

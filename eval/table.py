@@ -1,0 +1,110 @@
+"""The result as a tier table: rows of text, Markdown, and plain values for JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from eval.report.tables import COLUMNS, DETAIL_TITLES, cell, detail_rows
+from eval.scores import Report
+from eval.versus import GAPS, HEAD, Contest, contest_rows, needed, rank_rows
+
+INTRO = (
+    "Percent [95 % interval] n. A tier is the mean of its languages. Summary: harmonic mean of what replies to "
+    "answerable questions are worth and of silence where it is due. Hallucination: answered though no passage holds "
+    "the answer. Error: abstained though one does. Intervals: Wilson's on the effective sample size, shared items "
+    "kept together; of the summary, F1 and area a cluster bootstrap."
+)
+VERSUS = (
+    "Points of 100, first minus second on the rows that both have [95 % interval]. p: McNemar's exact where rows are "
+    "independent yes/no rows of one language, else cluster-robust. Holm: over all pairs and languages, or all pairs "
+    "and tiers, of the figure. n for a gap: independent rows in both that would show it with 80 % power."
+)
+
+
+def table_rows(result: Mapping[str, Any]) -> list[list[str]]:
+    """One row a variant and tier, then a variant and language; a failed one says why."""
+    rows = []
+    for variant, found in result["variants"].items():
+        label = f"{variant} ({', '.join(found['models']) or 'did not run'})"
+        for group in ("tiers", "languages"):
+            for name, report in found[group].items():
+                rows.append([label, name, str(report.n), *_cells(report)])
+    return rows
+
+
+def _cells(report: Report) -> list[str]:
+    if report.p50 is None or report.p95 is None:
+        return [f"did not run: {report.reason}", *[""] * len(COLUMNS)]
+    cells = [cell(report.figures.get(key)) for key, _ in COLUMNS]
+    failed = f" ({report.failed} failed: {report.reason})" if report.failed else ""
+    return [*cells, f"{report.p50:.3f} / {report.p95:.3f}{failed}"]
+
+
+def markdown(result: dict[str, Any]) -> str:
+    """tiers.md."""
+    head = ["variant (model)", "tier or language", "rows", *(title for _, title in COLUMNS), "s p50 / p95"]
+    lines = ["# Tier table", "", INTRO, "", *_table(head, table_rows(result)), ""]
+    lines += contest_lines(result["contests"])
+    lines += ["## More figures", "", "What each means: docs/measurement.md.", ""]
+    lines += [*_table(["variant", "tier or language", *DETAIL_TITLES], detail_rows(result)), ""]
+    lines += ["```json", json.dumps(result["signature"], ensure_ascii=False, indent=1), "```", ""]
+    return "\n".join(lines)
+
+
+def contest_lines(contests: Sequence[Contest]) -> list[str]:
+    """The comparisons and rank groups as Markdown; nothing where there are none."""
+    if not contests:
+        return []
+    lines = ["## Against each other", "", VERSUS, "", *_table(HEAD, contest_rows(contests)), ""]
+    lines += ["Those that share a rank are not told apart; for hallucination and error less is better.", ""]
+    return [*lines, *_table(("figure", "tier or language", "ranks"), rank_rows(contests)), ""]
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    body = ["| " + " | ".join(_inline(c) for c in row) + " |" for row in rows]
+    return ["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *body]
+
+
+def _inline(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
+
+
+def as_json(result: Mapping[str, Any]) -> Any:
+    """tiers.json: null stands for what is not known, NaN and infinity never do."""
+    variants = {
+        name: {
+            "models": v["models"],
+            "thinking": v["thinking"],
+            **{g: {k: asdict(r) for k, r in v[g].items()} for g in ("tiers", "languages")},
+            "bleu": {k: asdict(b) for k, b in v["bleu"].items() if b},
+        }
+        for name, v in result["variants"].items()
+    }
+    head = {"run": result["run"], "signature": result["signature"]}
+    return plain(head | {"variants": variants, "comparisons": contests_json(result["contests"])})
+
+
+def contests_json(contests: Sequence[Contest]) -> Any:
+    """By figure: every comparison, with the n needed for gaps of 0.05 and 0.1, and the ranks."""
+    return {
+        c.figure: {
+            "comparisons": [plain(asdict(x) | {"needed": {str(g): needed(x, g) for g in GAPS}}) for x in c.comparisons],
+            "ranks": c.ranks,
+        }
+        for c in contests
+    }
+
+
+def plain(value: Any) -> Any:
+    """The same value as JSON knows it: tuples as lists, numbers that are none as None."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {k: plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    return value
