@@ -43,7 +43,7 @@ class Setting:
 def settings() -> list[Setting]:
     judges = ((0.95, 0.95), (0.9, 0.9), (0.99, 0.85), (0.8, 0.95))
     found = [Setting(s, c, t, n) for s, c in judges for t in (0.1, 0.5, 0.8, 0.95) for n in (18, 100)]
-    return found + [Setting(0.9, 0.95, 0.5, 100, on_run=0.8)]
+    return [*found, Setting(0.9, 0.95, 0.5, 100, on_run=0.8)]
 
 
 def rows(values: np.ndarray) -> Rows:

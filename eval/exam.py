@@ -1,7 +1,7 @@
 """The judge exam: answers of known truth, made from our calibration questions, one exam a language.
 
-Right: the gold answer, alone and in a sentence of its document. Wrong: a digit changed or another question's name in its
-place, another question's answer, a right sentence in another language. Abstained: the abstention sentence.
+Right: the gold answer, alone and in a sentence of its document. Wrong: a digit changed or another question's name in
+its place, another question's answer, a right sentence in another language. Abstained: the abstention sentence.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def _answers(keys: dict[str, Key], key: Key, example: Example) -> Iterator[tuple
 
 
 def _alike(key: Key, example: Example) -> str:
-    """The answer without digits, of another topic, that is nearest in length: a name for a name, more often than not."""
+    """The answer without digits, of another topic, that is nearest in length: often a name for a name."""
     golds = [e.answers[0] for e in key.answerable if e.cluster != example.cluster]
     return min((g for g in golds if not _DIGIT.search(g)), key=lambda g: abs(len(g) - len(example.answers[0])))
 

@@ -15,6 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 import mlrag
 from eval.bleu import Bleu, corpus_bleu
 from eval.examples import Example, article_removed, own_questions
+from eval.judge.report import show as show_judgement
+from eval.judge.running import judge_run, write
 from eval.metrics import chrf_signature
 from eval.report.pages import Tables, write_pages
 from eval.report.tables import COLUMNS, DETAIL_TITLES, cell, detail_rows, show
@@ -226,6 +228,7 @@ def main(
     data: Annotated[Path | None, typer.Option(help="Your own set; our questions without it.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many questions a language.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where the report goes; var/reports/<run> without it.")] = None,
+    judge: Annotated[str | None, typer.Option(help="A variant that judges the answers too; docs/judge.md.")] = None,
     as_json_: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
 ) -> None:
     """Accuracy and hallucination by language tier, with intervals. A stopped run goes on where it stopped."""
@@ -233,6 +236,7 @@ def main(
     try:
         bench = Bench(Settings(), data, langs.split(",") if langs else None, limit, out)
         result = evaluate(bench, [v.strip() for v in variants.split(",") if v.strip()], console)
+        judged = judge_run(bench.settings, bench.run.folder, judge, bench.langs, data, console) if judge else None
     except (MlragError, ValueError) as error:
         console.print(f"[red]{error}[/red]", highlight=False)
         raise typer.Exit(1) from None
@@ -245,6 +249,9 @@ def main(
         print(json.dumps(as_json(result), ensure_ascii=False))  # noqa: T201
     else:
         show(result, Console())
+    if judged:
+        write(judged, bench.out)
+        show_judgement(judged, console if as_json_ else Console())
     console.print(f"report: {bench.out}/index.html", markup=False)
 
 

@@ -20,7 +20,11 @@ def from_exam(judged: Rows, right: Rows, other: Rows) -> Estimate:
     """
     rates = [_rate(rows) for rows in (judged, right, other)]
     means = [rate.value for rate in rates]
-    centre = _share(means)
+    if means[1] <= means[2]:
+        raise ValueError(
+            f"a judge that calls right {means[1]:.2f} of what is and {means[2]:.2f} of the rest tells nothing"
+        )
+    centre = _share(*means)
     shifts = [_shifts(means, at, rate.interval) for at, rate in enumerate(rates)]
     low = centre - math.hypot(*(min(0.0, *moved) for moved in shifts))
     high = centre + math.hypot(*(max(0.0, *moved) for moved in shifts))
@@ -28,18 +32,14 @@ def from_exam(judged: Rows, right: Rows, other: Rows) -> Estimate:
     return Estimate(value, Interval(low, high), len(judged))
 
 
-def _share(means: Sequence[float]) -> float:
-    judged, right, other = means
-    if right <= other:
-        raise ValueError(f"a judge that calls right {right:.2f} of what is and {other:.2f} of what is not tells nothing")
-    return (judged - other) / (right - other)
+def _share(judged: float, right: float, other: float) -> float:
+    return (judged - other) / max(right - other, 1e-9)
 
 
-def _shifts(means: Sequence[float], at: int, interval: Interval) -> tuple[float, float]:
+def _shifts(means: Sequence[float], at: int, interval: Interval) -> list[float]:
     """How far the value moves when one of the three rates is at either end of its interval."""
-    low, high = ([end if n == at else mean for n, mean in enumerate(means)] for end in (interval.low, interval.high))
-    centre = _share(means)
-    return tuple(_share(moved) - centre if moved[1] > moved[2] else math.copysign(math.inf, moved[0] - moved[2]) for moved in (low, high))
+    ends = ([*means[:at], end, *means[at + 1 :]] for end in (interval.low, interval.high))
+    return [_share(*moved) - _share(*means) for moved in ends]
 
 
 def _rate(rows: Rows) -> Estimate:

@@ -36,7 +36,12 @@ AS_WORD = "Reply with one word and nothing else: "
 def schema(choices: Sequence[str]) -> dict[str, object]:
     """{"verdict": one of the choices}, as a JSON schema."""
     verdict = {"type": "string", "enum": [str(c) for c in choices]}
-    return {"type": "object", "properties": {"verdict": verdict}, "required": ["verdict"], "additionalProperties": False}
+    return {
+        "type": "object",
+        "properties": {"verdict": verdict},
+        "required": ["verdict"],
+        "additionalProperties": False,
+    }
 
 
 def rubric(lang: str) -> tuple[str, ...]:
