@@ -115,9 +115,9 @@ class Scripted:
         return Generation(said or "", self.name, abstained=said is None)
 
 
-def own_key(lang: str, corpora: Path) -> Key:
-    """The key to our own test questions and the starter documents of one language."""
-    return Key(language(lang), list(read_documents([corpora / lang], lang)), own_questions(lang))
+def own_key(lang: str, corpora: Path, split: str = "test") -> Key:
+    """The key to our own questions (see `own_questions`) and the starter documents of one language."""
+    return Key(language(lang), list(read_documents([corpora / lang], lang)), own_questions(lang, split))
 
 
 def with_removed(key: Key) -> list[Example]:

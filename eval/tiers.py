@@ -14,6 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from eval.bench import Bench
 from eval.evaluate import ByVariant, evaluate
 from eval.export import export
+from eval.judge.report import show as show_judgement
+from eval.judge.running import judge_run, write
 from eval.plan import find_run, latest_run, read_plan
 from eval.report.pages import Tables, write_pages
 from eval.report.tables import COLUMNS, DETAIL_TITLES, detail_rows, show
@@ -108,6 +110,7 @@ def main(
     compare: Annotated[
         tuple[str, str] | None, typer.Option(metavar="RUN_A RUN_B", help="Two runs, paired question by question.")
     ] = None,
+    judge: Annotated[str | None, typer.Option(help="A variant that judges the answers too; docs/judge.md.")] = None,
     as_json_: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
 ) -> None:
     """Accuracy and hallucination by language tier, with intervals. A stopped run goes on where it stopped."""
@@ -125,15 +128,23 @@ def main(
             settings = settings.model_copy(update={"concurrency": concurrency or settings.concurrency})
             bench = Bench(settings, data, langs.split(",") if langs else None, limit)
             predictions = ask_all(bench, named or ["extractive"], concurrency, console)
+            folder = bench.run.folder
             result = evaluate(bench.plan, predictions)
+        judged = (
+            judge_run(settings, folder, judge, langs.split(",") if langs else None, data, console) if judge else None
+        )
     except (MlragError, ValueError) as error:
         console.print(f"[red]{error}[/red]", highlight=False)
         raise typer.Exit(1) from None
-    write_report(out or settings.data_dir / "reports" / result["run"], result, console)
+    out = out or settings.data_dir / "reports" / result["run"]
+    write_report(out, result, console)
     if as_json_:
         print(json.dumps(as_json(result), ensure_ascii=False, allow_nan=False))  # noqa: T201
     else:
         _show(result)
+    if judged:
+        write(judged, out)
+        show_judgement(judged, console if as_json_ else Console())
 
 
 def _print_comparison(found: dict[str, Any], as_json_: bool) -> None:

@@ -90,6 +90,15 @@ def _caller(settings: Settings, chosen: Variant) -> Caller:
     return Caller(model, _gate(model.host, settings.concurrency, settings.per_minute), timeouts)
 
 
+def make_caller(settings: Settings, variant: str) -> Caller:
+    """The model behind a variant, to be asked anything. Raises ValueError for an impossible name, SettingsError for
+    one without a model of its own, PrivacyError for a remote backend where the settings forbid it."""
+    chosen = parse_variant(variant, settings.variants)
+    if chosen.backend in ("extractive", "auto"):
+        raise SettingsError(f"{variant!r} names no model", "for example: e4b")
+    return _caller(settings, chosen)
+
+
 def _model_generator(settings: Settings, chosen: Variant) -> Generator:
     return ModelGenerator(_caller(settings, chosen), chosen.think, settings.keep_thinking)
 

@@ -1,0 +1,96 @@
+"""What people say of a run's answers: one durable file a rater and language; the last word on a row counts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from pathlib import Path
+
+from eval.agreement import kappa
+from eval.judge.asking import fingerprint
+from eval.judge.items import LABELS, Label
+from eval.judge.rows import Part, Row
+from eval.judge.verdicts import append, file_name, read_rows
+from eval.statistics import Estimate
+
+CANNOT_TELL = "cannot tell"
+CHOICES = (*map(str, LABELS), CANNOT_TELL)
+
+
+@dataclass(frozen=True, slots=True)
+class HumanLabel:
+    """`label` is one of CHOICES; `key` the fingerprint of what the rater saw."""
+
+    rater: str
+    variant: str
+    id: str
+    key: str
+    label: str
+
+
+class Labels:
+    """All labels of a run in one language."""
+
+    def __init__(self, folder: Path, lang: str) -> None:
+        self._folder = folder / "labels"
+        self._lang = lang
+
+    def add(self, label: HumanLabel) -> None:
+        """ValueError for a label that is none of CHOICES."""
+        if label.label not in CHOICES:
+            raise ValueError(f"{label.label!r} is no label; known: {', '.join(CHOICES)}")
+        append(self._folder / f"{file_name(label.rater)}.{self._lang}.jsonl", asdict(label))
+
+    def read(self) -> dict[str, dict[tuple[str, str], str]]:
+        """By rater, what they last said of (variant, key of the row)."""
+        found: dict[str, dict[tuple[str, str], str]] = {}
+        for path in sorted(self._folder.glob(f"*.{self._lang}.jsonl")):
+            for label in (HumanLabel(**row) for row in read_rows(path)):
+                found.setdefault(label.rater, {})[label.variant, label.key] = label.label
+        return found
+
+
+def draw(parts: Sequence[Part]) -> list[tuple[str, Row]]:
+    """(variant, row) in an order drawn by hash, so that whatever a rater gets done is a random sample."""
+    rows = [(part.variant, row) for part in parts for row in part.rows]
+    return sorted(rows, key=lambda r: hashlib.sha256(f"{r[1].example.id} {r[0]}".encode()).digest())
+
+
+def human_truth(folder: Path, part: Part) -> dict[str, float]:
+    """By example id, the share of raters who call the answer right; those who cannot tell do not count."""
+    by_rater = Labels(folder, part.lang).read()
+    found = {}
+    for row in part.rows:
+        key = part.variant, fingerprint(row.item)
+        said = [labels[key] for labels in by_rater.values() if labels.get(key, CANNOT_TELL) != CANNOT_TELL]
+        if said:
+            found[row.example.id] = sum(label == Label.RIGHT for label in said) / len(said)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Two raters on the rows that both labelled: Cohen's kappa over the labels, "cannot tell" among them."""
+
+    lang: str
+    first: str
+    second: str
+    kappa: Estimate
+    same: int
+
+
+def agreements(folder: Path, parts: Sequence[Part], lang: str) -> list[Agreement]:
+    """Every pair of raters with a row in common; clusters are the questions' own."""
+    by_rater = Labels(folder, lang).read()
+    clusters = {(p.variant, fingerprint(r.item)): r.item.cluster for p in parts if p.lang == lang for r in p.rows}
+    found = []
+    for first, second in combinations(sorted(by_rater), 2):
+        keys = [k for k in by_rater[first] if k in by_rater[second] and k in clusters]
+        if keys:
+            a, b = ([by_rater[rater][k] for k in keys] for rater in (first, second))
+            estimate = kappa(a, b, [clusters[k] for k in keys])
+            same = sum(x == y for x, y in zip(a, b, strict=True))
+            found.append(Agreement(lang, first, second, estimate, same))
+    return found

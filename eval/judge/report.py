@@ -1,0 +1,110 @@
+"""A judgement as text and as JSON."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from eval.judge.columns import Column, Judgement
+from eval.statistics import Estimate
+
+COLUMNS = ("variant", "lang", "judged right, corrected", "judged right", "p(right)", "n", "abstained", "unscored", "by")
+EXAM = ("lang", "admitted", "sensitivity", "specificity", "sum - 1", "kappa", "unscored", "mistakes by kind")
+
+
+def percent(found: Estimate | None) -> str:
+    """ "81.5 [70.2, 89.1]"; "–" for nothing."""
+    if found is None or math.isnan(found.value):
+        return "–"
+    return f"{100 * found.value:.1f} [{100 * found.interval.low:.1f}, {100 * found.interval.high:.1f}]"
+
+
+def ratio(found: Estimate) -> str:
+    """The same between -1 and 1."""
+    return (
+        "–" if math.isnan(found.value) else f"{found.value:.2f} [{found.interval.low:.2f}, {found.interval.high:.2f}]"
+    )
+
+
+def column_rows(found: Judgement) -> list[list[str]]:
+    return [_row(column) for column in found.columns]
+
+
+def _row(c: Column) -> list[str]:
+    name = c.variant + " (judges itself)" * c.self_judged
+    if c.why:
+        return [name, c.lang, f"no cell: {c.why}", "–", "–", str(c.n), "–", str(c.unscored), "–"]
+    share, chance = ("–" if v is None else f"{100 * v:.1f}" for v in (c.share, c.probability))
+    return [name, c.lang, percent(c.corrected), share, chance, str(c.n), str(c.abstained), str(c.unscored), c.method]
+
+
+def exam_rows(found: Judgement) -> list[list[str]]:
+    rows = []
+    for lang, e in found.exams.items():
+        missed = ", ".join(f"{kind} {count}" for kind, count in e.mistakes.items())
+        worth = percent(e.sensitivity), percent(e.specificity), ratio(e.youden), ratio(e.agreement)
+        rows.append([lang, "yes" if e.admitted else f"no: {e.why}", *worth, str(e.unscored), missed])
+    return rows + [[lang, f"no: {why}", *["–"] * 6] for lang, why in found.unexamined.items()]
+
+
+def self_preference_lines(found: Judgement) -> list[str]:
+    """What has to be said where the judge's own model answered."""
+    lines = []
+    for variant, gap in found.gaps.items():
+        said = "cannot be given" if gap is None else f"{100 * gap.value:+.1f} points {_points(gap)}, n={gap.n}"
+        lines.append(
+            f"{variant} was judged by its own model ({found.model}). Self-preference gap, its verdicts less those on "
+            f"others' answers of the same language and gold correctness: {said}."
+        )
+    return lines
+
+
+def _points(gap: Estimate) -> str:
+    return f"[{100 * gap.interval.low:+.1f}, {100 * gap.interval.high:+.1f}]"
+
+
+def markdown(found: Judgement) -> str:
+    lines = [
+        f"# Judged by {found.judge} ({found.model})",
+        "",
+        "Percent [95 % interval] of the answers to answerable questions that are right. What each column means: "
+        "docs/judge.md.",
+        "",
+        *_table(COLUMNS, column_rows(found)),
+        "",
+        *self_preference_lines(found),
+        "",
+        "## The judge's exam",
+        "",
+        *_table(EXAM, exam_rows(found)),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _table(titles: tuple[str, ...], rows: list[list[str]]) -> list[str]:
+    shown = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return ["| " + " | ".join(titles) + " |", "|" + "---|" * len(titles), *shown]
+
+
+def as_json(found: Judgement) -> dict[str, Any]:
+    exams = {lang: asdict(e) | {"admitted": e.admitted} for lang, e in found.exams.items()}
+    return asdict(found) | {"exams": exams}
+
+
+def show(found: Judgement, console: Console) -> None:
+    for title, titles, rows in (
+        (f"Judged by {found.judge} ({found.model})", COLUMNS, column_rows(found)),
+        ("The judge's exam", EXAM, exam_rows(found)),
+    ):
+        table = Table(*titles, title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        for row in rows:
+            table.add_row(*row)
+        console.print(table, markup=False)
+    for line in self_preference_lines(found):
+        console.print(line, markup=False, highlight=False)

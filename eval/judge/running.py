@@ -1,0 +1,40 @@
+"""From a run's folder and a variant's name to a judgement on disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from eval.judge.asking import Judge
+from eval.judge.columns import Judgement, judge_parts
+from eval.judge.report import as_json, markdown
+from eval.judge.rows import read_parts
+from eval.judge.verdicts import file_name
+from mlrag.assemble import make_caller
+from mlrag.settings import Settings
+
+
+def judge_run(
+    settings: Settings, folder: Path, variant: str, langs: Collection[str] | None, data: Path | None, console: Console
+) -> Judgement:
+    """Judge a run's rows with a variant. Raises CorpusFormatError, SettingsError, PrivacyError, ValueError for an
+    impossible variant, and GeneratorUnavailableError; what was judged until then is kept."""
+    parts = read_parts(folder, data, langs)
+    judge = Judge(make_caller(settings, variant), variant)
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(f"judged by {variant}", total=None)
+        return judge_parts(judge, parts, folder, settings, lambda: bar.advance(task))
+
+
+def write(found: Judgement, folder: Path) -> Path:
+    """<judge>.md and <judge>.json below `folder`; the path of the first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{file_name(found.judge)}.md"
+    path.write_text(markdown(found), encoding="utf-8")
+    path.with_suffix(".json").write_text(json.dumps(as_json(found), ensure_ascii=False, indent=1), encoding="utf-8")
+    return path
