@@ -115,6 +115,7 @@ def main(
 ) -> None:
     """Accuracy and hallucination by language tier, with intervals. A stopped run goes on where it stopped."""
     console = Console(stderr=True)
+    only = langs.split(",") if langs else None
     named = [v.strip() for v in (variants or "").split(",") if v.strip()]
     try:
         settings = Settings()
@@ -126,7 +127,7 @@ def main(
             result = stored(folder, named)
         else:
             settings = settings.model_copy(update={"concurrency": concurrency or settings.concurrency})
-            bench = Bench(settings, data, langs.split(",") if langs else None, limit)
+            bench = Bench(settings, data, only, limit)
             predictions = ask_all(bench, named or ["extractive"], concurrency, console)
             folder = bench.run.folder
             result = evaluate(bench.plan, predictions)
