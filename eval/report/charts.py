@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from eval.report.svg import Scale, chart, element, line, mark, path, spread, text
+from eval.report.svg import SERIES, Scale, chart, element, line, mark, path, spread, text
 from eval.scores import Figure
 from eval.selective import Point
 
 QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)
+_ROW = 38  # pixels of a row of the waterfall
 _SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 
 
@@ -72,10 +73,11 @@ def interval_bar(figure: Figure) -> Markup:
 
 def ladder(name: str, title: str, steps: Sequence[Step], lines: Sequence[Line]) -> Markup:
     """One figure (in [0, 1]) from the first language to the last, each variant a line, each value with its interval."""
-    width, height, bottom = 96 + 54 * len(steps), 260, 180
+    gap = max(54, 380 // len(steps))
+    width, height, bottom = 96 + gap * len(steps), 260, 180
     y = Scale(0, 1, bottom, 20)
-    place = [72 + 54 * i for i in range(len(steps))]
-    parts = [*_levels(y, 44, width - 20), *_tiers(steps, place, bottom)]
+    place = [46 + gap // 2 + gap * i for i in range(len(steps))]
+    parts = [*_levels(y, 44, width - 20), *_tiers(steps, place, bottom, gap / 2)]
     for s, x in zip(steps, place, strict=True):
         parts.append(text(x, bottom + 22, s.name, anchor="end", transform=f"rotate(-35 {x} {bottom + 22})"))
     for shown in lines:
@@ -96,13 +98,13 @@ def _levels(y: Scale, left: float, right: float) -> list[Markup]:
     return lines + [text(left - 4, y(v) + 4, percent(v), anchor="end") for v in QUARTERS]
 
 
-def _tiers(steps: Sequence[Step], place: Sequence[float], bottom: float) -> list[Markup]:
+def _tiers(steps: Sequence[Step], place: Sequence[float], bottom: float, half: float) -> list[Markup]:
     parts = []
     for tier in dict.fromkeys(s.tier for s in steps):
         held = [x for s, x in zip(steps, place, strict=True) if s.tier == tier]
         parts.append(text((held[0] + held[-1]) / 2, 12, f"T{tier}", anchor="middle", class_="tier"))
         if held[0] != place[0]:
-            parts.append(line(held[0] - 27, 4, held[0] - 27, bottom, "border"))
+            parts.append(line(held[0] - half, 4, held[0] - half, bottom, "border"))
     return parts
 
 
@@ -114,7 +116,7 @@ def _rungs(shown: Line, place: Sequence[float], y: Scale, steps: Sequence[Step])
     ]
     parts = [path([(x, y(value)) for x, value, _, _ in there], shown.index)] if len(there) > 1 else []
     for x, value, interval, s in there:
-        parts.append(line(x, y(interval.low), x, y(interval.high), f"whisker s{shown.index % 8}"))
+        parts.append(line(x, y(interval.low), x, y(interval.high), f"whisker s{shown.index % SERIES}"))
         parts.append(mark(x, y(value), shown.index, f"{shown.label}, {s.name}: {percent(value)}"))
     return parts
 
@@ -125,7 +127,9 @@ def scatter(name: str, title: str, spots: Sequence[Spot], axes: tuple[str, str])
     parts = [*_levels(y, 52, 262), line(x(0), y(0), x(1), y(1), "border")]
     parts += [text(x(v), 246, percent(v), anchor="middle") for v in QUARTERS]
     parts += [text(157, 266, axes[0], anchor="middle"), _side(axes[1], 125)]
-    return chart(name, title, _list(spots, axes), (320, 274), *parts, *_labelled(spots, x, y, (26, 230)))
+    return chart(
+        name, title, _list(spots, axes), (320, 274), *parts, *_labelled(spots, x, y, (26, 230), whiskers=False)
+    )
 
 
 def cost(name: str, title: str, spots: Sequence[Spot], axes: tuple[str, str]) -> Markup:
@@ -138,7 +142,7 @@ def cost(name: str, title: str, spots: Sequence[Spot], axes: tuple[str, str]) ->
     parts = [*_levels(y, 52, 540), *(line(x(t), 20, x(t), 230, "grid") for t in ticks)]
     parts += [text(x(t), 246, f"{t:g} s", anchor="middle") for t in ticks]
     parts += [text(296, 266, axes[0], anchor="middle"), _side(axes[1], 125)]
-    return chart(name, title, _list(spots, axes), (660, 274), *parts, *_labelled(spots, x, y, (26, 230)))
+    return chart(name, title, _list(spots, axes), (660, 274), *parts, *_labelled(spots, x, y, (26, 230), whiskers=True))
 
 
 def _side(label: str, middle: float) -> Markup:
@@ -150,18 +154,37 @@ def _list(spots: Sequence[Spot], axes: tuple[str, str]) -> str:
     return f"{axes[0]} against {axes[1]}. " + "; ".join(told)
 
 
-def _labelled(spots: Sequence[Spot], x: Scale, y: Scale, room: tuple[float, float]) -> list[Markup]:
-    """The points with their intervals; labels stand to the right, moved apart, each led to its point by a line."""
-    there = [s for s in spots if s.y.value is not None and s.y.interval is not None]
-    heights = spread([y(s.y.value or 0) for s in there], 12, *room)
-    parts = []
-    for s, height in zip(there, heights, strict=True):
-        at, up = x(s.x), y(s.y.value or 0)
-        if s.y.interval:
-            parts.append(line(at, y(s.y.interval.low), at, y(s.y.interval.high), f"whisker s{s.index % 8}"))
-        parts += [line(at, up, at + 14, height, "lead"), mark(at, up, s.index, s.label)]
-        parts.append(text(at + 16, height + 4, s.label))
+def _labelled(spots: Sequence[Spot], x: Scale, y: Scale, room: tuple[float, float], whiskers: bool) -> list[Markup]:
+    """The points; labels stand to the right, moved apart where they would meet, each led to its point by a line."""
+    there = [s for s in spots if s.y.value is not None]
+    parts = [_whisker(s, x(s.x), y) for s in there if whiskers]
+    for group in _neighbours(there, x):
+        heights = spread([y(s.y.value or 0) for s in group], 12, *room)
+        edge = max(x(s.x) for s in group)
+        for s, height in zip(group, heights, strict=True):
+            at, up = x(s.x), y(s.y.value or 0)
+            parts += [line(at, up, edge + 14, height, "lead"), mark(at, up, s.index, s.label)]
+            parts.append(text(edge + 16, height + 4, s.label))
     return parts
+
+
+def _whisker(spot: Spot, at: float, y: Scale) -> Markup:
+    interval = spot.y.interval
+    return (
+        line(at, y(interval.low), at, y(interval.high), f"whisker s{spot.index % SERIES}") if interval else Markup("")
+    )
+
+
+def _neighbours(spots: Sequence[Spot], x: Scale) -> list[list[Spot]]:
+    """The points in groups whose labels would meet, from left to right."""
+    groups: list[list[Spot]] = []
+    for s in sorted(spots, key=lambda s: s.x):
+        last = groups[-1][-1] if groups else None
+        if last is not None and x(s.x) - x(last.x) < 24 + 7 * len(last.label):
+            groups[-1].append(s)
+        else:
+            groups.append([s])
+    return groups
 
 
 def risk_coverage(name: str, title: str, curves: Sequence[Curve]) -> Markup:
@@ -178,24 +201,23 @@ def risk_coverage(name: str, title: str, curves: Sequence[Curve]) -> Markup:
 
 def waterfall(name: str, title: str, total: int, steps: Sequence[tuple[str, str, int]]) -> Markup:
     """What is lost at each step (label, kind, count) of `total` questions; the kind "right" is what is left."""
-    height = 26 * (len(steps) + 1) + 8
-    x = Scale(0, total, 250, 560)
+    x = Scale(0, total, 2, 262)
     parts = _row(0, "asked, with a reference", "asked", x, (0, total), total)
     left = total
     for place, (label, kind, count) in enumerate(steps, 1):
         parts += _row(place, label, kind, x, (left - count, left), total)
         left -= count
     told = ", ".join(f"{label}: {count}" for label, _, count in steps)
-    return chart(name, title, f"Of {total} questions, {told}.", (640, height), *parts)
+    return chart(name, title, f"Of {total} questions, {told}.", (340, _ROW * (len(steps) + 1)), *parts)
 
 
 def _row(place: int, label: str, kind: str, x: Scale, held: tuple[int, int], total: int) -> list[Markup]:
-    top = 4 + 26 * place
+    """The label, and below it the bar with its count."""
+    top, count = _ROW * place, held[1] - held[0]
     left, right = x(held[0]), x(held[1])
-    count = held[1] - held[0]
     return [
-        line(x(0), top + 22, x(total), top + 22, "grid"),
-        text(242, top + 14, label, anchor="end"),
-        element("rect", x=left, y=top, width=max(1.0, right - left), height=18, class_=f"step {kind}"),
-        text(right + 6, top + 14, f"{count} ({percent(count / total)})", class_="count"),
+        text(0, top + 14, label),
+        line(x(0), top + 33, x(total), top + 33, "grid"),
+        element("rect", x=left, y=top + 19, width=max(1.0, right - left), height=14, class_=f"step {kind}"),
+        text(right + 6, top + 31, f"{count} ({percent(count / total)})", class_="count"),
     ]

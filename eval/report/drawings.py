@@ -79,7 +79,7 @@ def tier_curves(view: View) -> list[Panel]:
 
 
 def tier_legend(view: View) -> Markup:
-    return legend(list(view.tiers))
+    return legend(dict(enumerate(view.tiers)))
 
 
 def language_curves(view: View, lang: str) -> Markup:
@@ -94,7 +94,7 @@ def _curves(wanted: Sequence[tuple[str, int, Variant, str]]) -> list[Curve]:
 
 
 def variant_legend(view: View) -> Markup:
-    return legend([v.label for v in view.variants])
+    return legend({v.index: v.label for v in view.ran})
 
 
 def lost(variant: Variant, rows: Sequence[Row]) -> Markup:

@@ -6,6 +6,7 @@ Colours are CSS classes (`s0` … `s7`, templates/style.css), so that dark mode 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from markupsafe import Markup, escape
@@ -86,9 +87,9 @@ def chart(name: str, title: str, description: str, size: tuple[int, int], *parts
     )
 
 
-def legend(labels: list[str]) -> Markup:
-    """The series' marks and lines with their names, in the order of their numbers."""
-    items = [element("li", _swatch(i), element("bdi", label)) for i, label in enumerate(labels)]
+def legend(labels: Mapping[int, str]) -> Markup:
+    """The mark and line of each series beside its name."""
+    items = [element("li", _swatch(i), " ", element("bdi", label)) for i, label in labels.items()]
     return element("ul", *items, class_="legend")
 
 
