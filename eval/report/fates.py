@@ -1,0 +1,101 @@
+"""What became of a question: the first place where it was lost, or that it was not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from enum import StrEnum
+
+from eval.citing import cited_passages
+from eval.examples import Example
+from eval.layers import numbers_absent
+from eval.metrics import containment
+from eval.outcome import Outcome, outcome
+from eval.reply_language import Reply, reply_language
+from eval.runs import Prediction
+from mlrag.languages import Language
+
+
+class Fate(StrEnum):
+    """One for each row. The first seven are of answerable questions, in the order in which they are looked for."""
+
+    NOT_FOUND = "not-found"
+    SILENT = "silent"
+    INVALID = "invalid"
+    LANGUAGE = "language"
+    WRONG = "wrong"
+    NUMBER = "number"
+    RIGHT = "right"
+    HALLUCINATED = "hallucinated"
+    KEPT_SILENT = "kept-silent"
+    UNSCORED = "unscored"
+    FAILED = "failed"
+
+
+WORDS = {
+    Fate.NOT_FOUND: "Lost in retrieval: no document that answers was among the passages.",
+    Fate.SILENT: "Lost to silence: the document was among the passages, yet the reply is an abstention.",
+    Fate.INVALID: "The reply has no letter and no digit.",
+    Fate.LANGUAGE: "Lost to language: the reply is not in the language of the question, or cannot be told to be.",
+    Fate.WRONG: "Wrong: no reference stands in the answer. (A true answer in other words counts so too.)",
+    Fate.NUMBER: "Not grounded: a reference stands in the answer, and so does a number that no cited passage holds.",
+    Fate.RIGHT: "Right: a reference stands in the answer, in the language asked for, no number from nowhere.",
+    Fate.HALLUCINATED: "Hallucinated: answered, though the passages hold no answer.",
+    Fate.KEPT_SILENT: "Right to be silent: the passages hold no answer, and the reply says so.",
+    Fate.UNSCORED: "Not scored: nothing comparable is known of the answer.",
+    Fate.FAILED: "Failed: the generator gave no reply. In no figure.",
+}
+LOSSES = (  # label, fate: the steps of the waterfall
+    ("retrieval: document not found", Fate.NOT_FOUND),
+    ("abstention: found, not answered", Fate.SILENT),
+    ("no readable reply", Fate.INVALID),
+    ("language: not in the one asked", Fate.LANGUAGE),
+    ("answer: without the reference", Fate.WRONG),
+    ("grounding: a number from nowhere", Fate.NUMBER),
+    ("right", Fate.RIGHT),
+)
+WORST_FIRST = (
+    Fate.HALLUCINATED,
+    Fate.NUMBER,
+    Fate.WRONG,
+    Fate.LANGUAGE,
+    Fate.NOT_FOUND,
+    Fate.SILENT,
+    Fate.INVALID,
+    Fate.FAILED,
+)
+
+
+def fate(example: Example, prediction: Prediction, lang: Language) -> Fate:
+    """The row's fate. A right answer is right whatever was found; any other is lost in retrieval first."""
+    if prediction.error:
+        return Fate.FAILED
+    if not example.answerable:
+        return _due_silence(outcome(prediction, lang))
+    found = containment(prediction.text, example.answers, lang)
+    if found is None:
+        return Fate.UNSCORED
+    said = _said(prediction, lang, bool(found))
+    lost = example.gold_docs and example.only is None and not set(example.gold_docs) & set(prediction.hit_docs)
+    return Fate.NOT_FOUND if lost and said is not Fate.RIGHT else said
+
+
+def _due_silence(said: Outcome) -> Fate:
+    return {Outcome.ABSTAINED: Fate.KEPT_SILENT, Outcome.INVALID: Fate.INVALID}.get(said, Fate.HALLUCINATED)
+
+
+def _said(prediction: Prediction, lang: Language, right: bool) -> Fate:
+    said = outcome(prediction, lang)
+    if said is not Outcome.ANSWERED:
+        return Fate.SILENT if said is Outcome.ABSTAINED else Fate.INVALID
+    if reply_language(prediction.text, lang) not in (Reply.ASKED, Reply.SKIPPED):
+        return Fate.LANGUAGE
+    if not right:
+        return Fate.WRONG
+    return Fate.NUMBER if numbers_absent(prediction.text, cited_passages(prediction)).absent else Fate.RIGHT
+
+
+def losses(answerable: Iterable[Fate]) -> list[tuple[str, str, int]]:
+    """Label, kind and count of each step of the waterfall; the counts sum to all that were scored."""
+    counts = Counter(answerable)
+    return [(label, str(kind), counts[kind]) for label, kind in LOSSES if counts[kind] or kind is not Fate.INVALID]

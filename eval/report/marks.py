@@ -1,0 +1,76 @@
+"""Parts of a text that the report marks: cited, a reference, a number from nowhere."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import regex
+
+from mlrag.text.normalize import fold_digits
+
+CITED, REFERENCE, NOWHERE = "cited", "reference", "nowhere"
+_JOINER = "\u200d"
+_JOINERS = ("\u200c", _JOINER)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """`text[start:end]` is of this kind; `number` is that of the citation, 0 for none."""
+
+    start: int
+    end: int
+    kind: str
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of a text with the kinds it is of and the citations that end with it. Joined, pieces are the text."""
+
+    text: str
+    kinds: tuple[str, ...] = ()
+    numbers: tuple[int, ...] = ()
+
+
+def pieces(text: str, parts: Iterable[Part]) -> list[Piece]:
+    """The text cut where parts begin and end, never inside a written character (a letter with its marks)."""
+    inside = [p for p in (_whole(text, part) for part in parts) if 0 <= p.start < p.end <= len(text)]
+    cuts = sorted({0, len(text), *(p.start for p in inside), *(p.end for p in inside)})
+    found = []
+    for start, end in pairwise(cuts):
+        held = [p for p in inside if p.start <= start and end <= p.end]
+        kinds = tuple(dict.fromkeys(p.kind for p in held))
+        numbers = tuple(dict.fromkeys(p.number for p in held if p.number and p.end == end))
+        found.append(Piece(text[start:end], kinds, numbers))
+    return found
+
+
+def _whole(text: str, part: Part) -> Part:
+    """The part, lengthened to the end of its last written character."""
+    end = part.end
+    while 0 < end < len(text) and _goes_on(text[end - 1], text[end]):
+        end += 1
+    return Part(part.start, end, part.kind, part.number)
+
+
+def _goes_on(last: str, following: str) -> bool:
+    return last == _JOINER or following in _JOINERS or unicodedata.category(following)[0] == "M"
+
+
+def every(text: str, wanted: Sequence[str], kind: str, number: int = 0) -> list[Part]:
+    """Each place where one of the wanted strings stands, letter for letter but for case; at most 50 of each."""
+    found = []
+    for want in filter(str.strip, wanted):
+        matches = regex.finditer(regex.escape(want), text, regex.IGNORECASE)
+        found += [Part(m.start(), m.end(), kind, number) for m, _ in zip(matches, range(50), strict=False)]
+    return found
+
+
+def runs(text: str, absent: Sequence[str]) -> list[Part]:
+    """Where the numbers (in ASCII digits) stand in a text, in the digits of any script."""
+    folded = fold_digits(text)
+    pattern = "|".join(rf"(?<!\d){regex.escape(number)}(?!\d)" for number in absent)
+    return [Part(m.start(), m.end(), NOWHERE) for m in regex.finditer(pattern, folded)] if absent else []
