@@ -63,7 +63,7 @@ def cost_against_quality(view: View) -> Markup:
         Spot(f"{v.label} {tier}", v.index, report.p50, v.figure(tier, "summary"))
         for v in view.ran
         for tier in view.tiers
-        if (report := v.report(tier)) and v.figure(tier, "summary").value is not None
+        if (report := v.report(tier)) and report.p50 is not None and v.figure(tier, "summary").value is not None
     ]
     axes = ("median seconds a question", "summary")
     return cost("cost", "Cost against quality", spots, axes) if spots else Markup("")
