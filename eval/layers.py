@@ -14,10 +14,10 @@ from functools import lru_cache
 
 import regex
 
-from eval.metrics import grams
+from eval.metrics import grams, normal
 from eval.outcome import MARKS
 from mlrag.languages import Language, language
-from mlrag.text.normalize import fold_digits, lower, scoring
+from mlrag.text.normalize import fold_digits, lower
 from mlrag.text.sentences import sentence_spans
 
 # Share of a sentence's 3-grams that one passage must hold. docs/measurement.md says how often each language's sentences
@@ -132,7 +132,7 @@ def words_unverified(text: str, passages: Sequence[str], lang: Language) -> Miss
     if names_decidable(lang):
         return None
     held = frozenset().union(*(_grams(p, lang.code) for p in passages))
-    said = list(dict.fromkeys(w for w in scoring(MARKS.sub("", text), lang).split() if sum(map(str.isalpha, w)) >= 3))
+    said = list(dict.fromkeys(w for w in normal(MARKS.sub("", text), lang).split() if sum(map(str.isalpha, w)) >= 3))
     return Missing(len(said), tuple(w for w in said if _share_held(w, held, lang) < 0.5))
 
 

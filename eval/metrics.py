@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING
 
 import regex
 
@@ -15,35 +16,56 @@ from mlrag.languages import Language, language
 from mlrag.text.normalize import scoring
 from mlrag.text.tokens import scoring_tokens
 
+if TYPE_CHECKING:
+    from sacrebleu.metrics.chrf import CHRF
+
 GRAM = 3
 _KOREAN = regex.compile(r"[\p{Hangul}\p{Nd}. ]*\p{Hangul}[\p{Hangul}\p{Nd}. ]*")  # "7번째" too
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=65536)
 def _normal(text: str, code: str) -> str:
     return scoring(text, language(code))
 
 
-@lru_cache(maxsize=16384)
+def normal(text: str, lang: Language) -> str:
+    """`scoring`, remembered: a row's text is looked at by a dozen figures, a reference by every variant."""
+    return _normal(text, lang.code)
+
+
+@lru_cache(maxsize=65536)
 def _tokens(text: str, code: str) -> tuple[str, ...]:
     return tuple(scoring_tokens(text, language(code)))
 
 
+@lru_cache(maxsize=65536)
+def _grams(text: str, code: str) -> Counter[str]:
+    words = _normal(text, code).split()
+    return Counter(word[i : i + GRAM] for word in words for i in range(max(1, len(word) - GRAM + 1)))
+
+
+@cache
+def _chrf() -> CHRF:
+    from sacrebleu.metrics.chrf import CHRF
+
+    return CHRF()
+
+
 def comparable(references: Sequence[str], lang: Language) -> list[str]:
     """The references that still say something after normalising ("…" does not)."""
-    return [r for r in references if _normal(r, lang.code)]
+    return [r for r in references if normal(r, lang)]
 
 
 def exact_match(answer: str, references: Sequence[str], lang: Language) -> float | None:
     """1.0 if the answer equals a reference after normalising for the language."""
-    wanted = {scoring(r, lang) for r in comparable(references, lang)}
-    return float(scoring(answer, lang) in wanted) if wanted else None
+    wanted = {normal(r, lang) for r in comparable(references, lang)}
+    return float(normal(answer, lang) in wanted) if wanted else None
 
 
 def token_f1(answer: str, references: Sequence[str], lang: Language) -> float | None:
     """Best 2PR / (P + R) over references, on token multisets (characters in unspaced scripts)."""
-    got = Counter(scoring_tokens(answer, lang))
-    return max((_f1(got, Counter(scoring_tokens(r, lang))) for r in comparable(references, lang)), default=None)
+    got = Counter(_tokens(answer, lang.code))
+    return max((_f1(got, Counter(_tokens(r, lang.code))) for r in comparable(references, lang)), default=None)
 
 
 def _f1(got: Counter[str], wanted: Counter[str]) -> float:
@@ -71,7 +93,7 @@ def _stands(reference: str, wanted: tuple[str, ...], text: str, tokens_there: tu
         return True
     inside = sum(c.isalpha() for c in reference) >= 4
     at_start = reference[-1].isdecimal() or bool(_KOREAN.fullmatch(reference))
-    if not (inside or at_start):
+    if not (inside or at_start) or reference not in text:
         return False
     before = r"(?<!\d)(?<!\d\.)" if inside else r"(?<![\p{L}\p{M}\p{N}])(?<!\d\.)"
     after = r"(?!\d|\.\d)" if reference[-1].isdecimal() else ""
@@ -79,10 +101,8 @@ def _stands(reference: str, wanted: tuple[str, ...], text: str, tokens_there: tu
 
 
 def grams(text: str, lang: Language) -> Counter[str]:
-    """Character 3-grams inside the words of the normalised text; a shorter word counts whole (BERGEN)."""
-    return Counter(
-        word[i : i + GRAM] for word in scoring(text, lang).split() for i in range(max(1, len(word) - GRAM + 1))
-    )
+    """Character 3-grams inside the words of the normalised text; a shorter word counts whole (BERGEN). Read only."""
+    return _grams(text, lang.code)
 
 
 def char3_recall(answer: str, references: Sequence[str], lang: Language) -> float | None:
@@ -94,18 +114,11 @@ def char3_recall(answer: str, references: Sequence[str], lang: Language) -> floa
 
 def chrf(answer: str, references: Sequence[str], lang: Language) -> float | None:
     """sacrebleu's sentence chrF2 on normalised text, best reference; in [0, 100]."""
-    from sacrebleu.metrics.chrf import CHRF
-
-    scorer = CHRF()
-    normal = scoring(answer, lang)
-    wanted = (scoring(r, lang) for r in comparable(references, lang))
-    return max((scorer.sentence_score(normal, [r]).score for r in wanted), default=None)
+    wanted = [normal(r, lang) for r in comparable(references, lang)]
+    return _chrf().sentence_score(normal(answer, lang), wanted).score if wanted else None
 
 
 def chrf_signature() -> str:
     """sacrebleu's signature of the score above."""
-    from sacrebleu.metrics.chrf import CHRF
-
-    scorer = CHRF()
-    scorer.sentence_score("a", ["a"])
-    return str(scorer.get_signature())
+    _chrf().sentence_score("a", ["a"])  # the signature counts the references of the last call
+    return str(_chrf().get_signature())

@@ -7,9 +7,9 @@ from enum import StrEnum
 
 import regex
 
+from eval.metrics import normal
 from eval.runs import Prediction
 from mlrag.languages import Language
-from mlrag.text.normalize import scoring
 
 MARKS = regex.compile(r"\s*[\[【［]\s*\p{Nd}{1,2}(?:\s*[,،、]\s*\p{Nd}{1,2})*\s*[\]】］]")
 
@@ -25,7 +25,7 @@ class Outcome(StrEnum):
 def outcome(prediction: Prediction, lang: Language) -> Outcome:
     """Abstained: flagged so, or the abstention sentence and nothing else. Invalid: no letter and no digit."""
     said = MARKS.sub("", prediction.text)
-    if prediction.abstained or scoring(said, lang) == scoring(lang.abstention, lang):
+    if prediction.abstained or normal(said, lang) == normal(lang.abstention, lang):
         return Outcome.ABSTAINED
     readable = any(unicodedata.category(c)[0] in "LN" for c in said)
     return Outcome.ANSWERED if readable else Outcome.INVALID

@@ -18,14 +18,13 @@ from eval.bleu import is_long
 from eval.citing import citation_coverage, citation_precision, cited_passages
 from eval.examples import Example
 from eval.layers import numbers_absent, unsupported_share
-from eval.metrics import char3_recall, containment
+from eval.metrics import char3_recall, containment, normal
 from eval.outcome import MARKS, Outcome, outcome
 from eval.reply_language import Reply, reply_language
 from eval.runs import Prediction
 from eval.selective import Floats, Row, harmonic, joined_interval
 from eval.statistics import Interval
 from mlrag.languages import Language
-from mlrag.text.normalize import scoring
 
 ANSWER, SILENCE = "summary:answer", "summary:silence:"  # the kind of the unanswerable follows
 
@@ -83,8 +82,8 @@ def rightness(text: str, answers: Sequence[str], lang: Language) -> float | None
 
 def concise(text: str, answers: Sequence[str], lang: Language) -> float:
     """min(1, (budget / length)²); the budget is a third of a passage and the longest reference, in characters."""
-    length = len(scoring(MARKS.sub("", text), lang))
-    budget = lang.passage_chars / 3 + max((len(scoring(a, lang)) for a in answers), default=0)
+    length = len(normal(MARKS.sub("", text), lang))
+    budget = lang.passage_chars / 3 + max((len(normal(a, lang)) for a in answers), default=0)
     return min(1.0, (budget / max(1, length)) ** 2)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 
 import regex
 
@@ -21,6 +22,23 @@ _DECIMAL = regex.compile(r"(?<=\d)[,٫](?=\d)")
 _WIDE_SPACE = regex.compile(r"[^\S\n]+")
 
 
+class _Table(dict[int, int]):
+    """What `str.translate` reads: each character's image, found once."""
+
+    def __init__(self, image: Callable[[str], str]) -> None:
+        super().__init__()
+        self._image = image
+
+    def __missing__(self, code: int) -> int:
+        self[code] = found = ord(self._image(chr(code)))
+        return found
+
+
+_DIGITS = _Table(lambda c: str(unicodedata.decimal(c)) if unicodedata.category(c) == "Nd" else c)
+_POINT_OR_MINUS = regex.compile("[.\\-−]")
+_BLANKED = _Table(lambda c: " " if unicodedata.category(c)[0] in "PSZ" and c not in ".-−" else c)
+
+
 def clean(text: str) -> str:
     """What is stored and shown: NFC, no NULs, lone surrogates or bidi marks, Unix line ends; joiners kept."""
     text = text.encode("utf-8", "replace").decode("utf-8").replace("\0", "")
@@ -30,7 +48,7 @@ def clean(text: str) -> str:
 
 def fold_digits(text: str) -> str:
     """Decimal digits of any script to ASCII: ௧௨ -> 12, ٣ -> 3. Other characters stay."""
-    return "".join(str(unicodedata.decimal(c)) if c > "\x7f" and unicodedata.category(c) == "Nd" else c for c in text)
+    return text if text.isascii() else text.translate(_DIGITS)
 
 
 def lower(text: str, lang: Language | None = None) -> str:
@@ -66,16 +84,15 @@ def scoring(text: str, lang: Language) -> str:
 
 def _without_punctuation(text: str) -> str:
     """Punctuation and symbols to spaces; a point between digits and a minus before one are part of a number."""
-    out = []
-    for i, c in enumerate(text):
-        if unicodedata.category(c)[0] not in "PSZ":
-            out.append(c)
-            continue
-        before, after = text[i - 1] if i else "", text[i + 1] if i + 1 < len(text) else ""
-        in_number = c == "." and before.isdecimal() and after.isdecimal()
-        is_minus = c in "-−" and after.isdecimal() and not (before.isalnum() or before == ".")
-        out.append("." if in_number else "-" if is_minus else " ")
-    return "".join(out)
+    return _POINT_OR_MINUS.sub(_in_number, text.translate(_BLANKED))
+
+
+def _in_number(match: regex.Match[str]) -> str:
+    text, at, c = match.string, match.start(), match.group()
+    before, after = text[at - 1] if at else "", text[at + 1] if at + 1 < len(text) else ""
+    if c == ".":
+        return "." if before.isdecimal() and after.isdecimal() else " "
+    return "-" if after.isdecimal() and not (before.isalnum() or before == ".") else " "
 
 
 def _without_articles(words: list[str], lang: Language) -> list[str]:
