@@ -7,6 +7,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+import eval.tiers
 from eval.agreement import kappa
 from eval.exam import changed_digit, exam, examine, sum_less_one, version
 from eval.judge import Item, Label
@@ -332,3 +333,15 @@ def test_the_command_judges_a_run_and_says_what_is_missing(tmp_path, monkeypatch
         foreign = tmp_path / "other" / "x.si.jsonl"
         foreign.write_text('{"id": "foreign", "variant": "e2b"}\n', encoding="utf-8")
         read_parts(tmp_path / "other")
+
+
+def test_the_tier_table_judges_where_asked(tmp_path, monkeypatch):
+    app = typer.Typer()
+    app.command()(eval.tiers.main)
+    monkeypatch.setenv("MLRAG_DATA_DIR", str(tmp_path))
+    with double(Perfect(["si"])) as server:
+        monkeypatch.setenv("OLLAMA_HOST", server.url)
+        done = CliRunner().invoke(app, ["--langs=si", "--limit=5", "--judge=e4b", f"--out={tmp_path / 'out'}"])
+    assert done.exit_code == 0, done.output
+    assert "Judged by e4b" in done.stdout
+    assert "extractive" in next((tmp_path / "out").glob("e4b-*.md")).read_text(encoding="utf-8")
