@@ -222,6 +222,18 @@ def test_a_judge_of_its_own_answers_says_so_with_the_gap(tmp_path):
     assert "[stand-in]" in found.model
 
 
+def test_a_judge_that_favours_its_own_words_is_caught(tmp_path):
+    """Half of its own answers are wrong, and it calls them right as well: 0 points on right ones, 1 on wrong ones."""
+    run = make_run(tmp_path / "run", ["ar"], {"e4b": 0.5, "31b": 0.5}, {"e4b": " ☺"})
+    perfect = Perfect(["ar"])
+    with double(lambda body: verdict("right") if "☺" in body["messages"][-1]["content"] else perfect(body)) as server:
+        found = judged(server, tmp_path, run, "e4b")
+    gap, right = found.gaps["e4b"], {c.variant: c.share for c in found.columns}
+    assert right["e4b"] == 1
+    assert gap.value == pytest.approx(1 - right["31b"])
+    assert gap.interval.low > 0
+
+
 def test_a_judge_alone_with_its_own_answers_gets_no_cells(tmp_path):
     run = make_run(tmp_path / "run", ["ar"], {"e4b": 0.5})
     with double(Perfect(["ar"])) as server:
