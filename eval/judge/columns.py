@@ -132,7 +132,7 @@ def _column(
     read = [(row.item, v) for row, v in zip(part.rows, verdicts, strict=bool(verdicts)) if v.scored]
     corrected, method = None, ""
     if exam and not why and not read:
-        why = "no verdict can be read"
+        why = next((v.error for v in verdicts if v.error), "no verdict can be read")
     if exam and not why:
         corrected, method = correct(part, [v for _, v in read], exam, human_truth(folder, part))
     chances = [v.probability for _, v in read if v.probability is not None]

@@ -93,8 +93,18 @@ def _table(titles: tuple[str, ...], rows: list[list[str]]) -> list[str]:
 
 
 def as_json(found: Judgement) -> dict[str, Any]:
+    """Everything, as plain values; what is no number is null."""
     exams = {lang: asdict(e) | {"admitted": e.admitted} for lang, e in found.exams.items()}
-    return asdict(found) | {"exams": exams}
+    plain: dict[str, Any] = _plain(asdict(found) | {"exams": exams})
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(v) for name, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def show(found: Judgement, console: Console) -> None:

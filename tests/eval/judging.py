@@ -64,8 +64,11 @@ class Perfect:
         return verdict("right" if right else "wrong")
 
 
-def make_run(folder, langs, shares):
-    """Rows of several variants: the first `share` of a language's answers are gold, the rest another question's."""
+def make_run(folder, langs, shares, signs=None):
+    """Rows of several variants: the first `share` of a language's answers are gold, the rest another question's.
+
+    `signs`: what a variant puts behind all that it says.
+    """
     run = Run(folder)
     for lang in langs:
         asked = [e for e in own_questions(lang) if e.answerable]
@@ -73,5 +76,6 @@ def make_run(folder, langs, shares):
             for n, example in enumerate(asked):
                 other = asked[(n + 7) % len(asked)]
                 text = example.answers[0] if n < share * len(asked) else other.answers[0]
+                text += (signs or {}).get(variant, "")
                 run.append(lang, Prediction(example.id, variant, text, passages=("…",), model=f"ollama:{variant}"))
     return folder

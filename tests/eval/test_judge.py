@@ -7,6 +7,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+import eval.tiers
 from eval.agreement import kappa
 from eval.exam import changed_digit, exam, examine, sum_less_one, version
 from eval.judge import Item, Label
@@ -221,6 +222,18 @@ def test_a_judge_of_its_own_answers_says_so_with_the_gap(tmp_path):
     assert "[stand-in]" in found.model
 
 
+def test_a_judge_that_favours_its_own_words_is_caught(tmp_path):
+    """Half of its own answers are wrong, and it calls them right as well: 0 points on right ones, 1 on wrong ones."""
+    run = make_run(tmp_path / "run", ["ar"], {"e4b": 0.5, "31b": 0.5}, {"e4b": " ☺"})
+    perfect = Perfect(["ar"])
+    with double(lambda body: verdict("right") if "☺" in body["messages"][-1]["content"] else perfect(body)) as server:
+        found = judged(server, tmp_path, run, "e4b")
+    gap, right = found.gaps["e4b"], {c.variant: c.share for c in found.columns}
+    assert right["e4b"] == 1
+    assert gap.value == pytest.approx(1 - right["31b"])
+    assert gap.interval.low > 0
+
+
 def test_a_judge_alone_with_its_own_answers_gets_no_cells(tmp_path):
     run = make_run(tmp_path / "run", ["ar"], {"e4b": 0.5})
     with double(Perfect(["ar"])) as server:
@@ -332,3 +345,15 @@ def test_the_command_judges_a_run_and_says_what_is_missing(tmp_path, monkeypatch
         foreign = tmp_path / "other" / "x.si.jsonl"
         foreign.write_text('{"id": "foreign", "variant": "e2b"}\n', encoding="utf-8")
         read_parts(tmp_path / "other")
+
+
+def test_the_tier_table_judges_where_asked(tmp_path, monkeypatch):
+    app = typer.Typer()
+    app.command()(eval.tiers.main)
+    monkeypatch.setenv("MLRAG_DATA_DIR", str(tmp_path))
+    with double(Perfect(["si"])) as server:
+        monkeypatch.setenv("OLLAMA_HOST", server.url)
+        done = CliRunner().invoke(app, ["--langs=si", "--limit=5", "--judge=e4b", f"--out={tmp_path / 'out'}"])
+    assert done.exit_code == 0, done.output
+    assert "Judged by e4b" in done.stdout
+    assert "extractive" in next((tmp_path / "out").glob("e4b-*.md")).read_text(encoding="utf-8")
