@@ -15,7 +15,7 @@ from pathlib import Path
 
 import regex
 
-from eval.agreement import kappa
+from eval.kappa import kappa
 from eval.examples import QUESTIONS, Example
 from eval.judge.asking import Judge, fingerprint
 from eval.judge.items import Item, Label, Verdict

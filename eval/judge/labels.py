@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
 
-from eval.agreement import kappa
+from eval.kappa import kappa
 from eval.judge.asking import fingerprint
 from eval.judge.items import LABELS, Label
 from eval.judge.rows import Part, Row

@@ -12,6 +12,7 @@ import regex
 from mlrag.text.normalize import fold_digits
 
 CITED, REFERENCE, NOWHERE = "cited", "reference", "nowhere"
+_DIGIT, _LATIN = r"\p{Nd}", r"[\p{Latin}\p{M}]"
 _JOINER = "\u200d"
 _JOINERS = ("\u200c", _JOINER)
 
@@ -61,12 +62,27 @@ def _goes_on(last: str, following: str) -> bool:
 
 
 def every(text: str, wanted: Sequence[str], kind: str, number: int = 0) -> list[Part]:
-    """Each place where one of the wanted strings stands, letter for letter but for case; at most 50 of each."""
+    """Each place where one of the wanted strings stands, letter for letter but for case; at most 50 of each.
+
+    Never a number inside a longer one, nor a Latin word inside another; from four letters on it may have an ending.
+    """
     found = []
     for want in filter(str.strip, wanted):
-        matches = regex.finditer(regex.escape(want), text, regex.IGNORECASE)
+        matches = regex.finditer(_bounded(want), text, regex.IGNORECASE)
         found += [Part(m.start(), m.end(), kind, number) for m, _ in zip(matches, range(50), strict=False)]
     return found
+
+
+def _bounded(want: str) -> str:
+    """A pattern for the string with what must not stand before and after it."""
+    first, last = _class(want[0]), _class(want[-1])
+    before = f"(?<!{first})" if first else ""
+    after = f"(?!{last})" if last and (last == _DIGIT or len(want) < 4) else ""
+    return before + regex.escape(want) + after
+
+
+def _class(char: str) -> str:
+    return _DIGIT if char.isdecimal() else _LATIN if regex.match(_LATIN, char) else ""
 
 
 def runs(text: str, absent: Sequence[str]) -> list[Part]:

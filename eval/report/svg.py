@@ -34,9 +34,10 @@ class Scale:
     log: bool = False
 
     def __call__(self, value: float) -> float:
-        low, high, at = (math.log10(v) if self.log else v for v in (self.low, self.high, value))
+        inside = min(self.high, max(self.low, value))
+        low, high, at = (math.log10(v) if self.log else v for v in (self.low, self.high, inside))
         share = (at - low) / (high - low) if high > low else 0.5
-        return self.start + min(1.0, max(0.0, share)) * (self.end - self.start)
+        return self.start + share * (self.end - self.start)
 
 
 def element(tag: str, *content: object, **attributes: object) -> Markup:

@@ -8,7 +8,7 @@ import typer
 from typer.testing import CliRunner
 
 import eval.tiers
-from eval.agreement import kappa
+from eval.kappa import kappa
 from eval.exam import changed_digit, exam, examine, sum_less_one, version
 from eval.judge import Item, Label
 from eval.judge.__main__ import main

@@ -344,6 +344,23 @@ def test_numbers_from_nowhere_are_found_in_their_own_digits():
     assert [text[p.start : p.end] for p in runs(text, ["120"])] == ["௧௨௦"]
 
 
+@pytest.mark.parametrize(
+    ("text", "wanted", "found"),
+    [
+        ("٨ في ١٩٧٨", "٨", ["٨"]),
+        ("8, 1980, 8th", "8", ["8", "8"]),
+        ("Colombos Colombo recolombo", "colombo", ["Colombo", "Colombo"]),
+        ("us, used, bus", "us", ["us"]),
+        ("மெர்க்கா நகரில்", "நகர", ["நகரி"]),
+        ("长江流域的江", "江", ["江", "江"]),
+        ("الأردن والأردن", "الأردن", ["الأردن", "الأردن"]),
+    ],
+)
+def test_a_reference_is_marked_where_it_stands(text, wanted, found):
+    parts = every(text, [wanted], REFERENCE)
+    assert [p.text for p in pieces(text, parts) if p.kinds] == found
+
+
 def test_an_empty_reference_marks_nothing():
     assert every("a b", ["", " "], REFERENCE) == []
 
@@ -353,7 +370,7 @@ def test_an_empty_reference_marks_nothing():
 
 def test_a_scale_ends_at_its_edges():
     assert [Scale(0, 1, 100, 0)(v) for v in (-1, 0, 0.25, 1, 2)] == [100, 100, 75, 0, 0]
-    assert Scale(0.01, 100, 0, 40, log=True)(1) == pytest.approx(20)
+    assert [Scale(0.01, 100, 0, 40, log=True)(v) for v in (0, 1, 1000)] == pytest.approx([0, 20, 40])
 
 
 def test_labels_are_moved_apart_and_stay_in_the_room():
