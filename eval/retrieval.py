@@ -19,7 +19,8 @@ from rich.table import Table
 from eval.examples import Example
 from eval.ranking import DEPTH, ndcg, recall, reciprocal_rank
 from eval.statistics import Interval, clustered_rate
-from eval.suites.folder import WHOLE_PASSAGE, Suite, read_suite
+from eval.suites import Suite, open_suite
+from eval.suites.folder import WHOLE_PASSAGE
 from mlrag.assemble import make_embedder
 from mlrag.errors import MlragError
 from mlrag.index.embedders import Embedder
@@ -133,7 +134,7 @@ def main(
     console = Console(stderr=True)
     try:
         settings = Settings()
-        suite = read_suite(data, langs.split(",") if langs else None)
+        suite = open_suite(data, langs.split(",") if langs else None, settings.data_dir)
         embedder = make_embedder(settings)
         folder = settings.data_dir / "eval" / f"{data.resolve().name}-index"
         result = evaluate(suite, folder, embedder, limit, console)

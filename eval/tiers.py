@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,13 +14,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import mlrag
 from eval.bleu import Bleu, corpus_bleu
+from eval.closed_book import ClosedBook, is_closed, with_closed_book
 from eval.examples import Example, article_removed, own_questions
 from eval.metrics import chrf_signature
 from eval.report.pages import Tables, write_pages
 from eval.report.tables import COLUMNS, DETAIL_TITLES, cell, detail_rows, show
 from eval.runs import Prediction, Run
 from eval.scores import Report, collect, summarise
-from eval.suites.folder import WHOLE_PASSAGE, Suite, read_suite
+from eval.suites import OWN, Suite, open_suite
+from eval.suites.folder import WHOLE_PASSAGE
 from mlrag.assemble import make_embedder, make_pipeline
 from mlrag.corpus.loaders import read_documents
 from mlrag.errors import CorpusFormatError, MlragError
@@ -58,7 +60,13 @@ class Bench:
         self.settings = settings
         self._limit = limit
         self._embedder = make_embedder(settings)
-        self._suite = read_suite(data, langs) if data else None
+        self._suite = open_suite(data, langs, settings.data_dir) if data else None
+        if (
+            self._suite
+            and not self.has_passages
+            and any(e.options for es in self._suite.questions.values() for e in es)
+        ):
+            raise CorpusFormatError(f"{data} is multiple choice", f"ask it with: python -m eval.choice --data {data}")
         self.data = str(data) if data else "our own questions, test split"
         here = settings.data_dir / "eval" / (f"{data.resolve().name}-index" if data else "own-index")
         self._retriever = Retriever(here, self._embedder)
@@ -89,8 +97,14 @@ class Bench:
             else list(read_documents([self.settings.corpora / lang], lang))
         )
 
-    def examples(self, lang: str) -> list[Example]:
-        return suite_examples(self._suite, lang, self._limit) if self._suite else own_examples(lang, self._limit)
+    def examples(self, lang: str, variant: str = "") -> list[Example]:
+        """A closed book is asked what has an answer only: whether passages hold it is no question there."""
+        found = suite_examples(self._suite, lang, self._limit) if self._suite else own_examples(lang, self._limit)
+        return [replace(e, gold_docs=()) for e in found if e.answers] if is_closed(variant) else found
+
+    @property
+    def has_passages(self) -> bool:
+        return self._suite is None or bool(self._suite.documents)
 
     def _sign(self) -> dict[str, Any]:
         """All that a figure depends on, but the variant."""
@@ -102,6 +116,7 @@ class Bench:
                 digest.update(f"{example.id}\0{example.question}\0{sorted(example.hidden)}".encode())
         return {
             "data": self.data,
+            "suite": asdict(self._suite.card if self._suite else OWN),
             "corpus_and_questions": digest.hexdigest()[:16],
             "langs": self.langs,
             "limit": self._limit,
@@ -119,8 +134,12 @@ class Bench:
             index_documents(self.documents(lang), self._folder, self._embedder, lambda _l, n: tick(n), size)
 
     def ask(self, variant: str, lang: str, tick: Any) -> list[Prediction]:
-        pipeline = make_pipeline(self.settings, self._retriever, variant, cross_language=False)
-        return self.run.complete(pipeline, self.examples(lang), variant, lang, tick)
+        asker = (
+            ClosedBook(self.settings, variant)
+            if is_closed(variant)
+            else make_pipeline(self.settings, self._retriever, variant, cross_language=False)
+        )
+        return self.run.complete(asker, self.examples(lang, variant), variant, lang, tick)
 
 
 def _code_hash() -> str:
@@ -145,14 +164,14 @@ def evaluate(bench: Bench, variants: list[str], console: Console) -> dict[str, A
 
 
 def _evaluate_variant(bench: Bench, variant: str, bar: Progress) -> dict[str, Any]:
-    task = bar.add_task(variant, total=sum(len(bench.examples(c)) for c in bench.langs))
+    task = bar.add_task(variant, total=sum(len(bench.examples(c, variant)) for c in bench.langs))
     by_lang: dict[str, Report] = {}
     bleus: dict[str, Bleu | None] = {}
     details: dict[str, list[tuple[Example, Prediction]]] = {}
     pooled: dict[str, dict[str, list[tuple[str, float]]]] = {}
     rows_of: dict[str, list[Prediction]] = {}
     for lang in bench.langs:
-        examples = bench.examples(lang)
+        examples = bench.examples(lang, variant)
         predictions = bench.ask(variant, lang, lambda: bar.advance(task))
         rows = collect(examples, predictions, language(lang))
         by_lang[lang] = summarise(rows, predictions)
@@ -223,16 +242,18 @@ def as_json(result: dict[str, Any]) -> dict[str, Any]:
 def main(
     langs: Annotated[str | None, typer.Option(help="Only these, e.g. ta,si.")] = None,
     variants: Annotated[str, typer.Option(help="extractive, e2b, e4b, 12b, 26b, 31b, any tag; +think.")] = "extractive",
-    data: Annotated[Path | None, typer.Option(help="Your own set; our questions without it.")] = None,
+    data: Annotated[Path | None, typer.Option(help="A set: a path or hub:NAME; our questions without it.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many questions a language.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where the report goes; var/reports/<run> without it.")] = None,
     as_json_: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
+    closed_book: Annotated[bool, typer.Option(help="Ask each variant without passages too.")] = False,
 ) -> None:
     """Accuracy and hallucination by language tier, with intervals. A stopped run goes on where it stopped."""
     console = Console(stderr=True)
     try:
         bench = Bench(Settings(), data, langs.split(",") if langs else None, limit, out)
-        result = evaluate(bench, [v.strip() for v in variants.split(",") if v.strip()], console)
+        names = [v.strip() for v in variants.split(",") if v.strip()]
+        result = evaluate(bench, with_closed_book(names, closed_book, bench.has_passages), console)
     except (MlragError, ValueError) as error:
         console.print(f"[red]{error}[/red]", highlight=False)
         raise typer.Exit(1) from None

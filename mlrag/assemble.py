@@ -86,6 +86,15 @@ def _caller(settings: Settings, chosen: Variant) -> Caller:
     return Caller(model, _gate(model.host, settings.concurrency, settings.per_minute), timeouts)
 
 
+def make_caller(settings: Settings, variant: str) -> Caller:
+    """The model that a variant names, without prompts. Raises ValueError for an impossible name, PrivacyError,
+    GeneratorUnavailableError for a variant that is no model by itself."""
+    chosen = parse_variant(variant, settings.variants)
+    if chosen.backend in ("extractive", "auto"):
+        raise GeneratorUnavailableError(f"{chosen.label} is no model that could be asked by itself", "name one: e4b")
+    return _caller(settings, chosen)
+
+
 def _model_generator(settings: Settings, chosen: Variant) -> Generator:
     return ModelGenerator(_caller(settings, chosen), chosen.think, settings.keep_thinking)
 
