@@ -123,7 +123,7 @@ class Bench:
             "embedder": f"{self._embedder.name} ({self._embedder.engine})",
             "k": self.settings.k,
             "code": mlrag.__version__,
-            "generator": _code_hash(),
+            "generator": code_hash(),
             "chrf": chrf_signature(),
             "seed": 0,
         }
@@ -134,15 +134,19 @@ class Bench:
             index_documents(self.documents(lang), self._folder, self._embedder, lambda _l, n: tick(n), size)
 
     def ask(self, variant: str, lang: str, tick: Any) -> list[Prediction]:
+        return self.complete(variant, lang, self.examples(lang, variant), tick)
+
+    def complete(self, variant: str, lang: str, examples: list[Example], tick: Any = lambda: None) -> list[Prediction]:
+        """Any examples of the language, in order; rows that this run has already are not asked again."""
         asker = (
             ClosedBook(self.settings, variant)
             if is_closed(variant)
             else make_pipeline(self.settings, self._retriever, variant, cross_language=False)
         )
-        return self.run.complete(asker, self.examples(lang, variant), variant, lang, tick)
+        return self.run.complete(asker, examples, variant, lang, tick)
 
 
-def _code_hash() -> str:
+def code_hash() -> str:
     """Prompts, packs, calibration and answering code: a change of any starts a new run."""
     root = Path(mlrag.__file__).parent
     digest = hashlib.sha256()
