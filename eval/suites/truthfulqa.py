@@ -11,7 +11,7 @@ from eval.suites.base import Card, Format, Item, Row
 from mlrag.text.normalize import clean
 
 CARD = Card(
-    "TruthfulQA, letter-MC1 (not the published MC1, which scores whole options: compare with neither)",
+    "TruthfulQA, letter-MC1 (not the published MC1, which scores whole options: never compare them)",
     "Apache-2.0",
     "github.com/sylinrl/TruthfulQA; hub: truthfulqa/truthful_qa, multiple_choice",
     "public since 2021, answers included, and trained against on purpose: count on models having seen it",
