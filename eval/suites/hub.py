@@ -26,6 +26,7 @@ _KNOWN: dict[str, tuple[Callable[[str], str], str]] = {
     "coherelabs/global-mmlu-lite": (lambda code: code, "test"),
     "coherelabs/include-base-44": (lambda code: language(code).name, "test"),
     "coherelabs/include-lite-44": (lambda code: language(code).name, "test"),
+    "apple/mkqa": (lambda _code: "mkqa", "train"),
     "truthfulqa/truthful_qa": (lambda _code: "multiple_choice", "validation"),
     "google-research-datasets/tydiqa": (lambda _code: "secondary_task", "validation"),
 }

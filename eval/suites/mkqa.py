@@ -12,13 +12,14 @@ from mlrag.text.normalize import clean
 
 CARD = Card(
     "MKQA",
-    "CC BY-SA 3.0",
-    "github.com/apple/ml-mkqa",
+    "CC BY-SA 3.0 (its card on the hub: CC BY 3.0)",
+    "github.com/apple/ml-mkqa; hub: apple/mkqa",
     "public since 2020, answers included; its English questions (Natural Questions) since 2019: count on models "
     "having seen it",
     ("ar", "de", "en", "es", "fr", "ja", "ko", "pt", "tr", "zh"),
 )
-_UNSCORED = ("unanswerable", "long_answer", "binary")  # without a short text that an answer could contain
+# without a short text that an answer could contain; the hub has the kinds as numbers
+_UNSCORED = ("unanswerable", "long_answer", "binary", 2, 1, 7)
 
 
 def read(rows: Iterable[Row], _lang: str) -> Iterator[Item]:

@@ -11,7 +11,6 @@ from eval.examples import NEAR_MISS, Example
 from eval.suites.base import Card, Format, Item, Row, passage
 from eval.suites.codes import language_of
 from eval.suites.rows import open_text, read_rows
-from mlrag.errors import CorpusFormatError
 from mlrag.records import Document
 from mlrag.text.normalize import clean
 
@@ -64,33 +63,31 @@ def is_folder(folder: Path) -> bool:
 
 
 def read_folder(folder: Path) -> Iterator[Item]:
-    """The published form: <language>/topics/*.tsv, qrels/*.tsv of the same name, and a corpus of JSON lines."""
+    """The published form: topics/*.tsv and qrels/*.tsv of the same name in a folder named after the language, and the
+    corpus as JSON lines there or in another such folder. Topics without qrels (blind tests) are left out."""
     for topics in sorted(folder.rglob("topics/*.tsv")):
-        home, lang = topics.parent.parent, language_of(topics.parent.parent / "topics")
-        if lang:
-            yield from _language(topics, home, lang)
+        home = topics.parent.parent
+        lang, qrels = language_of(home / "topics"), home / "qrels" / topics.name.replace("topics", "qrels")
+        if lang and qrels.is_file():
+            yield from _language(topics, qrels, folder, lang)
 
 
-def _language(topics: Path, home: Path, lang: str) -> Iterator[Item]:
+def _language(topics: Path, qrels: Path, folder: Path, lang: str) -> Iterator[Item]:
     judged: dict[str, dict[str, bool]] = defaultdict(dict)
-    qrels = home / "qrels" / topics.name.replace("topics", "qrels")
     for row in _columns(qrels, 4):
         judged[row.values["0"]][row.values["2"]] = row.values["3"] not in ("0", "-1")
-    wanted = {pid for pids in judged.values() for pid in pids}
-    corpus = _corpus(home, lang, wanted)
+    corpus = _corpus(folder, lang, {pid for pids in judged.values() for pid in pids})
     for row in _columns(topics, 2):
         id = row.values["0"]
         pids = judged.get(id, {})
         missing = [pid for pid in pids if pid not in corpus]
         if missing:
-            raise row.fault(f"is judged on the passage {missing[0]!r}, which the corpus in {home} lacks")
+            raise row.fault(f"is judged on the passage {missing[0]!r}, which no corpus of {lang!r} in {folder} has")
         good, bad = ([corpus[pid] for pid, right in pids.items() if right is side] for side in (True, False))
         yield _item(id, lang, clean(row.values["1"]).strip(), good, bad, row)
 
 
 def _columns(path: Path, count: int) -> Iterator[Row]:
-    if not path.is_file():
-        raise CorpusFormatError(f"{path} is not there", "topics and qrels of one split have the same name")
     with open_text(path) as file:
         for number, line in enumerate(file, 1):
             cells = line.rstrip("\r\n").split("\t") if "\t" in line else line.split()
@@ -101,10 +98,10 @@ def _columns(path: Path, count: int) -> Iterator[Row]:
                 yield row
 
 
-def _corpus(home: Path, lang: str, wanted: set[str]) -> dict[str, Document]:
+def _corpus(folder: Path, lang: str, wanted: set[str]) -> dict[str, Document]:
     """The judged passages only: a whole Wikipedia is neither needed nor kept."""
-    files = [p for p in sorted(home.rglob("*.jsonl*")) if p.name.endswith((".jsonl", ".jsonl.gz"))]
-    rows = (row for path in files for row in read_rows(path) if row.values.get("docid") in wanted)
+    files = [p for p in sorted(folder.rglob("*.jsonl*")) if p.name.endswith((".jsonl", ".jsonl.gz"))]
+    rows = (row for p in files if language_of(p) == lang for row in read_rows(p) if row.values.get("docid") in wanted)
     return {str(row.values["docid"]): _judged(row.values, lang, row) for row in rows}
 
 

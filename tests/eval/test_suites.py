@@ -102,7 +102,7 @@ def test_mkqa_is_questions_alone_and_skips_what_has_no_short_answer(tmp_path):
         "answers": {
             "en": answer("Ann"),
             "zh_cn": answer("安"),
-            "ar": answer("نعم", "binary"),
+            "ar": answer("نعم", 7),  # the hub's number for "binary"
             "de": [{"type": "unanswerable", "text": None}],
         },
     }
@@ -176,8 +176,22 @@ def test_nomiracl_asks_each_question_of_its_own_judged_passages(tmp_path):
     assert (gap.answerable, gap.gap, gap.only) == (False, "near_miss", {"p1", "p2"})
     assert {d.id for d in suite.documents["hi"]} == {"p1", "p2"}
     (tmp_path / "data" / "hindi" / "corpus.jsonl.gz").unlink()
-    with pytest.raises(CorpusFormatError, match=r"dev.non_relevant.tsv: row 1 is judged on the passage 'p1'"):
+    with pytest.raises(CorpusFormatError, match=r"dev\.non_relevant\.tsv: row 1 is judged on the passage 'p1'"):
         open_suite(tmp_path / "data", None, tmp_path)
+
+
+def test_miracl_has_its_corpus_beside_and_blind_topics_are_left_out(tmp_path):
+    name = "miracl-v1.0-zh"
+    for part, file, text in (
+        ("topics", f"topics.{name}-dev.tsv", f"1\t{LAKE['zh'][1]}\n"),
+        ("topics", f"topics.{name}-testA.tsv", "2\t?\n"),
+        ("qrels", f"qrels.{name}-dev.tsv", "1\tQ0\t7#0\t1\n"),
+    ):
+        (tmp_path / name / part).mkdir(parents=True, exist_ok=True)
+        (tmp_path / name / part / file).write_text(text, encoding="utf-8")
+    write(tmp_path / "miracl-corpus-v1.0-zh" / "docs-0.jsonl", [{"docid": "7#0", "title": "湖", "text": LAKE["zh"][0]}])
+    suite = open_suite(tmp_path, None, tmp_path)
+    assert [(e.id, e.gold_docs) for e in suite.questions["zh"]] == [("1", ("7#0",))]
 
 
 def test_nomiracl_of_the_hub_is_the_same(tmp_path):
