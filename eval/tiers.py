@@ -21,7 +21,7 @@ from eval.report.pages import Tables, write_pages
 from eval.report.tables import COLUMNS, DETAIL_TITLES, cell, detail_rows, show
 from eval.runs import Prediction, Run
 from eval.scores import Report, collect, summarise
-from eval.suites import OWN, Suite, open_suite
+from eval.suites import OWN, Suite, index_folder, open_suite
 from eval.suites.folder import WHOLE_PASSAGE
 from mlrag.assemble import make_embedder, make_pipeline
 from mlrag.corpus.loaders import read_documents
@@ -68,7 +68,7 @@ class Bench:
         ):
             raise CorpusFormatError(f"{data} is multiple choice", f"ask it with: python -m eval.choice --data {data}")
         self.data = str(data) if data else "our own questions, test split"
-        here = settings.data_dir / "eval" / (f"{data.resolve().name}-index" if data else "own-index")
+        here = index_folder(data, settings.data_dir) if data else settings.data_dir / "eval" / "own-index"
         self._retriever = Retriever(here, self._embedder)
         self._folder = here
         self.langs = self._choose(langs)

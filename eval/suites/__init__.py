@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from eval.suites.hub import PREFIX, fetch
 from eval.suites.rows import SUFFIXES, first_row, read_rows
 from mlrag.errors import CorpusFormatError
 
-__all__ = ["FORMATS", "OWN", "Card", "Suite", "detect_format", "open_suite"]
+__all__ = ["FORMATS", "OWN", "Card", "Suite", "detect_format", "index_folder", "open_suite"]
 
 FORMATS: tuple[Format, ...] = (
     belebele.FORMAT,
@@ -44,6 +45,13 @@ def open_suite(data: Path, langs: Iterable[str] | None, cache: Path) -> Suite:
     found = detect_format(data)
     only = next(iter(wanted)) if wanted and len(wanted) == 1 else ""
     return gather(_items(data, found, only), data, found.card, wanted)
+
+
+def index_folder(data: Path, root: Path) -> Path:
+    """Where a set's index lies below `root`: two sets of one name ("test.jsonl") in two places have two."""
+    place = str(data) if str(data).startswith(PREFIX) else str(data.resolve())
+    digest = hashlib.sha256(place.encode()).hexdigest()[:8]
+    return root / "eval" / f"{Path(place).name.replace(':', '_')}-{digest}-index"
 
 
 def detect_format(path: Path) -> Format:

@@ -2,10 +2,11 @@
 
 import gzip
 import json
+from pathlib import Path
 
 import pytest
 
-from eval.suites import FORMATS, detect_format, open_suite
+from eval.suites import FORMATS, detect_format, index_folder, open_suite
 from eval.suites.codes import FLORES, known, language_of
 from eval.suites.hub import fetch
 from mlrag.errors import CorpusFormatError, UnknownLanguageError
@@ -299,6 +300,13 @@ def test_the_hub_needs_its_package(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "datasets", None)
     with pytest.raises(CorpusFormatError, match=r"pip install 'mlrag\[hub\]'"):
         fetch("hub:google/xquad", ["hi"], tmp_path)
+
+
+def test_sets_of_one_name_have_indexes_of_their_own(tmp_path):
+    names = [tmp_path / "a" / "test.jsonl", tmp_path / "b" / "test.jsonl", Path("hub:x/test.jsonl:en:dev")]
+    folders = [index_folder(n, tmp_path) for n in names]
+    assert len(set(folders)) == 3
+    assert all(":" not in f.name and f.name.startswith("test.jsonl") for f in folders)
 
 
 def test_the_language_of_a_file_is_its_names_before_its_folders(tmp_path):
