@@ -204,7 +204,7 @@ def summarise(rows: dict[str, list[Row]], predictions: Sequence[Prediction]) -> 
         figures=figures,
         n=len(predictions),
         failed=len(errors),
-        reason=errors[0] if errors else "",
+        reason=errors[0] if errors else "" if predictions else "there was nothing to ask",
         p50=float(np.quantile(seconds, 0.5)),
         p95=float(np.quantile(seconds, 0.95)),
         cost=cost(predictions),

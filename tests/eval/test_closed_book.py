@@ -94,6 +94,19 @@ def test_a_set_without_passages_is_asked_with_the_book_closed(tmp_path, monkeypa
     assert found["signature"]["suite"]["name"] == "MKQA"
 
 
+def test_a_set_without_answer_texts_has_nothing_to_ask_a_closed_book(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLRAG_DATA_DIR", str(tmp_path / "var"))
+    judged = [{"docid": "1", "title": "झील", "text": "झील 40 मीटर गहरी है।"}]
+    row = {"query_id": "1", "query": "झील कितनी गहरी है?", "positive_passages": judged, "negative_passages": []}
+    (tmp_path / "hindi.jsonl").write_text(json.dumps(row), encoding="utf-8")
+    done = tiers("--data", str(tmp_path / "hindi.jsonl"), "--closed-book", "--out", str(tmp_path))
+    assert done.exit_code == 0, done.stderr
+    found = json.loads(done.stdout)["variants"]
+    assert found["extractive"]["languages"]["hi"]["n"] == 1
+    assert found["extractive (closed book)"]["languages"]["hi"]["reason"] == "there was nothing to ask"
+    assert "did not run: there was nothing to ask" in (tmp_path / "tiers.md").read_text(encoding="utf-8")
+
+
 def test_multiple_choice_without_passages_is_sent_to_its_own_command(tmp_path, monkeypatch):
     monkeypatch.setenv("MLRAG_DATA_DIR", str(tmp_path / "var"))
     row = {"sample_id": "1", "question": "?", "answer": "A"} | {f"option_{c}": c for c in "abcd"}
