@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import mlrag
+from eval.closed_book import ClosedBook
 from eval.examples import Example, article_removed, own_questions
 from eval.metrics import chrf_signature
-from eval.plan import Plan, write_plan
-from eval.runs import Prediction, Run
-from eval.suites.folder import WHOLE_PASSAGE, Suite, read_suite
+from eval.plan import Plan, base_of, is_closed, write_plan
+from eval.runs import Asker, Prediction, Run
+from eval.suites import OWN, Suite, index_folder, open_suite
+from eval.suites.folder import WHOLE_PASSAGE
 from mlrag.assemble import make_embedder, make_pipeline
 from mlrag.corpus.loaders import read_documents
 from mlrag.errors import CorpusFormatError
 from mlrag.generation.prompts import VERSION
 from mlrag.ingest import index_documents
 from mlrag.languages import language, languages
-from mlrag.pipeline import Pipeline
 from mlrag.records import Document
 from mlrag.retrieval import Retriever
 from mlrag.settings import Settings
@@ -52,15 +53,29 @@ class Bench:
     def __init__(self, settings: Settings, data: Path | None, langs: list[str] | None, limit: int | None) -> None:
         self._settings = settings
         self._limit = limit
-        self._suite = read_suite(data, langs) if data else None
+        self._suite = open_suite(data, langs, settings.data_dir) if data else None
+        if (
+            self._suite
+            and not self.has_passages
+            and any(e.options for es in self._suite.questions.values() for e in es)
+        ):
+            raise CorpusFormatError(f"{data} is multiple choice", f"ask it with: python -m eval.choice --data {data}")
         self._data = str(data) if data else "our own questions, test split"
-        self._folder = settings.data_dir / "eval" / (f"{data.resolve().name}-index" if data else "own-index")
+        self._folder = index_folder(data, settings.data_dir) if data else settings.data_dir / "eval" / "own-index"
         self.langs = self._choose(langs)
         self.examples = {lang: self._examples(lang) for lang in self.langs}
         self.documents = {lang: self._documents(lang) for lang in self.langs}
         self._embedder = make_embedder(settings)
         self._retriever = Retriever(self._folder, self._embedder)
-        self._pipelines: dict[str, Pipeline] = {}
+        self._askers: dict[str, Asker] = {}
+
+    @property
+    def has_passages(self) -> bool:
+        return self._suite is None or bool(self._suite.documents)
+
+    def asked(self, variant: str) -> Mapping[str, Sequence[Example]]:
+        """What a variant is asked, by language."""
+        return self.plan.asked(variant)
 
     def _choose(self, langs: list[str] | None) -> list[str]:
         for code in langs or []:
@@ -102,15 +117,16 @@ class Bench:
         s = self._settings
         return {
             "data": self._data,
+            "suite": asdict(self._suite.card if self._suite else OWN),
             "corpus_and_questions": self._content_hash(),
             "langs": self.langs,
             "limit": self._limit,
             "embedder": f"{self._embedder.name} ({self._embedder.engine})",
-            "index_commits": {lang: self._retriever.index(lang).store.commit for lang in self.langs},
+            "index_commits": {x: self._retriever.index(x).store.commit for x in self.langs if self.documents[x]},
             "k": s.k,
             "code": mlrag.__version__,
-            "code_hash": _hash_of(["*.py", "*.json"]),
-            "packs": _hash_of(["*.toml"]),
+            "code_hash": hash_of(["*.py", "*.json"]),
+            "packs": hash_of(["*.toml"]),
             "prompts": VERSION,
             "own_variants": {name: asdict(v) for name, v in sorted(s.variants.items())},
             "fallback": s.fallback,
@@ -132,7 +148,7 @@ class Bench:
     def finished(self, variant: str) -> int:
         """How many rows of a variant need not be asked again."""
         there = (set(self.run.finished(variant, lang)) for lang in self.langs)
-        return sum(e.id in ids for lang, ids in zip(self.langs, there, strict=True) for e in self.examples[lang])
+        return sum(e.id in ids for lang, ids in zip(self.langs, there, strict=True) for e in self.asked(variant)[lang])
 
     def ask(
         self, variant: str, lang: str, tick: Callable[[], None], concurrency: int | None = None
@@ -142,14 +158,29 @@ class Bench:
         At most `concurrency` questions at once; None: 1 for extractive, which keeps this machine busy alone, else as
         many as the settings allow a backend.
         """
-        if variant not in self._pipelines:
-            self._pipelines[variant] = make_pipeline(self._settings, self._retriever, variant, cross_language=False)
-        extractive = parse_variant(variant, self._settings.variants).backend == "extractive"
+        return self.complete(variant, lang, self.asked(variant)[lang], tick, concurrency)
+
+    def complete(
+        self,
+        variant: str,
+        lang: str,
+        examples: Sequence[Example],
+        tick: Callable[[], None] = lambda: None,
+        concurrency: int | None = None,
+    ) -> list[Prediction]:
+        """Any examples of the language, in order; rows that this run has already are not asked again."""
+        if variant not in self._askers:
+            self._askers[variant] = (
+                ClosedBook(self._settings, variant)
+                if is_closed(variant)
+                else make_pipeline(self._settings, self._retriever, variant, cross_language=False)
+            )
+        extractive = parse_variant(base_of(variant), self._settings.variants).backend == "extractive"
         at_once = concurrency or (1 if extractive else self._settings.concurrency)
-        return self.run.complete(self._pipelines[variant], self.examples[lang], variant, lang, tick, at_once)
+        return self.run.complete(self._askers[variant], examples, variant, lang, tick, at_once)
 
 
-def _hash_of(patterns: Sequence[str]) -> str:
+def hash_of(patterns: Sequence[str]) -> str:
     """Answering code and calibration, or packs: a change of any starts a new run."""
     root = Path(mlrag.__file__).parent
     digest = hashlib.sha256()

@@ -7,7 +7,7 @@ from typing import Any
 
 from eval.bleu import Bleu, corpus_bleu
 from eval.examples import Example
-from eval.plan import Plan
+from eval.plan import Plan, base_of
 from eval.runs import Prediction
 from eval.scores import Report, Rows, by_figure, score_rows, summarise, summarise_tier
 from eval.versus import contests
@@ -25,23 +25,26 @@ def evaluate(plan: Plan, predictions: ByVariant) -> dict[str, Any]:
         "run": plan.name,
         "signature": plan.signature,
         "variants": variants,
-        "contests": contests({name: {lang: (plan.examples[lang], v[lang]) for lang in v} for name, v in ran.items()}),
+        "contests": contests(
+            {name: {lang: (plan.asked(name)[lang], v[lang]) for lang in v} for name, v in ran.items()}
+        ),
     }
 
 
 def _variant(plan: Plan, variant: str, predictions: Mapping[str, Sequence[Prediction]]) -> dict[str, Any]:
     """One variant. A language or tier in which nothing ran says why in its report."""
-    values = {lang: score_rows(plan.examples[lang], found, language(lang)) for lang, found in predictions.items()}
-    rows = {lang: by_figure(plan.examples[lang], found) for lang, found in values.items()}
+    examples = plan.asked(variant)
+    values = {lang: score_rows(examples[lang], found, language(lang)) for lang, found in predictions.items()}
+    rows = {lang: by_figure(examples[lang], found) for lang, found in values.items()}
     own = {name: CustomVariant(**found) for name, found in plan.signature["own_variants"].items()}
     return {
         "models": sorted({p.model for found in predictions.values() for p in found if p.model}),
-        "thinking": parse_variant(variant, own).think,
+        "thinking": parse_variant(base_of(variant), own).think,
         "tiers": _tiers(rows, predictions),
         "languages": {lang: summarise(rows[lang], found) for lang, found in predictions.items()},
-        "bleu": {lang: _bleu(plan.examples[lang], found, lang) for lang, found in predictions.items()},
+        "bleu": {lang: _bleu(examples[lang], found, lang) for lang, found in predictions.items()},
         "values": values,
-        "details": {lang: list(zip(plan.examples[lang], found, strict=True)) for lang, found in predictions.items()},
+        "details": {lang: list(zip(examples[lang], found, strict=True)) for lang, found in predictions.items()},
     }
 
 

@@ -27,7 +27,8 @@ class Example:
 
     `answers` are all the forms that count as right. `hidden` documents are treated as absent; `only`, where
     given, is the whole corpus of this question. `cluster` names what makes rows dependent (a document, a
-    parallel item): intervals are taken over clusters.
+    parallel item): intervals are taken over clusters. Of a question of multiple choice, `gold_option` is the
+    place of the right one among `options`.
     """
 
     id: str
@@ -40,6 +41,8 @@ class Example:
     cluster: str = ""
     hidden: frozenset[str] = frozenset()
     only: frozenset[str] | None = None
+    options: tuple[str, ...] = ()
+    gold_option: int | None = None
 
     @property
     def gap(self) -> str:

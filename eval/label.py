@@ -120,7 +120,6 @@ def main(
     folder: Annotated[Path, typer.Argument(help="The folder of a run, e.g. var/runs/NAME.")],
     lang: Annotated[str | None, typer.Option(help="Which language's answers; needed to label.")] = None,
     rater: Annotated[str | None, typer.Option(help="Your name; your account's without it.")] = None,
-    data: Annotated[Path | None, typer.Option(help="The set that was asked; our questions without it.")] = None,
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8010,
     host: Annotated[str, typer.Option(help="127.0.0.1 and no other.")] = LOOPBACK,
     report_: Annotated[bool, typer.Option("--report", help="Show counts and agreement; label nothing.")] = False,
@@ -128,7 +127,7 @@ def main(
     """Label answers as right, wrong, abstained. Two raters agree or not: --report says how far."""
     console = Console(stderr=True)
     try:
-        parts = read_parts(folder, data, [lang] if lang else None)
+        parts = read_parts(folder, [lang] if lang else None)
         if report_:
             report(folder, parts, sorted({p.lang for p in parts}), Console())
             return

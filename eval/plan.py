@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,21 @@ from eval.examples import Example
 from mlrag.errors import CorpusFormatError
 
 _FILE = "plan.json"
+_CLOSED = " (closed book)"
+
+
+def is_closed(variant: str) -> bool:
+    return variant.endswith(_CLOSED)
+
+
+def closed(variant: str) -> str:
+    """The row of a variant that is asked without passages: "e4b (closed book)"."""
+    return variant + _CLOSED
+
+
+def base_of(variant: str) -> str:
+    """ "e4b (closed book)" -> "e4b"."""
+    return variant.removesuffix(_CLOSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +42,12 @@ class Plan:
     def name(self) -> str:
         """The run's name: ten hexadecimal digits of the signature's SHA-256."""
         return hashlib.sha256(json.dumps(self.signature, sort_keys=True).encode()).hexdigest()[:10]
+
+    def asked(self, variant: str) -> Mapping[str, Sequence[Example]]:
+        """A closed book is asked what has an answer only: whether passages hold it is no question there."""
+        if not is_closed(variant):
+            return self.examples
+        return {lang: [replace(e, gold_docs=()) for e in found if e.answers] for lang, found in self.examples.items()}
 
 
 def write_plan(folder: Path, plan: Plan) -> None:

@@ -19,7 +19,8 @@ from rich.table import Table
 from eval.examples import Example
 from eval.ranking import DEPTH, ndcg, recall, reciprocal_rank
 from eval.statistics import Interval, clustered_rate
-from eval.suites.folder import WHOLE_PASSAGE, Suite, read_suite
+from eval.suites import Suite, index_folder, open_suite
+from eval.suites.folder import WHOLE_PASSAGE
 from mlrag.assemble import make_embedder
 from mlrag.errors import MlragError
 from mlrag.index.embedders import Embedder
@@ -133,9 +134,9 @@ def main(
     console = Console(stderr=True)
     try:
         settings = Settings()
-        suite = read_suite(data, langs.split(",") if langs else None)
+        suite = open_suite(data, langs.split(",") if langs else None, settings.data_dir)
         embedder = make_embedder(settings)
-        folder = settings.data_dir / "eval" / f"{data.resolve().name}-index"
+        folder = index_folder(data, settings.data_dir)
         result = evaluate(suite, folder, embedder, limit, console)
     except MlragError as error:
         console.print(f"[red]{error}[/red]")
@@ -146,7 +147,7 @@ def main(
     if as_json_:
         print(json.dumps(as_json(result), indent=1))  # noqa: T201
     else:
-        Console().print(as_table(result, f"{data} · {embedder.name} ({embedder.engine})"))
+        Console().print(as_table(result, f"{data} · {suite.card.name} · {embedder.name} ({embedder.engine})"))
 
 
 if __name__ == "__main__":

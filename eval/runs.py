@@ -10,11 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Protocol
 
 from eval.examples import Example, read_jsonl
 from mlrag.errors import MlragError
-from mlrag.pipeline import Pipeline
 from mlrag.records import Answer
 
 
@@ -32,8 +31,9 @@ class Cited:
 class Prediction:
     """What a variant said to one example. `error` is the failure's own words; then nothing else holds.
 
-    `passages` are the retrieved ones, titles included. `citations` is None in rows written before it existed:
-    what depends on it is then not scored. Tokens and the seconds to the first one are None where nobody counts them.
+    `passages` are the retrieved ones, titles included. `citations` is None in rows written before it existed and
+    where there was nothing to cite: what depends on it is then not scored. Tokens and the seconds to the first one
+    are None where nobody counts them.
     """
 
     id: str
@@ -55,10 +55,23 @@ class Prediction:
     error: str = ""
 
 
-def predict(pipeline: Pipeline, example: Example, variant: str) -> Prediction:
+class Asker(Protocol):
+    """What answers one question: a Pipeline, or a model with its book closed. Raises MlragError."""
+
+    def ask(
+        self,
+        question: str,
+        lang: str | None = None,
+        *,
+        hidden: frozenset[str] = frozenset(),
+        only: frozenset[str] | None = None,
+    ) -> Answer: ...
+
+
+def predict(asker: Asker, example: Example, variant: str) -> Prediction:
     """Ask one example. A failure becomes a row that says so, never a zero."""
     try:
-        answer = pipeline.ask(example.question, example.lang, hidden=example.hidden, only=example.only)
+        answer = asker.ask(example.question, example.lang, hidden=example.hidden, only=example.only)
     except MlragError as error:
         return Prediction(example.id, variant, error=str(error))
     return _row(answer, example, variant)
@@ -66,13 +79,14 @@ def predict(pipeline: Pipeline, example: Example, variant: str) -> Prediction:
 
 def _row(answer: Answer, example: Example, variant: str) -> Prediction:
     places = {h.passage.id: place for place, h in enumerate(answer.hits)}
+    cited = tuple(Cited(c.doc_id, places[c.passage_id], c.answer_start, c.answer_end) for c in answer.citations)
     return Prediction(
         id=example.id,
         variant=variant,
         text=answer.text,
         abstained=answer.abstained,
         passages=tuple(h.passage.indexed_text for h in answer.hits),
-        citations=tuple(Cited(c.doc_id, places[c.passage_id], c.answer_start, c.answer_end) for c in answer.citations),
+        citations=cited if answer.hits else None,
         confidence=answer.confidence,
         hit_docs=tuple(dict.fromkeys(h.passage.doc_id for h in answer.hits)),
         quotes=tuple(c.quote for c in answer.citations),
@@ -130,7 +144,7 @@ class Run:
 
     def complete(
         self,
-        pipeline: Pipeline,
+        asker: Asker,
         examples: Sequence[Example],
         variant: str,
         lang: str,
@@ -143,7 +157,7 @@ class Run:
         """
 
         def ask(example: Example) -> Prediction:
-            prediction = predict(pipeline, example, variant)
+            prediction = predict(asker, example, variant)
             self.append(lang, prediction)
             tick()
             return prediction

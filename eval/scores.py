@@ -216,7 +216,7 @@ def summarise_tier(by_language: Mapping[str, Rows], predictions: Sequence[Predic
         figures=figures,
         n=len(predictions),
         failed=len(errors),
-        reason=errors[0] if errors else "",
+        reason=errors[0] if errors else "" if predictions else "there was nothing to ask",
         p50=float(np.quantile(seconds, 0.5)) if seconds else None,
         p95=float(np.quantile(seconds, 0.95)) if seconds else None,
         cost=cost(predictions),

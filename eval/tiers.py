@@ -12,11 +12,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from eval.bench import Bench
+from eval.closed_book import with_closed_book
 from eval.evaluate import ByVariant, evaluate
 from eval.export import export
 from eval.judge.report import show as show_judgement
 from eval.judge.running import judge_run, write
-from eval.plan import find_run, latest_run, read_plan
+from eval.plan import base_of, find_run, latest_run, read_plan
 from eval.report.pages import Tables, write_pages
 from eval.report.tables import COLUMNS, DETAIL_TITLES, detail_rows, show
 from eval.runs import Prediction, Run
@@ -41,7 +42,7 @@ def ask_all(bench: Bench, variants: Sequence[str], concurrency: int | None, cons
 
 def _ask(bench: Bench, variant: str, concurrency: int | None, bar: Progress) -> Mapping[str, Sequence[Prediction]]:
     """Rows of before are in the bar from the start, so that the time left is that of the others."""
-    total = sum(map(len, bench.examples.values()))
+    total = sum(map(len, bench.asked(variant).values()))
     task = bar.add_task(variant, total=total, completed=bench.finished(variant))
     return {lang: bench.ask(variant, lang, lambda: bar.advance(task), concurrency) for lang in bench.langs}
 
@@ -51,12 +52,12 @@ def stored(folder: Path, variants: Sequence[str] | None = None) -> dict[str, Any
     plan, run = read_plan(folder), Run(folder)
     order = ["extractive", "auto", *family()]
     there = sorted(
-        run.variants(), key=lambda v: (order.index(b) if (b := v.removesuffix("+think")) in order else 99, v)
+        run.variants(), key=lambda v: (order.index(b) if (b := base_of(v).removesuffix("+think")) in order else 99, v)
     )
     chosen = variants or there
     if not there or not set(chosen) <= set(there):
         raise ValueError(f"run {folder.name} has rows of {', '.join(there) or 'no variant'}, asked for: {chosen}")
-    return evaluate(plan, {v: {x: run.stored(found, v, x) for x, found in plan.examples.items()} for v in chosen})
+    return evaluate(plan, {v: {x: run.stored(found, v, x) for x, found in plan.asked(v).items()} for v in chosen})
 
 
 def compare_runs(data_dir: Path, names: tuple[str, str]) -> dict[str, Any]:
@@ -68,7 +69,7 @@ def compare_runs(data_dir: Path, names: tuple[str, str]) -> dict[str, Any]:
         for variant in run.variants():
             rows[f"{name} {variant}"] = {
                 lang: (examples, score_rows(examples, run.stored(examples, variant, lang), language(lang)))
-                for lang, examples in plan.examples.items()
+                for lang, examples in plan.asked(variant).items()
             }
     return {"runs": {name: read_plan(f).signature for name, f in folders.items()}, "contests": contests(rows)}
 
@@ -110,6 +111,7 @@ def main(
     compare: Annotated[
         tuple[str, str] | None, typer.Option(metavar="RUN_A RUN_B", help="Two runs, paired question by question.")
     ] = None,
+    closed_book: Annotated[bool, typer.Option("--closed-book", help="The same without passages, beside it.")] = False,
     judge: Annotated[str | None, typer.Option(help="A variant that judges the answers too; docs/judge.md.")] = None,
     as_json_: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
 ) -> None:
@@ -128,12 +130,11 @@ def main(
         else:
             settings = settings.model_copy(update={"concurrency": concurrency or settings.concurrency})
             bench = Bench(settings, data, only, limit)
-            predictions = ask_all(bench, named or ["extractive"], concurrency, console)
+            asked = with_closed_book(named or ["extractive"], closed_book, bench.has_passages)
+            predictions = ask_all(bench, asked, concurrency, console)
             folder = bench.run.folder
             result = evaluate(bench.plan, predictions)
-        judged = (
-            judge_run(settings, folder, judge, langs.split(",") if langs else None, data, console) if judge else None
-        )
+        judged = judge_run(settings, folder, judge, langs.split(",") if langs else None, console) if judge else None
     except (MlragError, ValueError) as error:
         console.print(f"[red]{error}[/red]", highlight=False)
         raise typer.Exit(1) from None

@@ -19,13 +19,12 @@ def main(
     folder: Annotated[Path, typer.Argument(help="The folder of a run, e.g. var/runs/NAME.")],
     judge: Annotated[str, typer.Option(help="The variant that judges: e4b, 31b, openai:NAME, …")],
     langs: Annotated[str | None, typer.Option(help="Only these, e.g. ta,si.")] = None,
-    data: Annotated[Path | None, typer.Option(help="The set that was asked; our questions without it.")] = None,
     as_json_: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
 ) -> None:
     """The share of right answers, corrected for the judge's mistakes, where its exam admits it. Resumes."""
     console = Console(stderr=True)
     try:
-        found = judge_run(Settings(), folder, judge, langs.split(",") if langs else None, data, console)
+        found = judge_run(Settings(), folder, judge, langs.split(",") if langs else None, console)
     except (MlragError, ValueError) as error:
         console.print(f"[red]{error}[/red]", highlight=False)
         raise typer.Exit(1) from None

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
 
-from eval.kappa import kappa
 from eval.judge.asking import fingerprint
 from eval.judge.items import LABELS, Label
 from eval.judge.rows import Part, Row
 from eval.judge.verdicts import append, file_name, read_rows
+from eval.kappa import kappa
 from eval.statistics import Estimate
 
 CANNOT_TELL = "cannot tell"

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
-from eval.examples import QUESTIONS, Example, own_questions, read_jsonl
+from eval.examples import Example
 from eval.judge.items import Item
+from eval.plan import read_plan
 from eval.runs import Prediction, Run
-from eval.suites.folder import read_suite
 from mlrag.errors import CorpusFormatError
 from mlrag.languages import language
 
@@ -37,43 +36,25 @@ class Part:
     rows: tuple[Row, ...]
 
 
-def read_parts(folder: Path, data: Path | None = None, langs: Collection[str] | None = None) -> list[Part]:
-    """Every variant and language of a run. `data`: the set that was asked; our own questions without it.
-
-    Raises CorpusFormatError where the folder holds no rows, or none of the questions given.
-    """
+def read_parts(folder: Path, langs: Collection[str] | None = None) -> list[Part]:
+    """Every variant and language of a run. Raises CorpusFormatError where the folder is no run's, or holds no row of
+    an answerable question."""
     for code in langs or ():
         language(code)
-    names = sorted({_name(path) for path in folder.glob("*.jsonl")}) if folder.is_dir() else []
-    wanted = [(v, c) for v, c in names if not langs or c in langs]
-    if not wanted:
-        raise CorpusFormatError(f"{folder} holds no rows to judge", "give the folder of a run, such as var/runs/NAME")
-    parts = [Part(v, c, _rows(Run(folder), v, c, data)) for v, c in wanted]
-    if not any(p.rows for p in parts):
-        raise CorpusFormatError(
-            f"no row of {folder} belongs to an answerable question of {data or 'our own'}",
-            "give the set that was asked: --data FOLDER",
-        )
-    return [p for p in parts if p.rows]
+    plan, run = read_plan(folder), Run(folder)
+    parts = [
+        Part(variant, lang, _rows(run, variant, lang, examples))
+        for variant in sorted(run.variants())
+        for lang, examples in plan.asked(variant).items()
+        if not langs or lang in langs
+    ]
+    kept = [p for p in parts if p.rows]
+    if not kept:
+        raise CorpusFormatError(f"no row of {folder} belongs to an answerable question", "let the run finish first")
+    return kept
 
 
-def _name(path: Path) -> tuple[str, str]:
-    """The variant and the language of a file of rows."""
-    first = next(read_jsonl(path), None)
-    if first is None or "variant" not in first:
-        raise CorpusFormatError(f"{path} is no file of predictions", "give the folder of a run")
-    return str(first["variant"]), path.name.split(".")[-2]
-
-
-def _rows(run: Run, variant: str, lang: str, data: Path | None) -> tuple[Row, ...]:
+def _rows(run: Run, variant: str, lang: str, examples: Sequence[Example]) -> tuple[Row, ...]:
     done = run.rows(variant, lang)
-    return tuple(Row(e, done[e.id]) for e in _examples(lang, data) if e.id in done)
-
-
-@cache
-def _examples(lang: str, data: Path | None) -> list[Example]:
-    if data is not None:
-        asked = read_suite(data, [lang]).questions.get(lang, [])
-    else:
-        asked = own_questions(lang) if (QUESTIONS / f"{lang}.jsonl").is_file() else []
-    return [e for e in asked if e.answerable and e.answers]
+    asked = (e for e in examples if e.answerable and e.answers)
+    return tuple(Row(e, done[e.id]) for e in asked if e.id in done and not done[e.id].error)

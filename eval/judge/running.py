@@ -19,11 +19,11 @@ from mlrag.settings import Settings
 
 
 def judge_run(
-    settings: Settings, folder: Path, variant: str, langs: Collection[str] | None, data: Path | None, console: Console
+    settings: Settings, folder: Path, variant: str, langs: Collection[str] | None, console: Console
 ) -> Judgement:
     """Judge a run's rows with a variant. Raises CorpusFormatError, SettingsError, PrivacyError, ValueError for an
     impossible variant, and GeneratorUnavailableError; what was judged until then is kept."""
-    parts = read_parts(folder, data, langs)
+    parts = read_parts(folder, langs)
     judge = Judge(make_caller(settings, variant), variant)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console, transient=True) as bar:

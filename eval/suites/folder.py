@@ -5,19 +5,22 @@
                               or {"qid", "lang", "question", "passage_ids", "answerable"}
     <set>.retrieval_only.jsonl   questions without answer text
     <set>.jsonl in unanswerable/ {"qid", "lang", "question", "removed_answer", "exclude_pids"}
+    card.json                    {"name", "licence", "source", "contamination"}, where there is one
 
-One passage is one document. All sets of a language share one corpus.
+Questions of multiple choice also have "options" and "gold_option" (from 0). One passage is one document. All sets of
+a language share one corpus.
 """
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eval.examples import ARTICLE_REMOVED, NEAR_MISS, Example, article_removed, read_jsonl
+from eval.examples import ARTICLE_REMOVED, NEAR_MISS, Example, read_jsonl
+from eval.suites.base import OWN_FOLDER, Card, Suite
 from mlrag.errors import CorpusFormatError
 from mlrag.records import Document
 from mlrag.text.normalize import clean
@@ -26,27 +29,9 @@ _PASSAGES, _QUESTIONS, _RETRIEVAL = ".passages.jsonl", ".questions.jsonl", ".ret
 WHOLE_PASSAGE = 100_000  # characters: passages of a set are never cut
 
 
-@dataclass(frozen=True, slots=True)
-class Suite:
-    """A folder's documents and questions by language. `retrieval_only` questions have no answer text."""
-
-    folder: Path
-    documents: dict[str, list[Document]]
-    questions: dict[str, list[Example]]
-    retrieval_only: dict[str, list[Example]]
-    unanswerable: dict[str, list[Example]]
-
-    @property
-    def languages(self) -> list[str]:
-        return sorted(self.documents)
-
-    def removed(self, example: Example) -> Example | None:
-        """The example with its article hidden (all passages of the gold passages' title), None without gold."""
-        if not example.gold_docs or example.only is not None:
-            return None
-        titles = {d.title for d in self.documents[example.lang] if d.id in example.gold_docs and d.title}
-        article = [d.id for d in self.documents[example.lang] if d.title in titles]
-        return article_removed(example, article)
+def is_plain(folder: Path) -> bool:
+    """Does it hold a set in this format?"""
+    return any(folder.rglob(f"*{_PASSAGES}"))
 
 
 def read_suite(folder: Path, langs: Iterable[str] | None = None) -> Suite:
@@ -74,7 +59,21 @@ def read_suite(folder: Path, langs: Iterable[str] | None = None) -> Suite:
     if not documents:
         raise CorpusFormatError(f"{folder} holds no *.passages.jsonl" + (f" of {sorted(wanted)}" if wanted else ""))
     kept = {lang: list(found.values()) for lang, found in documents.items()}
-    return Suite(folder, kept, dict(questions), dict(retrieval), dict(unanswerable))
+    return Suite(folder, kept, dict(questions), dict(retrieval), dict(unanswerable), _card(folder))
+
+
+def _card(folder: Path) -> Card:
+    """What card.json beside the set says: name, licence, source, contamination, languages."""
+    path = folder / "card.json"
+    if not path.is_file():
+        return OWN_FOLDER
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+        return Card(**(said | {"languages": tuple(said.get("languages", ()))}))
+    except (json.JSONDecodeError, TypeError, AttributeError) as error:
+        raise CorpusFormatError(
+            f"{path} is not a card: {error}", "it has name, licence, source, contamination and perhaps languages"
+        ) from error
 
 
 def _field(row: dict[str, Any], key: str, path: Path) -> Any:
@@ -106,7 +105,18 @@ def _example(row: dict[str, Any], path: Path) -> Example:
         kind="fact" if answerable else NEAR_MISS,
         cluster=gold[0] if gold else str(row["qid"]),
         only=frozenset(map(str, pool)) if pool else None,
+        options=tuple(clean(str(o)) for o in row.get("options", ())),
+        gold_option=_gold_option(row, path),
     )
+
+
+def _gold_option(row: dict[str, Any], path: Path) -> int | None:
+    if not row.get("options"):
+        return None
+    gold = _field(row, "gold_option", path)
+    if not isinstance(gold, int) or not 0 <= gold < len(row["options"]):
+        raise CorpusFormatError(f"{path}: gold_option {gold!r} is no place among the options of {row.get('qid')!r}")
+    return gold
 
 
 def _unanswerable(row: dict[str, Any], path: Path) -> Example:

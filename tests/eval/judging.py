@@ -7,6 +7,7 @@ from eval.examples import own_questions
 from eval.judge import Judge
 from eval.judge.prompts import AS_JSON, grading
 from eval.metrics import containment
+from eval.plan import Plan, write_plan
 from eval.runs import Prediction, Run
 from mlrag.assemble import make_caller
 from mlrag.languages import language
@@ -70,6 +71,7 @@ def make_run(folder, langs, shares, signs=None):
     `signs`: what a variant puts behind all that it says.
     """
     run = Run(folder)
+    write_plan(folder, Plan({"own_variants": {}}, {lang: own_questions(lang) for lang in langs}))
     for lang in langs:
         asked = [e for e in own_questions(lang) if e.answerable]
         for variant, share in shares.items():

@@ -8,7 +8,6 @@ import typer
 from typer.testing import CliRunner
 
 import eval.tiers
-from eval.kappa import kappa
 from eval.exam import changed_digit, exam, examine, sum_less_one, version
 from eval.judge import Item, Label
 from eval.judge.__main__ import main
@@ -20,6 +19,7 @@ from eval.judge.own import Seen, self_preference, shares_model
 from eval.judge.prompts import grading
 from eval.judge.report import markdown
 from eval.judge.rows import read_parts
+from eval.kappa import kappa
 from eval.metrics import containment
 from eval.statistics import Estimate, Interval
 from mlrag.assemble import make_caller
@@ -340,10 +340,9 @@ def test_the_command_judges_a_run_and_says_what_is_missing(tmp_path, monkeypatch
     assert list((run / "judged").glob("31b-*.md"))
     for arguments in (["nowhere", "--judge", "31b"], [str(run), "--judge", "extractive"]):
         assert CliRunner().invoke(app, arguments).exit_code == 1
-    with pytest.raises(CorpusFormatError, match="--data"):
-        make_run(tmp_path / "other", ["si"], {})
-        foreign = tmp_path / "other" / "x.si.jsonl"
-        foreign.write_text('{"id": "foreign", "variant": "e2b"}\n', encoding="utf-8")
+    make_run(tmp_path / "other", ["si"], {})
+    (tmp_path / "other" / "x.si.jsonl").write_text('{"id": "foreign", "variant": "e2b"}\n', encoding="utf-8")
+    with pytest.raises(CorpusFormatError, match="no row"):
         read_parts(tmp_path / "other")
 
 

@@ -1,0 +1,79 @@
+"""The same questions without passages: what a model knows already, beside what it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from time import monotonic
+
+from eval.plan import base_of, closed
+from mlrag.assemble import is_remote, make_caller
+from mlrag.generation.calls import Reply
+from mlrag.generation.chat import Call, Turn
+from mlrag.generation.model import REPLY_TOKENS, THINKING_TOKENS
+from mlrag.generation.prompts import defuse
+from mlrag.languages import Language, language
+from mlrag.records import Answer, Usage
+from mlrag.settings import Settings
+from mlrag.variants import parse_variant
+
+
+def with_closed_book(variants: Sequence[str], wanted: bool, passages: bool = True) -> list[str]:
+    """The rows of a report: each variant, then "e4b (closed book)"; only the latter for a set without passages."""
+    rows = [[v] * passages + [closed(v)] * (wanted or not passages) for v in variants]
+    return [name for names in rows for name in names]
+
+
+def turns(question: str, lang: Language) -> tuple[Turn, ...]:
+    """The question alone, neutrally: answer from what you know. No abstention is offered, so none is counted."""
+    asked = f"{lang.prompt['question']}: {defuse(question)}\n{lang.prompt['answer']}:"
+    return Turn("system", lang.prompt["closed"]), Turn("user", asked)
+
+
+class ClosedBook:
+    """A model asked without any passage; it stands where a Pipeline does. What has no model fails at each question."""
+
+    def __init__(self, settings: Settings, variant: str) -> None:
+        self._settings = settings
+        self._variant = base_of(variant)
+        self._think = parse_variant(self._variant, settings.variants).think
+
+    def ask(
+        self,
+        question: str,
+        lang: str | None = None,
+        *,
+        hidden: frozenset[str] = frozenset(),  # noqa: ARG002 - there is nothing to hide
+        only: frozenset[str] | None = None,  # noqa: ARG002
+    ) -> Answer:
+        """Raises UnknownLanguageError, GeneratorError; ValueError without a language."""
+        if lang is None:
+            raise ValueError("a closed book is asked in a given language")
+        caller = make_caller(self._settings, self._variant)
+        room = REPLY_TOKENS + THINKING_TOKENS * self._think
+        begun = monotonic()
+        reply = caller.reply(Call(turns(question, language(lang)), room, self._think))
+        host = caller.model.host
+        return Answer(
+            text=reply.text,
+            lang=lang,
+            abstained=False,
+            citations=(),
+            hits=(),
+            model=caller.model.label() + ("+think" if self._think else ""),
+            embedder="",
+            timings={"total": round(monotonic() - begun, 6)},
+            usage=_usage(reply),
+            left_machine=is_remote(host, self._settings),
+            host=host,
+        )
+
+
+def _usage(reply: Reply) -> Usage:
+    finish = reply.finish
+    return Usage(
+        prompt_tokens=finish.prompt_tokens if finish else None,
+        output_tokens=finish.output_tokens if finish else None,
+        thinking_tokens=finish.thinking_tokens if finish else None,
+        first_token_seconds=reply.first_seconds,
+        seconds=reply.seconds,
+    )

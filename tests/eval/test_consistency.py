@@ -1,0 +1,94 @@
+"""The same fact in other words and languages: agreement by hand, and our rewordings in every language."""
+
+import json
+import unicodedata
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+import eval.consistency
+from eval.agreement import Asked, State, agreement, asked, consistency
+from eval.consistency import fact_of, rewordings
+from eval.examples import Example, own_questions
+from eval.runs import Prediction
+from mlrag.languages import languages
+from mlrag.testing import OllamaDouble
+from mlrag.text.detect import in_language
+
+R, W, A = State.RIGHT, State.WRONG, State.ABSTAINED
+
+
+@pytest.mark.parametrize(("states", "share"), [([R, R], 1.0), ([R, W], 0.0), ([R, R, A], 1 / 3), ([R, R, W, W], 1 / 3)])
+def test_agreement_is_the_share_of_pairs_that_end_alike(states, share):
+    assert agreement(states) == pytest.approx(share)
+
+
+def test_one_answer_agrees_with_nothing():
+    with pytest.raises(ValueError, match="two answers, not 1"):
+        agreement([R])
+
+
+@pytest.mark.parametrize(
+    ("lang", "text", "answers", "state"),
+    [
+        ("ta", "நைல் ஆறு.", ("நைல்",), R),
+        ("zh", "是尼罗河。", ("尼罗河",), R),
+        ("ar", "نهر النيل", ("القاهرة",), W),
+        ("en", "The documents do not say.", ("Nile",), A),
+        ("en", "…", ("Nile",), W),
+    ],
+)
+def test_each_answer_is_held_against_its_own_language(lang, text, answers, state):
+    found = asked(Example("nile-1", lang, "?", True, answers), Prediction("nile-1", "v", text=text), "nile-1")
+    assert found == Asked("nile-1", lang, state, state is R)
+
+
+def test_silence_is_good_where_the_documents_do_not_say():
+    near = Example("nile-4", "en", "?", False, kind="near_miss")
+    assert asked(near, Prediction("nile-4", "v", abstained=True), "nile-4").good
+    assert asked(near, Prediction("nile-4", "v", text="About 9"), "nile-4").state is W
+    assert asked(near, Prediction("nile-4", "v", error="no server"), "nile-4") is None
+
+
+def test_sets_are_languages_of_a_fact_or_wordings_in_a_language():
+    rows = [Asked("a", "en", R, True), Asked("a", "ta", R, True), Asked("b", "en", R, True), Asked("b", "ta", A, False)]
+    across = consistency(rows, across_languages=True)
+    assert (across.n, across.agree, across.good) == (2, 0.5, 0.5)
+    assert across.agree_interval.low < 0.5 < across.agree_interval.high
+    assert consistency(rows, across_languages=False).n == 0
+    reworded = [*rows, Asked("a", "en", R, True), Asked("a", "en", W, False), Asked("a", "ta", R, True)]
+    within = consistency(reworded, across_languages=False)
+    assert (within.n, within.agree, within.good) == (2, pytest.approx((1 / 3 + 1) / 2), 0.5)
+
+
+@pytest.mark.parametrize("lang", languages())
+def test_twelve_questions_are_reworded_in_every_language(lang):
+    originals = own_questions(lang)
+    found = rewordings(lang, originals)
+    assert len({fact_of(e) for e in found}) == 12
+    assert not {e.question for e in found} & {e.question for e in originals}
+    assert len({e.question for e in found}) == len(found)
+    for e in found:
+        assert unicodedata.normalize("NFC", e.question) == e.question
+        assert in_language(e.question, languages()[lang])
+        assert e.answers and e.gold_docs
+
+
+def test_the_command_tells_agreeing_from_being_right(tmp_path, indexed, monkeypatch):
+    monkeypatch.setenv("MLRAG_DATA_DIR", str(indexed))
+    command = typer.Typer()
+    command.command()(eval.consistency.main)
+    with OllamaDouble() as double:
+        monkeypatch.setenv("MLRAG_OLLAMA_HOST", double.url)
+        args = ["--langs", "ta,si", "--limit", "8", "--variants", "extractive,e4b,31b", "--out", str(tmp_path)]
+        done = CliRunner().invoke(command, [*args, "--json"])
+    assert done.exit_code == 0, done.stderr
+    found = {(r["variant"], r["kind"], r["group"]): r for r in json.loads(done.stdout)["rows"]}
+    assert found["extractive", "in other languages", "all"]["found"]["n"] == 8
+    assert found["extractive", "in other words", "si"]["found"]["n"] == 3  # dengue-2, smallpox-1 and -2
+    assert 0 <= found["e4b", "in other words", "all"]["found"]["agree"] <= 1
+    missing = found["31b", "in other languages", "all"]
+    assert (missing["found"]["n"], missing["found"]["agree"]) == (0, None)
+    assert "ollama pull" in missing["reason"]
+    assert "| 31b | in other words | si | – | – | 11: " in (tmp_path / "consistency.md").read_text(encoding="utf-8")
