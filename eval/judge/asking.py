@@ -94,13 +94,14 @@ def read_choice(raw: str, choices: Sequence[str]) -> str | None:
 def probability_of_right(listed: Mapping[str, float]) -> float | None:
     """P(right) / P(any label), over the listed log-probabilities of the first token.
 
-    A token speaks for the label that it begins. None where less than half of the probability is on labels.
+    A token of two letters or more speaks for the label that it begins ("A" may be an article). None where less than
+    half of the probability is on labels.
     """
     mass = dict.fromkeys(LABELS, 0.0)
     for token, log in listed.items():
         begun = token.strip(" \n\"'▁").casefold()
         for label in LABELS:
-            if begun and label.startswith(begun):
+            if len(begun) > 1 and label.startswith(begun):
                 mass[label] += math.exp(log)
     total = sum(mass.values())
     return mass[Label.RIGHT] / total if total >= _LEAST_MASS else None

@@ -67,6 +67,7 @@ def test_a_backend_without_probabilities_is_asked_for_them_once(tmp_path):
         ({"▁Right": math.log(0.5), "abst": math.log(0.5)}, 0.5),
         ({"{": -0.01, "right": -6.0}, None),
         ({"": 0.0}, None),
+        ({"A": -0.1, "right": -2.5}, None),
         ({}, None),
     ],
 )
