@@ -122,6 +122,8 @@ def test_tiers_reports_extractive_and_a_stand_in_and_what_cannot_run(tmp_path, m
         asked = len(double.requests)
         again = tiers(*args)
     assert first.exit_code == 0, first.stderr
+    rescored = tiers("--rescore", "--run", json.loads(again.stdout)["run"], *args[4:])  # the server is gone
+    assert rescored.stdout == again.stdout
     assert len(double.requests) == asked
     assert again.stdout == first.stdout
     found = json.loads(first.stdout)["variants"]
