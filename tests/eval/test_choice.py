@@ -82,7 +82,7 @@ def test_a_model_without_log_probabilities_or_letters_says_so():
         double.first_token = {"The": -0.1}
         with pytest.raises(BrokenReplyError, match="none of the letters, but with 'The'"):
             LetterChooser(settings, "e4b", 4).pick(example("en"), [])
-    with pytest.raises(GeneratorUnavailableError, match="no model"):
+    with pytest.raises(SettingsError, match="no model"):
         LetterChooser(settings, "auto", 4).pick(example("en"), [])
 
 
