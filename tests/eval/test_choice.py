@@ -12,7 +12,7 @@ from eval.choice import score
 from eval.choosing import CosineChooser, LetterChooser, chance, letter_scores, shifts
 from eval.examples import Example
 from eval.runs import Prediction
-from mlrag.errors import BrokenReplyError, GeneratorUnavailableError
+from mlrag.errors import BrokenReplyError, GeneratorUnavailableError, SettingsError
 from mlrag.records import Document
 from mlrag.settings import Settings
 from mlrag.testing import OllamaDouble
