@@ -94,5 +94,5 @@ def _flat(example: Example) -> dict[str, Any]:
 
 def _example(row: dict[str, Any]) -> Example:
     sets = {"hidden": frozenset(row["hidden"]), "only": None if row["only"] is None else frozenset(row["only"])}
-    tuples = {"answers": tuple(row["answers"]), "gold_docs": tuple(row["gold_docs"])}
+    tuples = {name: tuple(row[name]) for name in ("answers", "gold_docs", "options")}
     return Example(**(row | sets | tuples))

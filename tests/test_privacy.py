@@ -70,3 +70,11 @@ def test_keys_stay_out_of_sight(monkeypatch):
     settings = Settings()
     assert settings.ollama_key.get_secret_value() == "secret-1"
     assert "secret-1" not in repr(settings) + settings.model_dump_json()
+
+
+def test_onnxruntime_is_told_not_to_report(environment):
+    """It does so from its own code, which no watch on Python's sockets sees; it reads this before it loads."""
+    code = "import mlrag, os, onnxruntime; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    clean = {k: v for k, v in environment.items() if k != "ORT_DISABLE_TELEMETRY"}
+    done = subprocess.run([sys.executable, "-c", code], env=clean, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "1"
