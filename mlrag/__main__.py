@@ -1,4 +1,4 @@
-"""The commands: index, ask, serve, languages, doctor. Results go to stdout, the rest to stderr."""
+"""The commands: index, ask, serve, keys, languages, doctor. Results go to stdout, the rest to stderr."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from mlrag.errors import MlragError, SettingsError
+from mlrag.key_commands import app as keys_app
 from mlrag.languages import languages, off_topic
 from mlrag.records import Document
 from mlrag.settings import Settings
@@ -149,6 +150,7 @@ def serve(
 
 languages_app = typer.Typer(help="The installed languages.", invoke_without_command=True)
 app.add_typer(languages_app, name="languages")
+app.add_typer(keys_app, name="keys")
 
 
 @languages_app.callback()
