@@ -20,7 +20,7 @@ COPY corpora /usr/share/mlrag/corpora
 ENV PATH=/opt/mlrag/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     MLRAG_DATA_DIR=/data MLRAG_CORPORA=/usr/share/mlrag/corpora MLRAG_HOST=0.0.0.0
 WORKDIR /data
-USER mlrag
+USER 10001
 VOLUME /data
 EXPOSE 8000
 STOPSIGNAL SIGTERM

@@ -41,7 +41,7 @@ from mlrag.retrieval import Retriever
 from mlrag.settings import Settings
 from mlrag.variants import with_thinking
 from mlrag.wire import wire
-from service.asking import Asker
+from service.asking import Asker, keep_from_files
 from service.auth import check_binding
 from service.guard import guard
 from service.headers import nonce
@@ -107,6 +107,7 @@ class Parts:
             name = with_thinking(name, "on" if think else "off")
         if name not in self._pipelines:
             try:
+                keep_from_files(name, self.settings)
                 pipeline = make_pipeline(self.settings, self.retriever, name)
             except ValueError as error:
                 raise QuestionError(str(error)) from error

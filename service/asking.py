@@ -7,11 +7,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlrag.answer_cache import AnswerCache
+from mlrag.errors import QuestionError
 from mlrag.pipeline import Pipeline
 from mlrag.records import Answer
+from mlrag.settings import Settings
+from mlrag.variants import parse_variant, with_thinking
 from service.metrics import Metrics
 
 _log = logging.getLogger("mlrag.ask")
+
+
+def keep_from_files(variant: str, settings: Settings) -> None:
+    """Raises QuestionError for a variant that names a file, unless the settings name it: callers see no disk of ours.
+
+    Raises ValueError for a name that is none.
+    """
+    plain = parse_variant(with_thinking(variant, "off"))
+    ours = {with_thinking(name, "off") for name in (settings.variant, *settings.variants)}
+    if plain.backend == "llamacpp" and plain.label not in ours:
+        raise QuestionError("a request may not name a file", "the operator can give it a name: [variants.NAME]")
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,3 +164,29 @@ def test_a_stop_lets_a_stream_end(folder):
         thread.join(10)
         assert [first, *rest] == ["0", "1", "2", "3", "4"]
         assert not thread.is_alive()
+
+
+# The file system
+
+
+@in_process
+async def test_a_request_names_no_file(folder):
+    async with opened(folder, variant="llamacpp:/nowhere/ours.gguf") as c:
+
+        async def asked(variant):
+            return await c.get("/ask", params={"q": TAMIL, "variant": variant})
+
+        for variant in ("llamacpp:/etc/a.gguf", "llamacpp:/etc/a.gguf+think", " llamacpp:/etc/a.gguf"):
+            refused = await asked(variant)
+            assert (refused.status_code, code(refused)) == (422, "bad_question")
+            assert "may not name a file" in refused.text
+        assert code(await asked("llamacpp:/nowhere/ours.gguf")) != "bad_question"
+        for path in ("/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/ask/../../etc/passwd"):
+            assert (await c.get(path)).status_code == 404
+
+
+@in_process
+async def test_the_language_of_a_question_is_no_path(folder):
+    async with opened(folder) as c:
+        for lang in ("../ta", "ta/../ta", "/etc", "ta\0"):
+            assert code(await c.get("/ask", params={"q": TAMIL, "lang": lang})) == "unknown_language"

@@ -11,6 +11,7 @@ from mlrag.ingest import index_documents
 from mlrag.languages import languages
 from mlrag.records import Document
 from mlrag.settings import Settings
+from mlrag.testing import OllamaDouble
 from service.app import _pages, create_app
 from service.logs import JSONLines
 from tests.service.guarded import SINHALA, TAMIL, in_process, opened, slow_app
@@ -94,6 +95,20 @@ async def test_metrics_count_by_language(folder):
     assert found["mlrag_http_replies_total", "200"] == 4
     assert found["mlrag_http_replies_total", "422"] == 1
     assert found["mlrag_questions_running",] == 0
+
+
+@in_process
+async def test_metrics_count_retries_and_tokens_of_a_model(folder):
+    with OllamaDouble(reply=lambda _: "The dengue mosquito bites during the day. [1]") as double:
+        async with opened(folder, ollama_host=double.url, variant="e4b") as c:
+            reply = (await c.get("/ask", params={"q": TAMIL, "lang": "ta"})).json()
+            found = counts((await c.get("/metrics")).text)
+    assert reply["abstained"]
+    assert "retried:wrong_language" in reply["warnings"]
+    assert found["mlrag_wrong_language_retries_total", "ta"] == 1
+    assert found["mlrag_model_seconds_count", "ta"] == 1
+    assert found["mlrag_tokens_total", "output", "ta"] == reply["usage"]["output_tokens"] > 0
+    assert found["mlrag_tokens_total", "prompt", "ta"] == reply["usage"]["prompt_tokens"] > 0
 
 
 @contextmanager
