@@ -79,6 +79,11 @@ class AnswerCache:
         self._connection.execute("PRAGMA secure_delete=ON")
         self._connection.executescript(_SCHEMA)
 
+    def close(self) -> None:
+        """Leave one file behind, without its journal."""
+        with self._lock:
+            self._connection.close()
+
     def key(self, question: str, lang: str | None, variant: str, options: Mapping[str, Any]) -> CacheKey:
         """The place of an answer. `options` are further arguments of `Pipeline.ask`; `lang` None: to be detected."""
         embedder = self._retriever.embedder

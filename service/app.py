@@ -230,8 +230,10 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.parts = Parts(settings, metrics)
+        app.state.parts = parts = Parts(settings, metrics)
         yield
+        if parts.cache:
+            parts.cache.close()
 
     app = FastAPI(title="mlrag", version=mlrag.__version__, lifespan=lifespan, docs_url="/docs", redoc_url=None)
     app.add_api_route("/ask", ask_get, methods=["GET"], response_class=JSON)
@@ -255,13 +257,15 @@ def run(settings: Settings) -> None:
     import uvicorn
     from rich.console import Console
 
-    check_binding(settings, KeyRing(settings.keys_file))
+    keys = KeyRing(settings.keys_file)
+    check_binding(settings, keys)
     configure(settings)
     address = f"http://{settings.host}:{settings.port}"
+    sign = "-H 'Authorization: Bearer KEY' " if len(keys) else ""
     show = Console(stderr=True)
     show.print(f"mlrag answers at {address}  (Ctrl-C stops it). Try:", markup=False)
     show.print(
-        f"  curl -G {address}/ask -d lang=ta --data-urlencode 'q=டெங்கு கொசு எப்போது கடிக்கும்?'",
+        f"  curl -G {address}/ask {sign}-d lang=ta --data-urlencode 'q=டெங்கு கொசு எப்போது கடிக்கும்?'",
         markup=False,
         soft_wrap=True,
     )
