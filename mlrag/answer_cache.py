@@ -56,6 +56,9 @@ def _packs() -> str:
 
 
 def _plain(value: object) -> object:
+    """The same for equal sets and mappings, whatever their order."""
+    if isinstance(value, Mapping):
+        return sorted((repr(name), repr(item)) for name, item in value.items())
     return sorted(map(repr, value)) if isinstance(value, frozenset | set) else value
 
 

@@ -28,7 +28,14 @@ _TABLE: dict[str, tuple[Need, Need]] = {
     "/v1": (Need("read"), Need("read", asks=True)),
     "/search": (Need("read"), Need("read")),
     "/admin": (Need("admin"), Need("admin")),
+    "/reports": (Need("admin"), Need("admin")),  # they quote documents and questions of every language
 }
+
+
+def language_in(path: str) -> str:
+    """The language whose documents a path is about, "ta" in /corpora/ta/documents; "" where it names none."""
+    parts = path.split("/")
+    return parts[2] if len(parts) > 2 and parts[1] == "corpora" else ""
 
 
 def need_of(method: str, path: str) -> Need:

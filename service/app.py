@@ -41,12 +41,12 @@ from mlrag.retrieval import Retriever
 from mlrag.settings import Settings
 from mlrag.variants import with_thinking
 from mlrag.wire import wire
-from service.asking import Asker, keep_from_files
 from service.auth import check_binding
 from service.guard import guard
 from service.headers import nonce
 from service.logs import configure
 from service.metrics import Metrics
+from service.remembering import Asker, keep_from_files
 
 _STATUS: list[tuple[type[MlragError], int]] = [
     (QuestionError, 422),

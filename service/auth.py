@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mlrag.access import only
-from mlrag.errors import SettingsError
+from mlrag.errors import ForbiddenLanguageError, SettingsError
 from mlrag.keys import Key, KeyRing
 from mlrag.settings import Settings
-from service.access import need_of
+from service.access import language_in, need_of
 from service.asgi import Refusal, client_of, header, refuse
 
 _CHALLENGE = {"www-authenticate": 'Bearer realm="mlrag", Basic realm="mlrag", charset="UTF-8"'}
@@ -108,6 +108,10 @@ class Auth:
             return _LOCAL_ONLY if _not_local(scope) else None
         if key is None:
             return _NO_KEY
+        lang = language_in(scope["path"])
+        if lang and key.languages and lang not in key.languages:
+            error = ForbiddenLanguageError(lang, key.languages)
+            return Refusal(403, error.code, error.message, error.hint)
         if not key.holds(needed):
             return Refusal(403, "scope", f"this needs a key with the scope {needed!r}", f"this one has {key.scope!r}")
         return None

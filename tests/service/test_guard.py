@@ -67,12 +67,16 @@ async def test_a_revoked_key_is_refused_at_once_and_a_damaged_file_lets_nobody_i
 
 @in_process
 async def test_a_key_for_tamil_opens_no_other_language(folder, keys):
-    tamil = keys("t", languages=("ta",))
+    tamil, feeder = keys("t", languages=("ta",)), keys("f", "write", ("ta",))
     async with opened(folder) as c:
         assert (await c.get("/ask", params={"q": TAMIL}, headers=tamil)).json()["lang"] == "ta"
         refused = await c.get("/ask", params={"q": SINHALA}, headers=tamil)
         assert (refused.status_code, code(refused)) == (403, "forbidden_language")
         assert [r["code"] for r in (await c.get("/languages", headers=tamil)).json() if r["indexed"]] == ["ta"]
+        for path in ("/corpora/si/documents", "/corpora/si/documents/si-a", "/corpora/%73i", "/corpora/TA"):
+            assert code(await c.put(path, headers=feeder)) == code(await c.get(path, headers=tamil))
+            assert code(await c.put(path, headers=feeder)) == "forbidden_language"
+        assert code(await c.put("/corpora/ta/x", headers=feeder)) == "http"  # through, to no such route
         # "How high is Sigiriya?" in Tamil: only the Sinhala document tells, and this key must not be told
         elsewhere = await c.get("/ask", params={"q": "சிகிரியா பாறையின் உயரம் எவ்வளவு?", "lang": "ta"}, headers=tamil)
         assert "si-a" not in elsewhere.text

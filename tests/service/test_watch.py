@@ -7,9 +7,12 @@ from contextlib import contextmanager
 from fastapi.responses import HTMLResponse
 from prometheus_client.parser import text_string_to_metric_families
 
+from mlrag.access import only
+from mlrag.answer_cache import AnswerCache
 from mlrag.ingest import index_documents
 from mlrag.languages import languages
 from mlrag.records import Document
+from mlrag.retrieval import Retriever
 from mlrag.settings import Settings
 from mlrag.testing import OllamaDouble
 from service.app import _pages, create_app
@@ -169,6 +172,22 @@ async def test_an_equal_question_is_answered_from_the_cache_until_its_documents_
         assert (await ask())["cached"]
     async with opened(folder, cache_answers=0) as c:
         assert not [await ask(), await ask()][1]["cached"]
+
+
+def test_equal_options_share_a_place_and_others_do_not(folder, embedder):
+    settings = Settings(data_dir=folder)
+    cache = AnswerCache(folder / "other.sqlite", settings, Retriever(settings.index_dir, embedder))
+
+    def place(lang="ta", variant="extractive", **options):
+        return cache.key("வைகை?", lang, variant, options)
+
+    same = place(filters={"a": ["1"], "b": ["2"]}, only=frozenset({"x", "y", "z"}))
+    assert same == place(only=frozenset({"z", "y", "x"}), filters={"b": ["2"], "a": ["1"]})
+    others = [place(), place(k=3), place(lang=None), place(variant="e4b"), place(filters={"a": ["2"]})]
+    with only(frozenset({"ta"})):
+        others.append(place())
+    assert len({same, *others}) == 7
+    cache.close()
 
 
 @in_process

@@ -38,9 +38,10 @@ class Asker:
     metrics: Metrics
     log_questions: bool = False
 
-    def ask(self, question: str, lang: str | None = None, **options: Any) -> Answer:
-        """As Pipeline.ask. An answer from the cache has an `age`."""
-        place = self.cache.key(question, lang, self.variant, options) if self.cache else None
+    def ask(self, question: str, lang: str | None = None, *, fresh: bool = False, **options: Any) -> Answer:
+        """As Pipeline.ask. An answer from the cache has an `age`; `fresh` wants none, and a `watch` is told nothing."""
+        asked = {name: value for name, value in options.items() if name != "watch"}
+        place = self.cache.key(question, lang, self.variant, asked) if self.cache and not fresh else None
         answer = self.cache.find(place) if self.cache and place else None
         if answer is None:
             answer = self.pipeline.ask(question, lang, **options)
