@@ -17,7 +17,7 @@ RUN useradd --system --uid 10001 --home-dir /data --no-create-home mlrag \
     && install -d -o mlrag -g mlrag -m 0700 /data
 COPY --from=build /opt/mlrag /opt/mlrag
 COPY corpora /usr/share/mlrag/corpora
-ENV PATH=/opt/mlrag/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+ENV PATH=/opt/mlrag/bin:$PATH ORT_DISABLE_TELEMETRY=1 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     MLRAG_DATA_DIR=/data MLRAG_CORPORA=/usr/share/mlrag/corpora MLRAG_HOST=0.0.0.0
 WORKDIR /data
 USER 10001
