@@ -1,4 +1,4 @@
-"""The commands: index, ask, serve, languages, doctor. Results go to stdout, the rest to stderr."""
+"""The commands: index, ask, serve, keys, languages, doctor. Results go to stdout, the rest to stderr."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from mlrag.errors import MlragError, SettingsError
+from mlrag.key_commands import app as keys_app
+from mlrag.keys import KeyRing
 from mlrag.languages import languages, off_topic
 from mlrag.records import Document
 from mlrag.settings import Settings
@@ -139,16 +141,19 @@ def serve(
     settings = _settings()
     settings = settings.model_copy(update={k: v for k, v in {"host": host, "port": port}.items() if v is not None})
     try:
+        # `service` stands on mlrag and not the other way round: it is found by name, at run time.
+        service = importlib.import_module("service.app")
+        service.check_binding(settings, KeyRing(settings.keys_file))
         if settings.corpora.is_dir():
             index_paths(settings, [settings.corpora], strict=False)
-        # `service` stands on mlrag and not the other way round: it is found by name, at run time.
-        importlib.import_module("service.app").run(settings)
+        service.run(settings)
     except (MlragError, OSError) as error:
         raise _fail(error) from None
 
 
 languages_app = typer.Typer(help="The installed languages.", invoke_without_command=True)
 app.add_typer(languages_app, name="languages")
+app.add_typer(keys_app, name="keys")
 
 
 @languages_app.callback()

@@ -11,6 +11,7 @@ MlragError
 ├── EmbedderMismatchError    an index made by another embedder
 ├── EmbedderError            an embedder that cannot be loaded, or gave no vectors
 ├── PrivacyError             a remote backend where only this machine is allowed
+├── ForbiddenLanguageError   a language that the caller's key does not open
 └── GeneratorError           a generator that gave no usable reply
     ├── GeneratorUnavailableError   it could not be reached, lacks the model, or is not installed
     │   ├── MissingModelError       the backend is there, the model is not
@@ -94,6 +95,13 @@ class EmbedderError(MlragError):
 
 class PrivacyError(MlragError):
     code = "remote_forbidden"
+
+
+class ForbiddenLanguageError(MlragError):
+    code = "forbidden_language"
+
+    def __init__(self, lang: str, allowed: Iterable[str]) -> None:
+        super().__init__(f"this key does not open {lang!r}", f"it opens: {', '.join(sorted(allowed))}")
 
 
 class GeneratorError(MlragError):

@@ -167,7 +167,8 @@ class Answer:
     """The reply to one question. Where `abstained`, `text` is the abstention sentence of `lang`, or its refusal.
 
     `timings` are wall seconds by step; `warnings` are short codes, a detail after the colon. `left_machine`:
-    question or passages went to `host`, or to an embedder or filter, that is not this machine.
+    question or passages went to `host`, or to an embedder or filter, that is not this machine. `age`: seconds that
+    it lay in the cache; None for an answer made for this very question.
     """
 
     text: str
@@ -183,3 +184,4 @@ class Answer:
     usage: Usage = Usage()
     left_machine: bool = False
     host: str = ""
+    age: float | None = None

@@ -15,11 +15,13 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from mlrag.errors import MissingIndexError
+from mlrag.access import may_reach, permit
+from mlrag.errors import EmbedderMismatchError, MissingIndexError
 from mlrag.generation.scoring import FEATURES, NULL_QUANTILE, null_level
 from mlrag.index.embedders import Embedder
 from mlrag.index.language_index import Derived, LanguageIndex
 from mlrag.index.null import read_null, write_null
+from mlrag.index.store import Store
 from mlrag.languages import off_topic
 from mlrag.records import Evidence, Hit, Sentence, Vectors
 
@@ -50,11 +52,29 @@ class Retriever:
         self._lock = Lock()
 
     def languages(self) -> list[str]:
-        """Languages that have an index, sorted."""
+        """Languages that have an index and that the caller may reach, sorted."""
+        return [lang for lang in self._indexed() if may_reach(lang)]
+
+    def _indexed(self) -> list[str]:
         return sorted(p.parent.name for p in self._folder.glob("*/store.sqlite"))
 
+    def stores(self) -> dict[str, Store]:
+        """The open store of every language, whoever asks; those of another embedder left out."""
+        found = {}
+        for lang in self._indexed():
+            try:
+                found[lang] = self._opened(lang).store
+            except (MissingIndexError, EmbedderMismatchError):  # no answer comes from either
+                continue
+        return found
+
     def index(self, lang: str) -> LanguageIndex:
-        """Raises MissingIndexError for a language without one, EmbedderMismatchError for another embedder's."""
+        """Raises MissingIndexError for a language without one, EmbedderMismatchError for another embedder's,
+        ForbiddenLanguageError for one that the caller may not reach."""
+        permit(lang)
+        return self._opened(lang)
+
+    def _opened(self, lang: str) -> LanguageIndex:
         if lang not in self._open:
             with self._lock:
                 if not (self._folder / lang / "store.sqlite").is_file():

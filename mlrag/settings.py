@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
+from limits import parse_many
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import (
     BaseSettings,
@@ -103,6 +104,19 @@ class Settings(BaseSettings):
     max_question: int = Field(default=2000, ge=1, description="Longest question, in characters.")
     host: str = Field(default="127.0.0.1", description="Address the service binds.")
     port: int = Field(default=8000, ge=1, le=65535, description="Port the service binds.")
+    rate_limit: str = Field(default="60/minute", description='Requests of one key, once there are keys; "": no limit.')
+    max_body: int = Field(default=65536, ge=1, description="Longest request body, in bytes.")
+    max_upload: int = Field(default=33554432, ge=1, description="Longest body that brings documents, in bytes.")
+    max_asks: int = Field(default=4, ge=1, description="Questions answered at once.")
+    max_waiting: int = Field(default=16, ge=0, description="Questions that may wait for their turn; more get 503.")
+    deadline: float = Field(default=180.0, gt=0, description="Seconds that one request may take, waiting included.")
+    grace: int = Field(default=30, ge=0, description="Seconds that running answers get to end when the service stops.")
+    cors_origins: tuple[str, ...] = Field(
+        default=(), description='Other sites whose pages may call the service, e.g. ["https://intranet.example"].'
+    )
+    cache_answers: int = Field(default=10000, ge=0, description="Answers kept for equal questions; 0: none.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="What the log holds.")
+    log_questions: bool = Field(default=False, description="Write questions to the log. They may be private.")
 
     @field_validator("variants")
     @classmethod
@@ -111,6 +125,15 @@ class Settings(BaseSettings):
         for name, custom in variants.items():
             check_custom(name, custom)
         return variants
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _rate(cls, rate: str) -> str:
+        """Raises SettingsError for a rate that `limits` cannot read."""
+        try:
+            return rate and str(parse_many(rate)) and rate
+        except ValueError as error:
+            raise SettingsError(f"rate_limit = {rate!r} is no rate", 'for example: rate_limit = "60/minute"') from error
 
     @field_validator("filter")
     @classmethod
@@ -123,6 +146,14 @@ class Settings(BaseSettings):
     @property
     def index_dir(self) -> Path:
         return self.data_dir / "index"
+
+    @property
+    def keys_file(self) -> Path:
+        return self.data_dir / "keys.json"
+
+    @property
+    def cache_file(self) -> Path:
+        return self.data_dir / "answers.sqlite"
 
     @classmethod
     def settings_customise_sources(

@@ -11,6 +11,7 @@ from mlrag.records import Answer
 def wire(answer: Answer) -> dict[str, Any]:
     """Plain dicts and lists; hits carry the passage's place and the scores of each leg."""
     data = asdict(answer)
+    data["cached"] = answer.age is not None
     data["hits"] = [
         {
             "passage_id": h.passage.id,

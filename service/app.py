@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -20,10 +19,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 import mlrag
+from mlrag.answer_cache import AnswerCache
 from mlrag.assemble import make_embedder, make_pipeline
 from mlrag.errors import (
     EmbedderError,
     EmbedderMismatchError,
+    ForbiddenLanguageError,
     GeneratorError,
     GeneratorTimeoutError,
     GeneratorUnavailableError,
@@ -34,18 +35,25 @@ from mlrag.errors import (
     SettingsError,
     UnknownLanguageError,
 )
+from mlrag.keys import KeyRing
 from mlrag.languages import languages
-from mlrag.pipeline import Pipeline
 from mlrag.retrieval import Retriever
 from mlrag.settings import Settings
 from mlrag.variants import with_thinking
 from mlrag.wire import wire
+from service.auth import check_binding
+from service.guard import guard
+from service.headers import nonce
+from service.logs import configure
+from service.metrics import Metrics
+from service.remembering import Asker, keep_from_files
 
 _STATUS: list[tuple[type[MlragError], int]] = [
     (QuestionError, 422),
     (UnknownLanguageError, 404),
     (MissingIndexError, 404),
     (PrivacyError, 403),
+    (ForbiddenLanguageError, 403),
     (SettingsError, 422),
     (GeneratorUnavailableError, 503),
     (GeneratorTimeoutError, 504),
@@ -53,10 +61,10 @@ _STATUS: list[tuple[type[MlragError], int]] = [
     (EmbedderMismatchError, 409),
     (EmbedderError, 503),
 ]
-_log = logging.getLogger("mlrag.service")
 _pages = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=select_autoescape(["html"])
 )
+_pages.globals["nonce"] = nonce
 
 
 class JSON(Response):
@@ -85,24 +93,27 @@ class Question(BaseModel):
 class Parts:
     """What the routes share: one retriever, one pipeline a variant, bounded work off the event loop."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self.settings = settings
         self.retriever = Retriever(settings.index_dir, make_embedder(settings))
-        self._pipelines: dict[str, Pipeline] = {}
-        self.workers = CapacityLimiter(4)
+        self.metrics = metrics
+        self.cache = AnswerCache(settings.cache_file, settings, self.retriever) if settings.cache_answers else None
+        self._pipelines: dict[str, Asker] = {}
+        self.workers = CapacityLimiter(settings.max_asks)
 
-    def pipeline(self, variant: str | None, think: bool | None) -> Pipeline:
+    def pipeline(self, variant: str | None, think: bool | None) -> Asker:
         name = variant or self.settings.variant
         if think is not None:
             name = with_thinking(name, "on" if think else "off")
         if name not in self._pipelines:
             try:
+                keep_from_files(name, self.settings)
                 pipeline = make_pipeline(self.settings, self.retriever, name)
             except ValueError as error:
                 raise QuestionError(str(error)) from error
             if len(self._pipelines) >= 32:  # names come from requests: keep few
                 self._pipelines.clear()
-            self._pipelines[name] = pipeline
+            self._pipelines[name] = Asker(pipeline, name, self.cache, self.metrics, self.settings.log_questions)
         return self._pipelines[name]
 
 
@@ -214,18 +225,15 @@ async def _on_http(_request: Request, error: Exception) -> Response:
     return _error(error.status_code, "http", str(error.detail), "GET /docs lists the paths")
 
 
-async def _on_bug(_request: Request, error: Exception) -> Response:
-    _log.error("unexpected", exc_info=error)
-    return _error(500, "internal", "something unexpected went wrong; the log has it")
-
-
 def create_app(settings: Settings) -> FastAPI:
     """The service over one set of settings."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.parts = Parts(settings)
+        app.state.parts = parts = Parts(settings, metrics)
         yield
+        if parts.cache:
+            parts.cache.close()
 
     app = FastAPI(title="mlrag", version=mlrag.__version__, lifespan=lifespan, docs_url="/docs", redoc_url=None)
     app.add_api_route("/ask", ask_get, methods=["GET"], response_class=JSON)
@@ -237,21 +245,37 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(MlragError, _on_mlrag_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
-    app.add_exception_handler(Exception, _on_bug)
+    metrics = guard(app, settings)
     return app
 
 
 def run(settings: Settings) -> None:
-    """Serve until stopped; prints where, and a line to try."""
+    """Serve until stopped; prints where, and a line to try. Running answers get `grace` seconds to end.
+
+    Raises SettingsError where the service would stand open to other machines.
+    """
     import uvicorn
     from rich.console import Console
 
+    keys = KeyRing(settings.keys_file)
+    check_binding(settings, keys)
+    configure(settings)
     address = f"http://{settings.host}:{settings.port}"
+    sign = "-H 'Authorization: Bearer KEY' " if len(keys) else ""
     show = Console(stderr=True)
     show.print(f"mlrag answers at {address}  (Ctrl-C stops it). Try:", markup=False)
     show.print(
-        f"  curl -G {address}/ask -d lang=ta --data-urlencode 'q=டெங்கு கொசு எப்போது கடிக்கும்?'",
+        f"  curl -G {address}/ask {sign}-d lang=ta --data-urlencode 'q=டெங்கு கொசு எப்போது கடிக்கும்?'",
         markup=False,
         soft_wrap=True,
     )
-    uvicorn.run(create_app(settings), host=settings.host, port=settings.port, access_log=False, log_level="warning")
+    uvicorn.run(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        timeout_graceful_shutdown=settings.grace,
+    )

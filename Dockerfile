@@ -1,0 +1,30 @@
+# syntax=docker/dockerfile:1
+# mlrag in a container: no root, one folder (/data) to keep. docs/operate.md tells the rest.
+FROM python:3.12-slim AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+WORKDIR /src
+RUN python -m venv /opt/mlrag
+COPY pyproject.toml constraints.txt README.md ./
+COPY mlrag mlrag
+COPY eval eval
+COPY service service
+# EXTRAS: comma-separated, e.g. openai,gemini,llamacpp
+ARG EXTRAS=""
+RUN /opt/mlrag/bin/pip install -c constraints.txt ".${EXTRAS:+[$EXTRAS]}"
+
+FROM python:3.12-slim
+RUN useradd --system --uid 10001 --home-dir /data --no-create-home mlrag \
+    && install -d -o mlrag -g mlrag -m 0700 /data
+COPY --from=build /opt/mlrag /opt/mlrag
+COPY corpora /usr/share/mlrag/corpora
+ENV PATH=/opt/mlrag/bin:$PATH ORT_DISABLE_TELEMETRY=1 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    MLRAG_DATA_DIR=/data MLRAG_CORPORA=/usr/share/mlrag/corpora MLRAG_HOST=0.0.0.0
+WORKDIR /data
+USER 10001
+VOLUME /data
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=5s --start-period=120s CMD \
+    ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
+ENTRYPOINT ["mlrag"]
+CMD ["serve"]

@@ -1,0 +1,64 @@
+"""What the pieces around the app share: the shape of a refusal, headers, and a sender that knows if a reply began."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import orjson
+from starlette.types import Message, Scope, Send
+
+
+def header(scope: Scope, name: str) -> str:
+    """A request header; "" without it."""
+    raw = next((value for key, value in scope["headers"] if key == name.encode()), b"")
+    return str(raw.decode("latin-1"))
+
+
+def client_of(scope: Scope) -> str:
+    """The caller's address; "" where there is none (a unix socket)."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An error in the shape that all of the service's errors have."""
+
+    status: int
+    code: str
+    message: str
+    hint: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def come_back(status: int, code: str, message: str, seconds: float) -> Refusal:
+    """A refusal that says when to try again."""
+    after = str(max(1, math.ceil(seconds)))
+    return Refusal(status, code, message, f"ask again in {after} s", {"retry-after": after})
+
+
+async def refuse(send: Send, why: Refusal) -> None:
+    """Send it as the whole reply."""
+    body = orjson.dumps({"error": {"code": why.code, "message": why.message, "hint": why.hint}})
+    named = {"content-type": "application/json", "content-length": str(len(body)), **why.headers}
+    raw = [(name.encode(), value.encode()) for name, value in named.items()]
+    await send({"type": "http.response.start", "status": why.status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})
+
+
+class Sender:
+    """`send`, with the status of the reply that went through it, 0 before one began. Closed: it drops the rest."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status = 0
+        self.closed = False
+
+    async def __call__(self, message: Message) -> None:
+        if self.closed:
+            return
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        await self._send(message)

@@ -1,0 +1,117 @@
+"""Who may come in. Without keys: this machine alone. With keys: whoever has one that holds the scope.
+
+Keys come as `Authorization: Bearer`, as `X-API-Key`, or as the password of HTTP Basic, so that browsers can ask.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from mlrag.access import only
+from mlrag.errors import ForbiddenLanguageError, SettingsError
+from mlrag.keys import Key, KeyRing
+from mlrag.settings import Settings
+from service.access import language_in, need_of
+from service.asgi import Refusal, client_of, header, refuse
+
+_CHALLENGE = {"www-authenticate": 'Bearer realm="mlrag", Basic realm="mlrag", charset="UTF-8"'}
+_NO_KEY = Refusal(401, "no_key", "this needs a key", "send it as: Authorization: Bearer KEY", _CHALLENGE)
+_LOCAL_ONLY = Refusal(403, "local_only", "without keys, only this machine is answered", "make one: mlrag keys add NAME")
+
+
+def is_loopback(host: str) -> bool:
+    """Is this name or address this machine's own?"""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def check_binding(settings: Settings, keys: KeyRing) -> None:
+    """Raises SettingsError where the service would stand open to other machines."""
+    if not is_loopback(settings.host) and not len(keys):
+        raise SettingsError(
+            f"{settings.host} can be reached from other machines, and there are no keys",
+            "make one: mlrag keys add NAME --scope read; or stay on 127.0.0.1",
+        )
+
+
+def _token(scope: Scope) -> str:
+    kind, _, value = header(scope, "authorization").partition(" ")
+    if kind.lower() == "basic":
+        try:
+            return base64.b64decode(value.strip(), validate=True).decode().partition(":")[2]
+        except (binascii.Error, UnicodeDecodeError):
+            return ""
+    return value.strip() if kind.lower() == "bearer" else header(scope, "x-api-key").strip()
+
+
+def _not_local(scope: Scope) -> bool:
+    """Did this request start elsewhere? Another address; or a name that a page may have bent to this machine."""
+    host = (urlsplit(f"//{header(scope, 'host')}").hostname or "").rstrip(".")
+    return _is_address(client_of(scope), loopback=False) or ("." in host and not _is_address(host))
+
+
+def _is_address(text: str, loopback: bool = True) -> bool:
+    """Is it an IP address, and, where `loopback` is false, another machine's?"""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return loopback or not address.is_loopback
+
+
+def _cross_site(scope: Scope, allowed: tuple[str, ...]) -> bool:
+    """Does a page of another site make a browser change something here?"""
+    origin = header(scope, "origin")
+    if scope["method"] in ("GET", "HEAD", "OPTIONS") or not origin or {origin, "*"} & set(allowed):
+        return False
+    return urlsplit(origin).netloc != header(scope, "host")
+
+
+class Auth:
+    """Lets a request through, or answers 401 or 403. `scope["state"]["key"]` is the key's name, "" without one."""
+
+    def __init__(self, app: ASGIApp, settings: Settings, keys: KeyRing) -> None:
+        self._app = app
+        self._origins = settings.cors_origins
+        self._keys = keys
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        try:
+            key = self._keys.find(_token(scope))
+            problem = self._problem(scope, key)
+        except SettingsError as error:
+            problem = Refusal(503, error.code, "the file of keys cannot be read", "the operator must mend it")
+        if problem:
+            return await refuse(send, problem)
+        state = scope.setdefault("state", {})
+        state["key"], state["keyed"] = key.name if key else "", len(self._keys) > 0
+        with only(frozenset(key.languages) if key and key.languages else None):
+            return await self._app(scope, receive, send)
+
+    def _problem(self, scope: Scope, key: Key | None) -> Refusal | None:
+        """Why it may not pass. Raises SettingsError for an unreadable file of keys."""
+        if _cross_site(scope, self._origins):
+            return Refusal(403, "cross_site", "a page of another site may not do this", "name it in cors_origins")
+        needed = need_of(scope["method"], scope["path"]).scope
+        if needed is None:
+            return None
+        if not len(self._keys):
+            return _LOCAL_ONLY if _not_local(scope) else None
+        if key is None:
+            return _NO_KEY
+        lang = language_in(scope["path"])
+        if lang and key.languages and lang not in key.languages:
+            error = ForbiddenLanguageError(lang, key.languages)
+            return Refusal(403, error.code, error.message, error.hint)
+        if not key.holds(needed):
+            return Refusal(403, "scope", f"this needs a key with the scope {needed!r}", f"this one has {key.scope!r}")
+        return None

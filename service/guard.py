@@ -1,0 +1,39 @@
+"""All that stands around the routes, in its order."""
+
+from __future__ import annotations
+
+from anyio import CapacityLimiter
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from mlrag.keys import KeyRing
+from mlrag.settings import Settings
+from service.auth import Auth
+from service.headers import SecurityHeaders
+from service.limits import BodyLimit, Deadline, Queue, RateLimit
+from service.logs import AccessLog
+from service.metrics import Metrics, metrics_page
+
+
+def guard(app: FastAPI, settings: Settings) -> Metrics:
+    """Put the guards around an app and /metrics into it; gives what the routes count with."""
+    places = CapacityLimiter(settings.max_asks)
+    metrics = app.state.metrics = Metrics(places)
+    app.add_api_route("/metrics", metrics_page, methods=["GET"])
+    # The one added last stands outermost.
+    app.add_middleware(Queue, settings=settings, places=places)
+    app.add_middleware(Deadline, settings=settings)
+    app.add_middleware(BodyLimit, settings=settings)
+    app.add_middleware(RateLimit, settings=settings)
+    app.add_middleware(Auth, settings=settings, keys=KeyRing(settings.keys_file))
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-ID"],
+            expose_headers=["Retry-After", "X-Request-ID"],
+        )
+    app.add_middleware(AccessLog, metrics=metrics)
+    app.add_middleware(SecurityHeaders, cross_origin=bool(settings.cors_origins))
+    return metrics

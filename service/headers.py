@@ -1,0 +1,75 @@
+"""Headers that keep a browser on our side: documents are hostile, and so may be what a model makes of them."""
+
+from __future__ import annotations
+
+import secrets
+from contextvars import ContextVar
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_nonce: ContextVar[str] = ContextVar("nonce", default="")
+_FIXED = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+}
+_REST = "; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+# FastAPI's page of the API comes from a CDN and has a script in it.
+_DOCS = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' https://cdn.jsdelivr.net; "
+    "style-src 'self' 'unsafe-inline' https://cdn.jsdelivr.net; img-src 'self' data: https://fastapi.tiangolo.com; "
+    "object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+# The bench's pages have styles in them, and no script at all.
+_REPORTS = (
+    "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+def nonce() -> str:
+    """The nonce of the request at hand, for `<script nonce=…>` and `<style nonce=…>` in our own templates."""
+    return _nonce.get()
+
+
+def _policy(path: str) -> str:
+    if path == "/docs":
+        return _DOCS
+    if path.startswith("/reports/"):
+        return _REPORTS
+    own = f"'self' 'nonce-{_nonce.get()}'"
+    return f"default-src 'self'; script-src {own}; style-src {own}{_REST}"
+
+
+class SecurityHeaders:
+    """Adds them to every reply, and hands the templates a fresh nonce."""
+
+    def __init__(self, app: ASGIApp, cross_origin: bool) -> None:
+        self._app = app
+        self._fixed = _FIXED | ({"cross-origin-resource-policy": "cross-origin"} if cross_origin else {})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        token = _nonce.set(secrets.token_urlsafe(16))
+        policy = _policy(scope["path"])
+
+        async def added(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in self._fixed.items():
+                    headers[name] = value
+                headers["content-security-policy"] = policy
+                headers.setdefault("cache-control", "no-store")
+            await send(message)
+
+        try:
+            await self._app(scope, receive, added)
+        finally:
+            _nonce.reset(token)

@@ -1,0 +1,140 @@
+"""Bounds: bytes of a body, requests a minute, questions at once, seconds a request."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from anyio import CancelScope, CapacityLimiter
+from limits import parse_many
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mlrag.settings import Settings
+from service.access import need_of
+from service.asgi import Refusal, Sender, client_of, come_back, header, refuse
+
+
+class BodyLimit:
+    """413 for a body that is, or turns out to be, too long."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._limits = {False: settings.max_body, True: settings.max_upload}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        most = self._limits[need_of(scope["method"], scope["path"]).uploads]
+        said = header(scope, "content-length")
+        if said.isascii() and said.isdecimal() and int(said) > most:
+            return await _too_large(send, most)
+        counted = _Counted(receive, most)
+        sender = Sender(send)
+
+        async def guarded(message: Message) -> None:
+            if counted.exceeded and not sender.status:
+                await _too_large(sender, most)
+                sender.closed = True
+            await sender(message)
+
+        try:
+            await self._app(scope, counted, guarded)
+        except ClientDisconnect:
+            if not counted.exceeded or sender.status:
+                raise
+            await _too_large(sender, most)
+
+
+class _Counted:
+    """`receive` that ends a body grown too long as if the caller had gone: nobody takes its start for all of it."""
+
+    def __init__(self, receive: Receive, most: int) -> None:
+        self._receive, self._left = receive, most
+        self.exceeded = False
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self._left -= len(message.get("body", b""))
+        if self._left >= 0:
+            return message
+        self.exceeded = True
+        return {"type": "http.disconnect"}
+
+
+async def _too_large(send: Send, most: int) -> None:
+    await refuse(send, Refusal(413, "too_large", f"the body is longer than {most} bytes", "send less at once"))
+
+
+class RateLimit:
+    """429 for a key that asks too often; without keys there is only this machine, and no limit."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._rates = parse_many(settings.rate_limit) if settings.rate_limit else []
+        self._window = MovingWindowRateLimiter(MemoryStorage())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["state"]["keyed"] and need_of(scope["method"], scope["path"]).scope:
+            who = scope["state"]["key"] or f"address {client_of(scope)}"
+            full = next((rate for rate in self._rates if not self._window.hit(rate, who)), None)
+            if full:
+                seconds = self._window.get_window_stats(full, who).reset_time - time.time()
+                return await refuse(send, come_back(429, "too_many_requests", f"more than {full}", seconds))
+        return await self._app(scope, receive, send)
+
+
+class Deadline:
+    """504 for a request that takes too long; a reply that had begun is cut, which its reader sees.
+
+    Work in a thread cannot be stopped: it keeps its place among the questions until it ends, and its reply is dropped.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._seconds = settings.deadline
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        sender = Sender(send)
+        with CancelScope() as running:
+            watch = asyncio.create_task(self._watch(sender, send, running))
+            try:
+                await self._app(scope, receive, sender)
+            finally:
+                watch.cancel()
+
+    async def _watch(self, sender: Sender, send: Send, running: CancelScope) -> None:
+        await asyncio.sleep(self._seconds)
+        sender.closed = True
+        if not sender.status:
+            late = f"no answer within {self._seconds:g} s"
+            await refuse(send, Refusal(504, "deadline", late, "ask again, or ask for less"))
+        running.cancel()
+
+
+class Queue:
+    """At most so many questions at once; so many more wait; the rest get 503 and when to come back."""
+
+    def __init__(self, app: ASGIApp, settings: Settings, places: CapacityLimiter) -> None:
+        self._app = app
+        self._places = places
+        self._most_waiting = settings.max_waiting
+        self._seconds = 1.0  # what a question takes, as a moving mean
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not need_of(scope["method"], scope["path"]).asks:
+            return await self._app(scope, receive, send)
+        state = self._places.statistics()
+        if state.borrowed_tokens >= state.total_tokens and state.tasks_waiting >= self._most_waiting:
+            rounds = 1 + state.tasks_waiting / state.total_tokens
+            return await refuse(send, come_back(503, "busy", "too many questions at once", rounds * self._seconds))
+        async with self._places:
+            begun = time.monotonic()
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                self._seconds += 0.2 * (time.monotonic() - begun - self._seconds)

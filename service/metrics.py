@@ -1,0 +1,66 @@
+"""What Prometheus reads at /metrics, by language."""
+
+from __future__ import annotations
+
+from anyio import CapacityLimiter
+from fastapi import Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.process_collector import ProcessCollector
+
+from mlrag.records import Answer
+
+_RETRIEVAL = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+_MODEL = (0.01, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+_WRONG_LANGUAGE = "retried:wrong_language"
+
+
+class Metrics:
+    """One service's counts. Languages come from the packs, so that no caller can make up series."""
+
+    def __init__(self, places: CapacityLimiter) -> None:
+        r = self.registry = CollectorRegistry()
+        ProcessCollector(registry=r)
+        self._questions = Counter("mlrag_questions", "Questions answered or abstained from.", ["lang"], registry=r)
+        self._abstentions = Counter("mlrag_abstentions", "Abstentions and refusals.", ["lang"], registry=r)
+        self._retries = Counter(
+            "mlrag_wrong_language_retries", "Replies in a wrong language, asked anew.", ["lang"], registry=r
+        )
+        self._cached = Counter("mlrag_cache_hits", "Answers from the cache.", ["lang"], registry=r)
+        self._tokens = Counter("mlrag_tokens", "Tokens by kind.", ["lang", "kind"], registry=r)
+        self._retrieval = Histogram(
+            "mlrag_retrieval_seconds", "Embedding and search of a question.", ["lang"], registry=r, buckets=_RETRIEVAL
+        )
+        self._model = Histogram(
+            "mlrag_model_seconds", "The generator, retries included.", ["lang"], registry=r, buckets=_MODEL
+        )
+        self._replies = Counter("mlrag_http_replies", "Replies by HTTP status.", ["status"], registry=r)
+        running = Gauge("mlrag_questions_running", "Questions that have a place now.", registry=r)
+        running.set_function(lambda: places.borrowed_tokens)
+        waiting = Gauge("mlrag_questions_waiting", "Questions that wait for a place now.", registry=r)
+        waiting.set_function(lambda: places.statistics().tasks_waiting)
+
+    def observe(self, answer: Answer) -> None:
+        """Count one answer. One from the cache cost no search, model or tokens."""
+        self._questions.labels(answer.lang).inc()
+        self._abstentions.labels(answer.lang).inc(answer.abstained)
+        self._cached.labels(answer.lang).inc(answer.age is not None)
+        if answer.age is not None:
+            return
+        self._retries.labels(answer.lang).inc(answer.warnings.count(_WRONG_LANGUAGE))
+        found = [answer.timings[step] for step in ("embed", "retrieve", "retrieve_elsewhere") if step in answer.timings]
+        if found:
+            self._retrieval.labels(answer.lang).observe(sum(found))
+        if "generate" in answer.timings:
+            self._model.labels(answer.lang).observe(answer.timings["generate"])
+        for kind in ("prompt", "output", "thinking"):
+            self._tokens.labels(answer.lang, kind).inc(getattr(answer.usage, f"{kind}_tokens") or 0)
+
+    def replied(self, status: int) -> None:
+        """Count one HTTP reply; 0: its caller was cut off."""
+        self._replies.labels(str(status)).inc()
+
+
+async def metrics_page(request: Request) -> Response:
+    """Counts and durations in Prometheus' text format."""
+    metrics: Metrics = request.app.state.metrics
+    return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
