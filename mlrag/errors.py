@@ -11,6 +11,7 @@ MlragError
 ├── EmbedderMismatchError    an index made by another embedder
 ├── EmbedderError            an embedder that cannot be loaded, or gave no vectors
 ├── PrivacyError             a remote backend where only this machine is allowed
+├── StoppedError             nobody waits for the answer any more
 └── GeneratorError           a generator that gave no usable reply
     ├── GeneratorUnavailableError   it could not be reached, lacks the model, or is not installed
     │   ├── MissingModelError       the backend is there, the model is not
@@ -94,6 +95,15 @@ class EmbedderError(MlragError):
 
 class PrivacyError(MlragError):
     code = "remote_forbidden"
+
+
+class StoppedError(MlragError):
+    """Raised by whoever watches an answer come, to stop the model; no fault of anybody's."""
+
+    code = "stopped"
+
+    def __init__(self) -> None:
+        super().__init__("nobody waits for this answer any more")
 
 
 class GeneratorError(MlragError):

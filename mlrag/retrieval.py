@@ -7,7 +7,7 @@ lexical leg did not return scores 0 there; fused = 2 × z(dense) + z(lexical), z
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
@@ -63,6 +63,10 @@ class Retriever:
                 index.store.check_embedder(self.embedder.name)
                 self._open[lang] = index
         return self._open[lang]
+
+    def matching(self, lang: str, filters: Mapping[str, Sequence[str]]) -> frozenset[str]:
+        """Ids of the documents of a language whose front matter has one of the values in each field."""
+        return self.index(lang).store.matching(filters)
 
     def embed(self, question: str) -> Vectors:
         """(dim,) float32."""

@@ -19,7 +19,7 @@ from mlrag.errors import PackError, UnknownLanguageError
 from mlrag.records import PolicyName
 
 FOLDER = Path(__file__).parent
-PROMPT_KEYS = ("system", "steps", "passages", "question", "answer", "firmer", "grounded")
+PROMPT_KEYS = ("system", "steps", "passages", "question", "answer", "firmer", "grounded", "rewrite")
 UI_KEYS = (
     "tagline",
     "language",
