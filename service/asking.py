@@ -28,6 +28,7 @@ class Asking:
     def __init__(self, ask: Ask, workers: CapacityLimiter) -> None:
         self._queue: asyncio.Queue[Seen | Exception] = asyncio.Queue()
         self._gone = Event()
+        self._last = ""
         self._task = asyncio.create_task(self._work(ask, workers))
 
     def stop(self) -> None:
@@ -46,6 +47,10 @@ class Asking:
     def _tell(self, loop: asyncio.AbstractEventLoop, seen: Evidence | str) -> None:
         if self._gone.is_set():
             raise StoppedError
+        if isinstance(seen, str):
+            if seen == self._last:
+                return
+            self._last = seen
         loop.call_soon_threadsafe(self._queue.put_nowait, seen)
 
     async def next(self, seconds: float) -> Seen | Exception | None:

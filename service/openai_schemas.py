@@ -44,7 +44,7 @@ class Extension(BaseModel):
     footnotes: bool = Field(default=True, description="Marks in the text, and the sources below it.")
     unchecked: bool = Field(
         default=False,
-        description="Stream the text as the model writes it; a chunk with mlrag.restart takes it all back.",
+        description="Stream the text as it is written; a chunk with mlrag.restart takes it all back.",
     )
 
 

@@ -12,7 +12,7 @@ MAX_TURNS = 20
 MAX_TURN = 8000  # characters
 _ASKED = "டெங்கு கொசு எப்போது கடிக்கும்?"
 Scalar = str | int | float | bool
-FilterValue = Annotated[Scalar | Annotated[list[Scalar], Field(max_length=50)], Field(union_mode="left_to_right")]
+FilterValue = Scalar | Annotated[list[Scalar], Field(max_length=50)]
 FilterMap = Annotated[dict[Annotated[str, Field(max_length=200)], FilterValue], Field(max_length=10)]
 K = Annotated[int | None, Field(ge=1, le=50, description="Passages to look at.")]
 FILTERS = "Front matter's fields and the values that will do, e.g. topic: dengue; a list: any of them."
