@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mlrag.errors import PromptTooLongError
 from mlrag.generation.base import FollowUp, Request
 from mlrag.generation.calls import Caller, Reply, Watch
@@ -15,6 +17,8 @@ from mlrag.text.sentences import sentence_spans
 REPLY_TOKENS = 768
 THINKING_TOKENS = 4096
 REWRITE_TOKENS = 256
+HISTORY_TOKENS = 3000
+SAID_CHARACTERS = 1500
 BASE_TOKENS = 160  # one sentence
 BASE_HITS = 2  # more passages than that confuse a base model, and small ones read slowly
 _SURE = 60  # characters of answer after which its language is certain
@@ -51,17 +55,19 @@ class ModelGenerator:
         return next((line.strip() for line in lines if line.strip()), "")
 
     def _recent(self, follow_up: FollowUp) -> tuple[Said, ...]:
-        """The latest turns that fit the model's window."""
+        """The latest turns, their beginnings: what a follow-up leans on is near, and small models read slowly."""
         model = self._caller.model
         bare = rewriting(follow_up.lang, follow_up.question, ())
         spare = model.window - REWRITE_TOKENS - 64 - sum(model.count(t.content) for t in bare)
-        kept = 0
+        spare = min(spare, HISTORY_TOKENS)
+        kept: list[Said] = []
         for said in reversed(follow_up.earlier):
-            spare -= model.count(said.text) + 16
+            short = replace(said, text=said.text[:SAID_CHARACTERS])
+            spare -= model.count(short.text) + 16
             if spare < 0:
                 break
-            kept += 1
-        return follow_up.earlier[len(follow_up.earlier) - kept :]
+            kept.insert(0, short)
+        return tuple(kept)
 
     def _call(self, request: Request, hits: tuple[Hit, ...]) -> Call:
         """A chat, or for a base model a text to continue: that one never retries otherwise, whatever was wrong."""

@@ -48,7 +48,7 @@ def total(client, lang="ta"):
 
 
 def test_an_upload_is_found_at_the_next_question_and_a_deletion_is_not(client):
-    assert client.post("/ask", json=ASKED | {"cross_language": False}).json()["abstained"]
+    assert "4321" not in client.post("/ask", json=ASKED).json()["text"]
     before = total(client)
     job = done(client, client.post("/corpora/ta/documents", files=[("files", ("பாலம்.md", ZORAN.encode()))]))
     assert job["files"] == [{"name": "பாலம்.md", "doc_id": "பாலம்.md", "error": ""}]
@@ -60,7 +60,7 @@ def test_an_upload_is_found_at_the_next_question_and_a_deletion_is_not(client):
     assert (one["title"], one["meta"], one["source"]) == ("செவ்விளநீர்ப் பாலம்", {"topic": "bridge"}, "upload:பாலம்.md")
     assert client.delete("/corpora/ta/documents/பாலம்.md").status_code == 204
     assert client.delete("/corpora/ta/documents/பாலம்.md").status_code == 404
-    assert client.post("/ask", json=ASKED | {"cross_language": False}).json()["abstained"]
+    assert "4321" not in client.post("/ask", json=ASKED).json()["text"]
     assert total(client) == before
 
 

@@ -116,3 +116,23 @@ def test_one_that_leaves_a_silent_model_gives_its_place_back(settings, double):
                 assert hanging.acquire(timeout=20)
         reply = client.post("/ask", json=ASKED | {"variant": "e4b"}).json()
         assert reply["text"]
+
+
+@pytest.mark.parametrize("unsafe", [False, True])
+def test_nothing_is_shown_before_the_safety_filter_let_it_pass(settings, unsafe):
+    """An answer that the filter refuses leaves no passage and no text on the way."""
+    listed = {"Yes": -0.1, "No": -3.0}, {"Yes": -3.0, "No": -0.1}
+    with OllamaDouble(models=("gemma4:e4b", "shieldgemma:2b")) as double:
+        double.reply = quoted
+        double.first_token = lambda body: listed[0 if unsafe and "AI response" in body["prompt"] else 1]
+        own = settings.model_copy(update={"ollama_host": double.url, "filter": "shieldgemma:2b"})
+        with serving(create_app(own)) as address, httpx.Client(base_url=address, timeout=30) as client:
+            seen = stream(client, ASKED | {"stream": True, "variant": "e4b", "explain": True})
+    names = [name for name, _ in seen if name]
+    if unsafe:
+        assert names == ["answer"]
+        assert "refused:answer:dangerous" in seen[-1][1]["warnings"]
+        assert not {"hits", "explanation"} & {k for k, v in seen[-1][1].items() if v}
+    else:
+        assert names == ["passages", "text", "answer"]
+        assert seen[1][1]["text"] == seen[2][1]["text"]
