@@ -95,11 +95,13 @@ class Retriever:
         return replace(found, null=self._null_of(index, derived))
 
     def measure_null(self, lang: str) -> None:
-        """Measure and keep what off-topic questions get from this index, so that the first question need not wait."""
+        """Build what follows from a change of the documents, and measure what off-topic questions get from them, so
+        that the first question need not wait; nor need its reader be told of a rebuilt index."""
         index = self.index(lang)
         derived = index.current()
         if len(derived.rows):
             self._null_of(index, derived)
+        index.rebuilt_because = ""
 
     def _null_of(self, index: LanguageIndex, derived: Derived) -> Vectors | None:
         """None in a language that has no off-topic questions."""

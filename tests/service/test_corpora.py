@@ -3,6 +3,7 @@
 import shutil
 import threading
 import time
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -54,6 +55,7 @@ def test_an_upload_is_found_at_the_next_question_and_a_deletion_is_not(client):
     assert job["files"] == [{"name": "பாலம்.md", "doc_id": "பாலம்.md", "error": ""}]
     reply = client.post("/ask", json=ASKED | {"filters": {"topic": "bridge"}}).json()
     assert "4321" in reply["text"]
+    assert reply["warnings"] == []
     assert {c["doc_id"] for c in reply["citations"]} == {"பாலம்.md"}
     assert total(client) == before + 1
     one = client.get("/corpora/ta/documents/பாலம்.md").json()
@@ -90,13 +92,18 @@ def test_the_same_again_changes_nothing_and_new_text_replaces(client):
     "name", ["../../../etc/passwd.md", "/etc/x.md", "a/b/c.md", "CON.md", "..%2f..%2fx.md", "x" * 290 + ".md", "ශ්‍රී.md"]
 )
 def test_a_name_is_an_id_and_never_a_path(client, folder, name):
-    before = {p for p in folder.parent.rglob("*") if not p.is_relative_to(folder / "index")}
+    files = {p.name for p in (folder / "index" / "ta").iterdir()}
     reply = client.put("/corpora/ta/documents", params={"name": name}, content=ZORAN.encode())
     job = done(client, reply)
     assert job["files"][0]["doc_id"] == name
-    assert {p for p in folder.parent.rglob("*") if not p.is_relative_to(folder / "index")} == before
+    assert [p.name for p in folder.iterdir()] == ["index"]
+    new = {p.name for p in (folder / "index" / "ta").iterdir()} - files
+    assert all(n.startswith(("gen-", "store.sqlite-")) for n in new)
     listed = client.get("/corpora/ta/documents", params={"limit": 500}).json()["documents"]
     assert name in {row["id"] for row in listed}
+    address = f"/corpora/ta/documents/{quote(name, safe='')}"
+    assert client.get(address).json()["id"] == name
+    assert client.delete(address).status_code == 204
 
 
 @pytest.mark.parametrize(
