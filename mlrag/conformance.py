@@ -55,7 +55,7 @@ def _fields(pack: Language) -> _Found:
             f"{key} is there and NFC",
             _says(bool(text.strip()) and unicodedata.normalize("NFC", text) == text, repr(text)),
         )
-    for name, text in {**said, "system": pack.prompt["system"]}.items():
+    for name, text in {**said, "system": pack.prompt["system"], "rewrite": pack.prompt["rewrite"]}.items():
         yield f"{name} is written in the language", _says(in_language(text, pack), text)
     yield "refusal names the policy", _says(pack.refusal.count("{policy}") == 1, "no {policy} in refusal")
     yield (

@@ -12,6 +12,7 @@ MlragError
 ├── EmbedderError            an embedder that cannot be loaded, or gave no vectors
 ├── PrivacyError             a remote backend where only this machine is allowed
 ├── ForbiddenLanguageError   a language that the caller's key does not open
+├── StoppedError             nobody waits for the answer any more
 └── GeneratorError           a generator that gave no usable reply
     ├── GeneratorUnavailableError   it could not be reached, lacks the model, or is not installed
     │   ├── MissingModelError       the backend is there, the model is not
@@ -102,6 +103,15 @@ class ForbiddenLanguageError(MlragError):
 
     def __init__(self, lang: str, allowed: Iterable[str]) -> None:
         super().__init__(f"this key does not open {lang!r}", f"it opens: {', '.join(sorted(allowed))}")
+
+
+class StoppedError(MlragError):
+    """Raised by whoever watches an answer come, to stop the model; no fault of anybody's."""
+
+    code = "stopped"
+
+    def __init__(self) -> None:
+        super().__init__("nobody waits for this answer any more")
 
 
 class GeneratorError(MlragError):

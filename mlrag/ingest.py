@@ -35,13 +35,16 @@ def index_documents(
     embedder: Embedder,
     progress: Progress = lambda _lang, _done: None,
     chunk_size: int | None = None,
+    retriever: Retriever | None = None,
 ) -> list[Ingested]:
     """Index documents below `folder`, one index a language; unchanged documents cost nothing.
 
-    `chunk_size` is in characters; the pack's own by default. Raises UnknownLanguageError, EmbedderMismatchError.
+    `chunk_size` is in characters; the pack's own by default. `retriever`: the one that answers from this folder in
+    the same process, which then builds what is derived from the documents, once. Raises
+    UnknownLanguageError, EmbedderMismatchError.
     """
     report = []
-    retriever = Retriever(folder, embedder)
+    retriever = retriever or Retriever(folder, embedder)
     ordered = sorted(documents, key=lambda d: d.lang)
     for lang, group in groupby(ordered, key=lambda d: d.lang):
         language(lang)

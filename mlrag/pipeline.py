@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from mlrag.checks import WRONG_LANGUAGE, Checked, check
+from mlrag.conversation import JOINED, Asked, resolve, stands_out
 from mlrag.errors import MissingIndexError, QuestionError
-from mlrag.generation.base import Generator, Request
-from mlrag.generation.scoring import distance
+from mlrag.generation.base import FollowUp, Generator, Request, TextWatch
 from mlrag.languages import Language, language
-from mlrag.records import Answer, Evidence
+from mlrag.records import Answer, Evidence, Generation, Said, Vectors
 from mlrag.retrieval import Retriever
 from mlrag.safety import Screening, ShieldGemma, refusal_text
 from mlrag.text.detect import UNKNOWN, detect
 from mlrag.text.normalize import clean
+
+Watch = Callable[[Evidence | str], None]
+Filters = Mapping[str, Sequence[str]]  # front matter's field: the values that will do
+
+
+def _unwatched(_seen: Evidence | str) -> None:
+    """Nobody watches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where to look: `hidden` documents are treated as absent, `only` as all there is, `filters` narrow that down."""
+
+    k: int
+    hidden: frozenset[str] = frozenset()
+    only: frozenset[str] | None = None
+    filters: Filters = field(default_factory=dict)
+    cross_language: bool = True
 
 
 @dataclass(slots=True)
@@ -64,51 +82,100 @@ class Pipeline:
         k: int | None = None,
         hidden: frozenset[str] = frozenset(),
         only: frozenset[str] | None = None,
+        filters: Filters | None = None,
+        cross_language: bool | None = None,
+        earlier: tuple[Said, ...] = (),
+        watch: Watch = _unwatched,
     ) -> Answer:
         """Answer a question from the documents of `lang` (detected where not given).
 
-        `hidden` documents are treated as absent, `only` as all there is. Raises QuestionError,
-        UnknownLanguageError, MissingIndexError, GeneratorError.
+        `hidden` documents are treated as absent, `only` as all there is, `filters` keep those whose front matter has
+        one of the values in each field. `earlier`: the conversation that the question goes on with. `watch` is told
+        the evidence of each search, then the answer as it comes, unchecked (TextWatch says how; with a safety filter
+        it comes as "", unread), and may raise StoppedError. Raises QuestionError, UnknownLanguageError,
+        MissingIndexError, GeneratorError.
         """
         clock = Clock()
-        question, pack = self._understand(question, lang)
-        before, after = self._screen(pack, clock, question), Screening()
+        question, pack = self._understand(question, lang, earlier)
+        crosses = self._cross_language and not hidden and only is None if cross_language is None else cross_language
+        scope = Scope(k or self._k, hidden, only, filters or {}, crosses)
+        asked = self._resolve(question, pack, earlier, clock, watch)
+        screened = asked.joined or asked.question
+        before, after = self._screen(pack, clock, screened), Screening()
         if before.refusal:
             answer = self._unasked(pack)
         else:
-            answer = self._find(question, pack, k or self._k, hidden, only, clock)
-            after = Screening() if answer.abstained else self._screen(pack, clock, question, answer.text)
+            answer = self._find(asked, pack, scope, clock, watch)
+            after = Screening() if answer.abstained else self._screen(pack, clock, screened, answer.text)
         answer = self._screened(answer, pack, before, after)
-        return replace(answer, timings=clock.seconds | {"total": round(sum(clock.seconds.values()), 6)})
+        return replace(
+            answer,
+            timings=clock.seconds | {"total": round(sum(clock.seconds.values()), 6)},
+            standalone_question=asked.question if asked.rewritten else "",
+            warnings=(*asked.warnings, *answer.warnings),
+        )
 
-    def _understand(self, question: str, lang: str | None) -> tuple[str, Language]:
+    def search(
+        self, question: str, lang: str | None = None, *, k: int | None = None, filters: Filters | None = None
+    ) -> Evidence:
+        """What would be answered from, in `lang` (detected where not given). Raises as `ask` does."""
+        question, pack = self._understand(question, lang, ())
+        scope = Scope(k or self._k, filters=filters or {})
+        return self._search(question, pack.code, scope, self.retriever.embed(question))
+
+    @property
+    def filtered(self) -> bool:
+        """Does a safety filter screen what is asked and answered?"""
+        return self._filter is not None
+
+    def _resolve(
+        self, question: str, pack: Language, earlier: tuple[Said, ...], clock: Clock, watch: TextWatch
+    ) -> Asked:
+        follow_up = FollowUp(pack, question, earlier, clock.begun + self._timeout, watch)
+        asked = resolve(self.generator, follow_up, self._max_question)
+        if earlier:
+            clock.lap("rewrite")
+        return asked
+
+    def _understand(self, question: str, lang: str | None, earlier: tuple[Said, ...]) -> tuple[str, Language]:
         question = clean(question).strip()
         if not question:
             raise QuestionError("the question is empty", "say what you want to know")
         if len(question) > self._max_question:
             raise QuestionError(f"the question has {len(question)} characters; {self._max_question} is the limit")
         code = lang or detect(question)
+        if code == UNKNOWN and earlier:
+            code = detect("\n".join(s.text for s in earlier if s.role == "user"))
         if code == UNKNOWN:
             raise QuestionError("the language of the question cannot be told", "say it, e.g. lang=ta")
         return question, language(code)
 
     def _find(
         self,
-        question: str,
+        asked: Asked,
         pack: Language,
-        k: int,
-        hidden: frozenset[str],
-        only: frozenset[str] | None,
+        scope: Scope,
         clock: Clock,
+        watch: Watch,
     ) -> Answer:
-        vector = self.retriever.embed(question)
+        vectors = [self.retriever.embed(query) for query in asked.queries]
         clock.lap("embed")
-        evidence = self.retriever.search(question, pack.code, k, hidden, only, vector)
+        found = [self._search(q, pack.code, scope, v) for q, v in zip(asked.queries, vectors, strict=True)]
+        evidence = stands_out(found)
         clock.lap("retrieve")
-        answer = self._answer(pack, evidence, clock)
-        if answer.abstained and self._cross_language and not hidden and only is None:
-            return self._elsewhere(pack, evidence, k, clock) or answer
-        return answer
+        watch(evidence)
+        answer = self._answer(pack, evidence, clock, watch)
+        if answer.abstained and scope.cross_language:
+            answer = self._elsewhere(pack, evidence, scope, clock, watch) or answer
+        joined = bool(asked.joined) and evidence.question == asked.joined
+        return replace(answer, warnings=(JOINED, *answer.warnings)) if joined else answer
+
+    def _search(self, question: str, lang: str, scope: Scope, vector: Vectors) -> Evidence:
+        only = scope.only
+        if scope.filters:
+            matching = self.retriever.matching(lang, scope.filters)
+            only = matching if only is None else only & matching
+        return self.retriever.search(question, lang, scope.k, scope.hidden, only, vector)
 
     def _screen(self, pack: Language, clock: Clock, question: str, answer: str | None = None) -> Screening:
         if self._filter is None:
@@ -136,23 +203,31 @@ class Pipeline:
         text = refusal_text(pack, refusal)
         return replace(answer, text=text, abstained=True, citations=(), hits=(), confidence=None)
 
-    def _answer(self, pack: Language, evidence: Evidence, clock: Clock) -> Answer:
+    def _answer(self, pack: Language, evidence: Evidence, clock: Clock, watch: TextWatch) -> Answer:
         """The generator's answer, checked; one more try that says what was wrong; then an abstention."""
+        if not evidence.hits:
+            nothing = Generation("", self.generator.name, abstained=True, warnings=("no_passages",))
+            return self._compose(pack, evidence, Checked(nothing), [])
         warnings: list[str] = []
-        until = clock.begun + self._timeout
-        generation = self.generator.generate(Request(pack, evidence, until=until))
+        request = Request(pack, evidence, until=clock.begun + self._timeout, watch=self._unread(watch))
+        generation = self.generator.generate(request)
         clock.lap("generate")
         checked = check(generation, evidence, pack)
         if checked.problem:
             warnings.append(f"retried:{checked.problem}")
+            watch("")
             firm = "firmer" if checked.problem == WRONG_LANGUAGE else "grounded"
-            generation = self.generator.generate(Request(pack, evidence, firm, until))
+            generation = self.generator.generate(replace(request, firm=firm))
             clock.lap("generate")
             checked = check(generation, evidence, pack)
         if checked.problem:
             warnings.append(f"abstained:{checked.problem}")
         clock.lap("check")
         return self._compose(pack, evidence, checked, warnings)
+
+    def _unread(self, watch: TextWatch) -> TextWatch:
+        """What has not passed the filter is shown to nobody; the watch may still stop the model."""
+        return watch if self._filter is None else lambda _text: watch("")
 
     def _compose(self, pack: Language, evidence: Evidence, checked: Checked, warnings: list[str]) -> Answer:
         generation = checked.generation
@@ -180,21 +255,22 @@ class Pipeline:
     def _embedded_by(self) -> str:
         return f"{self.retriever.embedder.name} ({self.retriever.embedder.engine})"
 
-    def _elsewhere(self, pack: Language, evidence: Evidence, k: int, clock: Clock) -> Answer | None:
+    def _elsewhere(self, pack: Language, evidence: Evidence, scope: Scope, clock: Clock, watch: Watch) -> Answer | None:
         """The best answer from another language's documents, which the answer then says; None without one."""
         found = []
         for other in self.retriever.languages():
             if other == pack.code:
                 continue
             try:
-                found.append(self.retriever.search(evidence.question, other, k, vector=evidence.query_vector))
+                found.append(self._search(evidence.question, other, scope, evidence.query_vector))
             except MissingIndexError:
                 continue
         clock.lap("retrieve_elsewhere")
-        if not found:
+        best = stands_out(found) if found else evidence
+        if best is evidence or not best.hits:
             return None
-        best = max(found, key=distance)
-        answer = self._answer(pack, best, clock)
+        watch(best)
+        answer = self._answer(pack, best, clock, watch)
         if answer.abstained:
             return None
         return replace(answer, warnings=(*answer.warnings, f"other_language:{best.lang}"))

@@ -85,6 +85,14 @@ class Sentence:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """An earlier turn of a conversation."""
+
+    role: Literal["user", "assistant"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """All that one search found in one language.
 
@@ -168,7 +176,8 @@ class Answer:
 
     `timings` are wall seconds by step; `warnings` are short codes, a detail after the colon. `left_machine`:
     question or passages went to `host`, or to an embedder or filter, that is not this machine. `age`: seconds that
-    it lay in the cache; None for an answer made for this very question.
+    it lay in the cache; None for an answer made for this very question. `standalone_question`: what a model made of a
+    follow-up, and answered; "" where it was not rewritten.
     """
 
     text: str
@@ -185,3 +194,4 @@ class Answer:
     left_machine: bool = False
     host: str = ""
     age: float | None = None
+    standalone_question: str = ""

@@ -7,7 +7,7 @@ lexical leg did not return scores 0 there; fused = 2 × z(dense) + z(lexical), z
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
@@ -84,6 +84,10 @@ class Retriever:
                 self._open[lang] = index
         return self._open[lang]
 
+    def matching(self, lang: str, filters: Mapping[str, Sequence[str]]) -> frozenset[str]:
+        """Ids of the documents of a language whose front matter has one of the values in each field."""
+        return self.index(lang).store.matching(filters)
+
     def embed(self, question: str) -> Vectors:
         """(dim,) float32."""
         return np.asarray(self.embedder.encode_query([question])[0], np.float32)
@@ -111,11 +115,13 @@ class Retriever:
         return replace(found, null=self._null_of(index, derived))
 
     def measure_null(self, lang: str) -> None:
-        """Measure and keep what off-topic questions get from this index, so that the first question need not wait."""
+        """Build what follows from a change of the documents, and measure what off-topic questions get from them, so
+        that the first question need not wait; nor need its reader be told of a rebuilt index."""
         index = self.index(lang)
         derived = index.current()
         if len(derived.rows):
             self._null_of(index, derived)
+        index.rebuilt_because = ""
 
     def _null_of(self, index: LanguageIndex, derived: Derived) -> Vectors | None:
         """None in a language that has no off-topic questions."""

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from mlrag.languages import Language
-from mlrag.records import Evidence, Generation
+from mlrag.records import Evidence, Generation, Said
+
+TextWatch = Callable[[str], None]  # the answer so far; a text that does not go on from the last one replaces it
+
+
+def unwatched(_text: str) -> None:
+    """Nobody watches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,12 +22,25 @@ class Request:
 
     `firm` names a pack's prompt key that says what was wrong with the last reply: "firmer" (another language) or
     "grounded" (not in the passages); "" on the first try. `until`: monotonic seconds that no call may outlive.
+    `watch` is told the answer as it comes, unchecked, and never a quote or a thought; it may raise StoppedError.
     """
 
     lang: Language
     evidence: Evidence
     firm: str = ""
     until: float | None = None
+    watch: TextWatch = unwatched
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """A question in `lang` that may lean on what was said earlier. `until` and `watch` as in Request."""
+
+    lang: Language
+    question: str
+    earlier: tuple[Said, ...]
+    until: float | None = None
+    watch: TextWatch = unwatched
 
 
 class Generator(Protocol):
@@ -30,3 +50,12 @@ class Generator(Protocol):
     def name(self) -> str: ...
 
     def generate(self, request: Request) -> Generation: ...
+
+
+@runtime_checkable
+class Rewriter(Protocol):
+    """A generator that can also make a follow-up stand by itself."""
+
+    def rewrite(self, follow_up: FollowUp) -> str:
+        """The standalone question, unchecked; "" where whoever stands behind it cannot. Raises GeneratorError."""
+        ...

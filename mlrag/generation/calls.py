@@ -33,7 +33,9 @@ ATTEMPTS = 3
 _FAILURES, _REST = 5, 30.0  # so many failures in a row, and the backend is left alone for so many seconds
 
 _Queue = SimpleQueue[Piece | Finish | BaseException | None]
-Watch = Callable[[str], bool]  # the text so far -> "that is enough"; may raise GeneratorError
+Watch = Callable[[str], bool]  # the text so far -> "that is enough"; may raise GeneratorError or StoppedError
+_TICK = Piece()  # says that nothing came for a while
+_TICK_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +133,14 @@ class Caller:
         text, thinking, first, finish = "", "", 0.0, None
         with closing(in_time(self.model.stream(call, limits), limits, self.model.name)) as pieces:
             for piece in pieces:
-                first = first or time.monotonic() - begun
+                if piece is not _TICK:
+                    first = first or time.monotonic() - begun
                 if isinstance(piece, Finish):
                     finish = piece
                     break
                 text += piece.text
                 thinking += piece.thinking
-                if watch and piece.text and watch(text):
+                if watch and watch(text):
                     break
         if finish is not None:
             _judge(finish, text, call, self.model.name)
@@ -157,6 +160,7 @@ def _judge(finish: Finish, text: str, call: Call, name: str) -> None:
 def in_time(source: Iterator[Piece | Finish], limits: Timeouts, name: str) -> Generator[Piece | Finish, None, None]:
     """The same pieces, or GeneratorTimeoutError: whatever the source does, the consumer waits no longer.
 
+    An empty piece comes every half second in which the source gives nothing, so that a watch may stop it then too.
     The source runs in a thread of its own, which ends at its next piece, or at its own read timeout.
     """
     queue: _Queue = SimpleQueue()
@@ -166,9 +170,13 @@ def in_time(source: Iterator[Piece | Finish], limits: Timeouts, name: str) -> Ge
     allowed = min(limits.first, limits.total)
     try:
         while True:
+            left = begun + allowed - time.monotonic()
             try:
-                item = queue.get(timeout=max(0.0, begun + allowed - time.monotonic()))
+                item = queue.get(timeout=min(_TICK_SECONDS, max(0.0, left)))
             except Empty:
+                if left > _TICK_SECONDS:
+                    yield _TICK
+                    continue
                 raise GeneratorTimeoutError(
                     f"{name} gave no answer within {allowed:g} s", "set MLRAG_TIMEOUT higher"
                 ) from None

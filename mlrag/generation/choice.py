@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from mlrag.errors import GeneratorError
-from mlrag.generation.base import Generator, Request
+from mlrag.generation.base import FollowUp, Generator, Request, Rewriter
 from mlrag.records import Generation
 
 _FRESH = 60.0  # seconds for which a choice stands
@@ -32,10 +32,18 @@ class Auto:
         self._at = 0.0
 
     def generate(self, request: Request) -> Generation:
+        chosen = self._current()
+        generation = chosen.generator.generate(request)
+        return replace(generation, warnings=(*generation.warnings, f"auto:{chosen.reason}"))
+
+    def rewrite(self, follow_up: FollowUp) -> str:
+        generator = self._current().generator
+        return generator.rewrite(follow_up) if isinstance(generator, Rewriter) else ""
+
+    def _current(self) -> Chosen:
         if self._chosen is None or time.monotonic() - self._at > _FRESH:
             self._chosen, self._at = self._choose(), time.monotonic()
-        generation = self._chosen.generator.generate(request)
-        return replace(generation, warnings=(*generation.warnings, f"auto:{self._chosen.reason}"))
+        return self._chosen
 
 
 class Fallback:
@@ -52,3 +60,10 @@ class Fallback:
             generation = self._second.generate(request)
             note = f"fallback:{self._second.name}:{error.code}"
             return replace(generation, warnings=(*generation.warnings, note))
+
+    def rewrite(self, follow_up: FollowUp) -> str:
+        """ "" where the first fails: the second, a generator without a model, does without."""
+        try:
+            return self._first.rewrite(follow_up) if isinstance(self._first, Rewriter) else ""
+        except GeneratorError:
+            return ""

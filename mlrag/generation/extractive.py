@@ -8,6 +8,7 @@ from mlrag.generation.scoring import ScoredSentence, asks_for_another_number, sc
 from mlrag.records import Citation, Evidence, Generation
 
 SENTENCES = 2
+CONFIDENT = 0.5  # from here on it answers
 
 
 class Extractive:
@@ -26,11 +27,12 @@ class Extractive:
             return Generation("", self.name, abstained=True, confidence=0.0)
         confidence = self._confidence(evidence, foreign)
         warnings = () if self._calibration.covers(evidence) else ("uncalibrated",)
-        if confidence < 0.5:
+        if confidence < CONFIDENT:
             return Generation("", self.name, abstained=True, confidence=confidence, warnings=warnings)
         wants_number = self._calibration.wants_number(evidence.query_vector)
         best = score_sentences(evidence, wants_number)[: self._sentences]
         text, citations = quote(evidence, best)
+        request.watch(text)
         return Generation(text, self.name, verbatim=True, citations=citations, confidence=confidence, warnings=warnings)
 
     def _confidence(self, evidence: Evidence, foreign: bool) -> float:

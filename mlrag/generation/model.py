@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mlrag.errors import PromptTooLongError
-from mlrag.generation.base import Request
+from mlrag.generation.base import FollowUp, Request
 from mlrag.generation.calls import Caller, Reply, Watch
 from mlrag.generation.chat import Call
-from mlrag.generation.prompts import completion, turns
+from mlrag.generation.prompts import MARK, completion, rewriting, turns
 from mlrag.generation.replies import answer_so_far, is_abstention, parse, refuse_loops
-from mlrag.languages import Language
-from mlrag.records import Generation, Hit, Usage
+from mlrag.records import Generation, Hit, Said, Usage
 from mlrag.text.detect import in_language
 from mlrag.text.sentences import sentence_spans
 
 REPLY_TOKENS = 768
 THINKING_TOKENS = 4096
+REWRITE_TOKENS = 256
+HISTORY_TOKENS = 3000
+SAID_CHARACTERS = 1500
 BASE_TOKENS = 160  # one sentence
 BASE_HITS = 2  # more passages than that confuse a base model, and small ones read slowly
 _SURE = 60  # characters of answer after which its language is certain
@@ -31,8 +35,39 @@ class ModelGenerator:
 
     def generate(self, request: Request) -> Generation:
         hits = self._fit(request)
-        reply = self._caller.reply(self._call(request, hits), self._watch(request.lang), request.until)
-        return self._read(reply, request, len(request.evidence.hits) - len(hits))
+        reply = self._caller.reply(self._call(request, hits), self._watch(request), request.until)
+        generation = self._read(reply, request, len(request.evidence.hits) - len(hits))
+        request.watch(generation.text)
+        return generation
+
+    def rewrite(self, follow_up: FollowUp) -> str:
+        """A base model cannot: it follows no instruction."""
+        if self._caller.model.base:
+            return ""
+
+        def enough(text: str) -> bool:
+            refuse_loops(text, self.name)
+            follow_up.watch("")
+            return False
+
+        call = Call(rewriting(follow_up.lang, follow_up.question, self._recent(follow_up)), REWRITE_TOKENS)
+        lines = self._caller.reply(call, enough, follow_up.until).text.replace(MARK, "").split("\n")
+        return next((line.strip() for line in lines if line.strip()), "")
+
+    def _recent(self, follow_up: FollowUp) -> tuple[Said, ...]:
+        """The latest turns, their beginnings: what a follow-up leans on is near, and small models read slowly."""
+        model = self._caller.model
+        bare = rewriting(follow_up.lang, follow_up.question, ())
+        spare = model.window - REWRITE_TOKENS - 64 - sum(model.count(t.content) for t in bare)
+        spare = min(spare, HISTORY_TOKENS)
+        kept: list[Said] = []
+        for said in reversed(follow_up.earlier):
+            short = replace(said, text=said.text[:SAID_CHARACTERS])
+            spare -= model.count(short.text) + 16
+            if spare < 0:
+                break
+            kept.insert(0, short)
+        return tuple(kept)
 
     def _call(self, request: Request, hits: tuple[Hit, ...]) -> Call:
         """A chat, or for a base model a text to continue: that one never retries otherwise, whatever was wrong."""
@@ -60,14 +95,16 @@ class ModelGenerator:
             )
         return hits[:kept]
 
-    def _watch(self, lang: Language) -> Watch:
-        base = self._caller.model.base
+    def _watch(self, request: Request) -> Watch:
+        base, lang = self._caller.model.base, request.lang
 
         def enough(text: str) -> bool:
             refuse_loops(text, self.name)
             if base:
+                request.watch(_first_sentence(text))
                 return len(sentence_spans(text)) > 1
-            answer = answer_so_far(text)
+            answer = answer_so_far(text).strip()
+            request.watch(answer)
             return len(answer) >= _SURE and not in_language(answer, lang)
 
         return enough

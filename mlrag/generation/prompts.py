@@ -10,7 +10,7 @@ import regex
 
 from mlrag.generation.chat import Turn
 from mlrag.languages import Language
-from mlrag.records import Hit
+from mlrag.records import Hit, Said
 
 VERSION = "2"  # raise it when what stands here changes; the packs' own texts are part of every run's signature
 MARK = "¦"
@@ -48,6 +48,14 @@ def turns(lang: Language, question: str, hits: tuple[Hit, ...], firm: str = "") 
     user = f"{p['passages']}:\n\n{passages}\n\n{p['question']}: {defuse(question)}"
     user += f"\n\n{p[firm]}" if firm else ""
     return Turn("system", f"{system}\n{p['steps']}"), Turn("user", f"{user}\n{p['answer']}:")
+
+
+def rewriting(lang: Language, question: str, earlier: tuple[Said, ...]) -> tuple[Turn, ...]:
+    """Asks for a follow-up as a question that stands by itself; all that was said is material, behind ¦."""
+    p = lang.prompt
+    names = {"user": p["question"], "assistant": p["answer"]}
+    said = "\n".join(f"{names[s.role]}:\n{marked(s.text)}" for s in earlier)
+    return Turn("system", p["rewrite"]), Turn("user", f"{said}\n\n{p['question']}:\n{marked(question)}")
 
 
 def completion(lang: Language, question: str, hits: tuple[Hit, ...]) -> str:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,30 @@ _PASSAGE = (
     'SELECT p.row, p.id, p.doc_id, p.start, p."end", p.text, d.title '
     "FROM passages p JOIN documents d ON d.id = p.doc_id"
 )
+_MATCHING = """
+SELECT d.id FROM documents d, json_each(json_patch(json_object('id', d.id, 'title', d.title), d.meta)) field,
+    json_each(CASE field.type WHEN 'array' THEN field.value ELSE json_array(NULL) END) item
+WHERE field.key = ?1 AND EXISTS (
+    SELECT 1 FROM json_each(?2) wanted WHERE wanted.value = CASE iif(field.type = 'array', item.type, field.type)
+        WHEN 'true' THEN 'true' WHEN 'false' THEN 'false'
+        ELSE CAST(iif(field.type = 'array', item.atom, field.atom) AS TEXT) END)
+"""
+_LISTED = (
+    "SELECT d.id, d.title, d.source, length(d.text), "
+    "(SELECT count(*) FROM passages p WHERE p.doc_id = d.id), d.meta FROM documents d "
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedDocument:
+    """A document as lists show it. `characters` of its text."""
+
+    id: str
+    title: str
+    source: str
+    characters: int
+    passages: int
+    meta: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,9 +236,27 @@ class Store:
 
     def rows_of(self, doc_ids: Sequence[str]) -> set[int]:
         """The passage rows of these documents."""
-        marks = ",".join("?" * len(doc_ids))
-        found = self._connection().execute(f"SELECT row FROM passages WHERE doc_id IN ({marks})", list(doc_ids))
+        found = self._connection().execute(
+            "SELECT row FROM passages WHERE doc_id IN (SELECT value FROM json_each(?))", (json.dumps(list(doc_ids)),)
+        )
         return {r[0] for r in found}
+
+    def matching(self, filters: Mapping[str, Sequence[str]]) -> frozenset[str]:
+        """Ids of the documents whose front matter has, in each field, one of the values (in a list: holds one).
+
+        Values are compared as text: 7 is "7", a date is "2024-01-31", yes is "true".
+        """
+        found = self._connection().execute("SELECT id FROM documents")
+        ids = {r[0] for r in found}
+        for field, values in filters.items():
+            wanted = json.dumps(list(values), ensure_ascii=False)
+            ids &= {r[0] for r in self._connection().execute(_MATCHING, (field, wanted))}
+        return frozenset(ids)
+
+    def listed(self, offset: int, limit: int) -> list[ListedDocument]:
+        """A page of the documents, in order of their ids."""
+        found = self._connection().execute(_LISTED + "ORDER BY d.id LIMIT ? OFFSET ?", (limit, offset))
+        return [ListedDocument(r[0], r[1], r[2], r[3], r[4], json.loads(r[5])) for r in found]
 
     def sentences(self, row: int) -> tuple[list[Span], Vectors]:
         """A passage's sentences (document offsets) and their vectors, (n, dim) float32."""

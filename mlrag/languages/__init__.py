@@ -19,7 +19,18 @@ from mlrag.errors import PackError, UnknownLanguageError
 from mlrag.records import PolicyName
 
 FOLDER = Path(__file__).parent
-PROMPT_KEYS = ("system", "steps", "passages", "question", "answer", "firmer", "grounded", "closed", "choice")
+PROMPT_KEYS = (
+    "system",
+    "steps",
+    "passages",
+    "question",
+    "answer",
+    "firmer",
+    "grounded",
+    "closed",
+    "choice",
+    "rewrite",
+)
 UI_KEYS = (
     "tagline",
     "language",

@@ -45,7 +45,8 @@ class Double:
     """A stand-in server: replies come from `reply`, which is given the request's body.
 
     `fault` names one misbehaviour, or is a function from the number of the chat request (0, 1, …) to one; ""
-    is none. `requests` keeps the bodies of chat requests. Use it as a context manager.
+    is none. `requests` keeps the bodies of chat requests; `hung_up` is set when a client closes a stream that goes on.
+    Use it as a context manager.
     """
 
     handler: ClassVar[type[Handler]]
@@ -54,6 +55,7 @@ class Double:
     reply: Reply = first_sentence
     fault: Fault = ""
     requests: list[dict[str, Any]] = field(default_factory=list)
+    hung_up: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> Any:
         handler = type("BoundHandler", (self.handler,), {"double": self})
@@ -140,8 +142,12 @@ class Handler(BaseHTTPRequestHandler):
                 self.close_connection = True
                 self.connection.close()
                 return
-            self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
-            self.wfile.flush()
+            try:
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
+                self.wfile.flush()
+            except ConnectionError:
+                self.double.hung_up.set()
+                raise
         self.wfile.write(b"0\r\n\r\n")
 
 

@@ -15,8 +15,9 @@ from mlrag.records import Document
 from mlrag.retrieval import Retriever
 from mlrag.settings import Settings
 from mlrag.testing import OllamaDouble
-from service.app import _pages, create_app
+from service.app import create_app
 from service.logs import JSONLines
+from service.routes.health import _pages
 from tests.service.guarded import SINHALA, TAMIL, in_process, opened, slow_app
 
 # Headers

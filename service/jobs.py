@@ -1,0 +1,137 @@
+"""Uploads on their way into the index: one worker thread, a bounded queue, a status for each."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from queue import Full, Queue
+from threading import Lock, Thread
+from typing import Literal
+
+from mlrag.corpus.loaders import SUFFIXES, read_document
+from mlrag.errors import DocumentError, MlragError
+from mlrag.ingest import index_documents
+from mlrag.records import Document
+from mlrag.retrieval import Retriever
+from service.uploads import Upload
+
+WAITING = 16  # uploads that may wait
+_KEPT = 256  # jobs whose status is remembered
+_log = logging.getLogger("mlrag.service")
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """What came of one file: its document's id, or why it could not be read; neither while it waits."""
+
+    name: str
+    doc_id: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    id: str
+    lang: str
+    files: tuple[File, ...]
+    status: Literal["queued", "running", "done", "failed"] = "queued"
+    error: str = ""
+
+
+class Jobs:
+    """Indexes uploads one after the other; the retriever finds them at the next question."""
+
+    def __init__(self, folder: Path, retriever: Retriever) -> None:
+        self._folder = folder
+        self._retriever = retriever
+        self._queue: Queue[tuple[str, Sequence[Upload]] | None] = Queue(WAITING)
+        self._jobs: dict[str, Job] = {}
+        self._lock = Lock()
+        self._thread: Thread | None = None
+
+    def add(self, lang: str, uploads: Sequence[Upload]) -> Job | None:
+        """The job, queued; None where too many wait."""
+        job = Job(uuid.uuid4().hex, lang, tuple(File(u.name) for u in uploads))
+        with self._lock:
+            try:
+                self._queue.put_nowait((job.id, uploads))
+            except Full:
+                return None
+            self._jobs[job.id] = job
+            self._forget()
+            if self._thread is None:
+                self._thread = Thread(target=self._run, daemon=True, name="uploads")
+                self._thread.start()
+        return job
+
+    def get(self, job_id: str) -> Job | None:
+        return self._jobs.get(job_id)
+
+    def close(self) -> None:
+        """Let the job that runs come to its end; those that wait are dropped."""
+        with self._lock:
+            while not self._queue.empty():
+                self._queue.get_nowait()
+            self._queue.put_nowait(None)
+        if self._thread is not None:
+            self._thread.join()
+
+    def _forget(self) -> None:
+        over = [j.id for j in self._jobs.values() if j.status in ("done", "failed")][: max(0, len(self._jobs) - _KEPT)]
+        for job_id in over:
+            del self._jobs[job_id]
+
+    def _run(self) -> None:
+        while (item := self._queue.get()) is not None:
+            job_id, uploads = item
+            self._jobs[job_id] = job = replace(self._jobs[job_id], status="running")
+            self._jobs[job_id] = self._finish(job, uploads)
+
+    def _finish(self, job: Job, uploads: Sequence[Upload]) -> Job:
+        try:
+            documents, files = read_uploads(uploads, job.lang)
+            job = replace(job, files=files)
+            index_documents(documents, self._folder, self._retriever.embedder, retriever=self._retriever)
+        except MlragError as error:
+            return replace(job, status="failed", error=str(error))
+        except Exception:
+            _log.exception("an upload failed")
+            return replace(job, status="failed", error="something unexpected went wrong; the log has it")
+        if not documents:
+            return replace(job, status="failed", error="no file could be read")
+        return replace(job, status="done")
+
+
+def read_uploads(uploads: Sequence[Upload], lang: str) -> tuple[list[Document], tuple[File, ...]]:
+    """The documents that can be read, and what came of every file."""
+    documents: dict[str, Document] = {}
+    files = []
+    for upload in uploads:
+        try:
+            document = _read(upload, lang)
+        except DocumentError as error:
+            files.append(File(upload.name, error=str(error)))
+        else:
+            documents[document.id] = document
+            files.append(File(upload.name, document.id))
+    return list(documents.values()), tuple(files)
+
+
+def _read(upload: Upload, lang: str) -> Document:
+    """The upload's bytes lie under a name of our own while they are read; its name is never a path."""
+    suffix = next((s for s in SUFFIXES if upload.name.lower().endswith(s)), None)
+    if suffix is None:
+        raise DocumentError(f"{upload.name} is of no readable kind", f"readable: {', '.join(SUFFIXES)}")
+    with tempfile.TemporaryDirectory(prefix="mlrag-upload-") as folder:
+        path = Path(folder) / f"{uuid.uuid4().hex}{suffix}"
+        path.write_bytes(upload.data)
+        try:
+            document = read_document(path, lang, path.parent)
+        except DocumentError as error:
+            raise DocumentError(error.message.replace(str(path), upload.name), error.hint) from error
+    own_id = document.id if document.id != path.name else upload.name
+    return replace(document, id=own_id, source=f"upload:{upload.name}")

@@ -1,0 +1,63 @@
+"""What the routes share: one retriever, one pipeline a variant, bounded work off the event loop, the upload jobs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from anyio import CapacityLimiter
+from fastapi import Depends, Request
+
+from mlrag.answer_cache import AnswerCache
+from mlrag.assemble import make_embedder, make_pipeline
+from mlrag.errors import QuestionError
+from mlrag.retrieval import Retriever
+from mlrag.settings import Settings
+from mlrag.variants import with_thinking
+from service.jobs import Jobs
+from service.metrics import Metrics
+from service.remembering import Asker, keep_from_files
+
+_ASKERS = 32  # names come from requests: keep few
+
+
+class Parts:
+    """`heartbeat`: seconds of silence after which a stream says that it is alive."""
+
+    def __init__(self, settings: Settings, metrics: Metrics, heartbeat: float = 10.0) -> None:
+        self.settings = settings
+        self.heartbeat = heartbeat
+        self.retriever = Retriever(settings.index_dir, make_embedder(settings))
+        self.jobs = Jobs(settings.index_dir, self.retriever)
+        self.workers = CapacityLimiter(settings.max_asks)
+        self._cache = AnswerCache(settings.cache_file, settings, self.retriever) if settings.cache_answers else None
+        self._metrics = metrics
+        self._askers: dict[str, Asker] = {}
+
+    def close(self) -> None:
+        self.jobs.close()
+        if self._cache:
+            self._cache.close()
+
+    def asker(self, variant: str | None = None, think: bool | None = None) -> Asker:
+        """Raises QuestionError for a name that means nothing, or that names a file."""
+        name = variant or self.settings.variant
+        if think is not None:
+            name = with_thinking(name, "on" if think else "off")
+        if name not in self._askers:
+            try:
+                keep_from_files(name, self.settings)
+                pipeline = make_pipeline(self.settings, self.retriever, name)
+            except ValueError as error:
+                raise QuestionError(str(error)) from error
+            if len(self._askers) >= _ASKERS:
+                self._askers.clear()
+            self._askers[name] = Asker(pipeline, name, self._cache, self._metrics, self.settings.log_questions)
+        return self._askers[name]
+
+
+def _parts(request: Request) -> Parts:
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+PartsDep = Annotated[Parts, Depends(_parts)]

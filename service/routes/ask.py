@@ -1,0 +1,176 @@
+"""/ask, whole or as a stream, and /search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Annotated, Any
+
+import anyio
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+from pydantic import TypeAdapter, ValidationError
+
+from mlrag.errors import QuestionError
+from mlrag.wire import wire, wire_hits, wire_search
+from service.asking import Asking, Events
+from service.errors import JSON
+from service.parts import Parts, PartsDep
+from service.schemas import AnswerReply, ErrorReply, FilterMap, FilterValue, Question, Search, SearchReply
+from service.streaming import Told, stream
+
+router = APIRouter(tags=["questions"])
+FILTERS = Query(
+    description="field:value of the documents' front matter; several values of one field: any of them.",
+    examples=[["topic:dengue"]],
+)
+_FILTER_MAP: TypeAdapter[dict[str, FilterValue]] = TypeAdapter(FilterMap)
+Q = Annotated[str, Query(description="The question.", examples=["டெங்கு கொசு எப்போது கடிக்கும்?"])]
+LANG = Annotated[str | None, Query(description="Its language; detected where not given.", examples=["ta"])]
+K = Annotated[int | None, Query(ge=1, le=50, description="Passages to look at.")]
+EXPLAIN = Annotated[bool, Query(description="Tell what each leg of the search thought of the passages.")]
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    404: {"model": ErrorReply, "description": "No such language, or nothing indexed in it."},
+    422: {"model": ErrorReply, "description": "A question or field that cannot be used."},
+    502: {"model": ErrorReply, "description": "The model gave no usable reply."},
+    503: {"model": ErrorReply, "description": "The model cannot be reached, or is busy."},
+    504: {"model": ErrorReply, "description": "The model took too long."},
+}
+_STREAMED = (
+    'event: passages\ndata: {"lang":"ta","question":"…","hits":[…]}\n\n'
+    'event: text\ndata: {"text":"இந்த கொசு பெரும்பாலும் "}\n\n'
+    'event: text\ndata: {"text":"பகல் நேரத்தில் கடிக்கும்."}\n\n'
+    'event: answer\ndata: {"text":"இந்த கொசு பெரும்பாலும் பகல் நேரத்தில் கடிக்கும்.","lang":"ta",…}\n\n'
+)
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "model": AnswerReply,
+        "description": "The answer; as server-sent events where asked for: passages, text, restart, answer or error.",
+        "content": {"text/event-stream": {"example": _STREAMED}},
+    },
+    **_ERRORS,
+}
+
+
+def plain_filters(filters: Mapping[str, FilterValue]) -> dict[str, list[str]]:
+    """Every field's values as the text that they are compared as."""
+    return {name: list(map(_text, v if isinstance(v, list) else [v])) for name, v in filters.items()}
+
+
+def _text(value: str | int | float | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _listed(filters: Sequence[str]) -> dict[str, FilterValue]:
+    """ "topic:dengue" -> {"topic": ["dengue"]}. Raises QuestionError."""
+    found: dict[str, list[str]] = {}
+    for item in filters:
+        name, colon, value = item.partition(":")
+        if not colon or not name:
+            raise QuestionError(f"filters={item!r} is no field:value", "for example: filters=topic:dengue")
+        found.setdefault(name, []).append(value)
+    try:
+        return _FILTER_MAP.validate_python(found)
+    except ValidationError as error:
+        raise QuestionError(f"filters: {error.errors()[0]['msg']}") from error
+
+
+def begin(parts: Parts, question: Question) -> Asking:
+    """Ask, in a worker thread."""
+    asker = parts.asker(question.variant, question.think)
+
+    return Asking(
+        lambda watch: asker.ask(
+            question.q,
+            question.lang or None,
+            fresh=question.explain,
+            k=question.k,
+            filters=plain_filters(question.filters),
+            cross_language=question.cross_language,
+            earlier=tuple(turn.said() for turn in question.turns),
+            watch=watch,
+        ),
+        parts.workers,
+    )
+
+
+async def _answer(parts: Parts, question: Question, request: Request) -> Response:
+    asking = begin(parts, question)
+    if not (question.stream or "text/event-stream" in request.headers.get("accept", "")):
+        answer, evidence = await asking.answer(request)
+        return JSON(wire(answer, evidence if question.explain and answer.hits else ()))
+    first = await asking.first(request, parts.heartbeat)
+    told = Told(question.explain, hold=parts.asker(question.variant, question.think).pipeline.filtered)
+    return Events(stream(asking, first, told, parts.heartbeat), asking)
+
+
+@router.get("/ask", response_class=JSON, responses=_ANSWERS)
+async def ask_get(
+    parts: PartsDep,
+    request: Request,
+    q: Q = "",
+    lang: LANG = None,
+    variant: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
+    think: Annotated[bool | None, Query(description="Let the model think first.")] = None,
+    k: K = None,
+    cross_language: Annotated[bool | None, Query(description="Look in other languages too.")] = None,
+    filters: Annotated[list[str] | None, FILTERS] = None,
+    explain: EXPLAIN = False,
+    stream: Annotated[bool, Query(description="Server-sent events.")] = False,
+) -> Response:
+    """Answer one question."""
+    question = Question(
+        q=q,
+        lang=lang,
+        variant=variant,
+        think=think,
+        k=k,
+        cross_language=cross_language,
+        filters=_listed(filters or ()),
+        explain=explain,
+        stream=stream,
+    )
+    return await _answer(parts, question, request)
+
+
+@router.post("/ask", response_class=JSON, responses=_ANSWERS)
+async def ask_post(parts: PartsDep, request: Request, question: Question) -> Response:
+    """Answer one question, given as JSON, with the conversation that it goes on with."""
+    return await _answer(parts, question, request)
+
+
+async def _search(parts: Parts, search: Search) -> Response:
+    pipeline = parts.asker().pipeline
+    call = partial(pipeline.search, search.q, search.lang, k=search.k, filters=plain_filters(search.filters))
+    found = await anyio.to_thread.run_sync(call, limiter=parts.workers)
+    body: dict[str, Any] = {
+        "lang": found.lang,
+        "question": found.question,
+        "embedder": f"{parts.retriever.embedder.name} ({parts.retriever.embedder.engine})",
+        "hits": wire_hits(found.hits),
+    }
+    if search.explain:
+        body["explanation"] = wire_search(found)
+    return JSON(body)
+
+
+_FOUND: dict[int | str, dict[str, Any]] = {200: {"model": SearchReply}, 404: _ERRORS[404], 422: _ERRORS[422]}
+
+
+@router.get("/search", response_class=JSON, responses=_FOUND)
+async def search_get(
+    parts: PartsDep,
+    q: Q = "",
+    lang: LANG = None,
+    k: K = None,
+    filters: Annotated[list[str] | None, FILTERS] = None,
+    explain: EXPLAIN = False,
+) -> Response:
+    """Passages only, in one language; no generator is asked."""
+    return await _search(parts, Search(q=q, lang=lang, k=k, filters=_listed(filters or ()), explain=explain))
+
+
+@router.post("/search", response_class=JSON, responses=_FOUND)
+async def search_post(parts: PartsDep, search: Search) -> Response:
+    """Passages only, in one language; no generator is asked."""
+    return await _search(parts, search)
