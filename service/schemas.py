@@ -140,6 +140,8 @@ class AnswerReply(BaseModel):
     usage: UsageReply
     left_machine: bool
     host: str
+    cached: bool = Field(description="It was made for an equal question before.")
+    age: float | None = Field(description="Seconds since then.")
     standalone_question: str = Field(examples=["சிகிரியா பாறையின் உயரம் எவ்வளவு?"])
     explanation: dict[str, Any] | None = None
 

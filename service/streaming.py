@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
-from mlrag.records import Answer, Evidence
+from mlrag.records import Answer, Evidence, Hit
 from mlrag.wire import wire, wire_hits
 from service.asking import Asking, Seen
 from service.errors import described
@@ -42,6 +42,7 @@ class Told:
 
     explain: bool
     hold: bool
+    question: str
     shown: Shown = field(default_factory=Shown)
     evidence: list[Evidence] = field(default_factory=list)
 
@@ -49,7 +50,7 @@ class Told:
         if isinstance(seen, Evidence):
             self.evidence.append(seen)
             if not self.hold:
-                yield _passages(seen)
+                yield _passages(seen.lang, seen.question, seen.hits)
         elif isinstance(seen, str):
             over, added = self.shown.step(seen)
             if over:
@@ -63,16 +64,19 @@ class Told:
             yield frame(body | {"status": status}, "error")
 
     def _last(self, answer: Answer) -> Iterator[bytes]:
-        if self.hold and answer.hits:
-            yield _passages(self.evidence[-1])
+        if answer.age is not None:  # from the cache: nothing was told while it was made
+            yield _passages(answer.lang, answer.standalone_question or self.question, answer.hits)
+            yield frame({"text": answer.text}, "text")
+        elif self.hold and answer.hits:
+            found = self.evidence[-1]
+            yield _passages(found.lang, found.question, found.hits)
             yield frame({"text": answer.text}, "text")
         refused = self.hold and not answer.hits
         yield frame(wire(answer, self.evidence if self.explain and not refused else ()), "answer")
 
 
-def _passages(evidence: Evidence) -> bytes:
-    data = {"lang": evidence.lang, "question": evidence.question, "hits": wire_hits(evidence.hits)}
-    return frame(data, "passages")
+def _passages(lang: str, question: str, hits: Sequence[Hit]) -> bytes:
+    return frame({"lang": lang, "question": question, "hits": wire_hits(hits)}, "passages")
 
 
 async def stream(asking: Asking, first: Seen | None, told: Told, heartbeat: float) -> AsyncIterator[bytes]:

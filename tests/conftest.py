@@ -43,7 +43,7 @@ def indexed(tmp_path_factory: pytest.TempPathFactory, embedder: Embedder) -> Pat
 
 @pytest.fixture(scope="session")
 def settings(indexed: Path) -> Settings:
-    return Settings(data_dir=indexed, corpora=CORPORA)
+    return Settings(data_dir=indexed, corpora=CORPORA, cache_answers=0)
 
 
 @pytest.fixture(scope="session")

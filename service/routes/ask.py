@@ -100,7 +100,8 @@ async def _answer(parts: Parts, question: Question, request: Request) -> Respons
         answer, evidence = await asking.answer(request)
         return JSON(wire(answer, evidence if question.explain and answer.hits else ()))
     first = await asking.first(request, parts.heartbeat)
-    told = Told(question.explain, hold=parts.asker(question.variant, question.think).pipeline.filtered)
+    filtered = parts.asker(question.variant, question.think).pipeline.filtered
+    told = Told(question.explain, filtered, question.q)
     return Events(stream(asking, first, told, parts.heartbeat), asking)
 
 

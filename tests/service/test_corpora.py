@@ -29,7 +29,7 @@ def folder(settings, tmp_path):
 
 @pytest.fixture
 def client(folder):
-    app = create_app(Settings(data_dir=folder))
+    app = create_app(Settings(data_dir=folder, cache_answers=0))
     with serving(app) as address, httpx.Client(base_url=address, timeout=60) as client:
         yield client
 
@@ -148,7 +148,7 @@ def test_corpora_are_counted_and_weighed(client):
 
 
 def test_a_first_upload_makes_the_language_answer(tmp_path):
-    app = create_app(Settings(data_dir=tmp_path))
+    app = create_app(Settings(data_dir=tmp_path, cache_answers=0))
     with serving(app) as address, httpx.Client(base_url=address, timeout=60) as client:
         assert client.get("/readyz").status_code == 503
         done(client, client.post("/corpora/ta/documents", files=[("files", ("p.md", ZORAN.encode()))]))

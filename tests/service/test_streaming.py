@@ -136,3 +136,13 @@ def test_nothing_is_shown_before_the_safety_filter_let_it_pass(settings, unsafe)
     else:
         assert names == ["passages", "text", "answer"]
         assert seen[1][1]["text"] == seen[2][1]["text"]
+
+
+def test_a_remembered_answer_streams_alike(settings, tmp_path):
+    own = settings.model_copy(update={"cache_answers": 10, "data_dir": tmp_path})
+    (tmp_path / "index").symlink_to(settings.index_dir)
+    with serving(create_app(own)) as address, httpx.Client(base_url=address, timeout=30) as client:
+        first, again = (stream(client, ASKED | {"stream": True}) for _ in range(2))
+    assert [name for name, _ in again] == [name for name, _ in first] == ["passages", "text", "answer"]
+    assert (first[-1][1]["cached"], again[-1][1]["cached"]) == (False, True)
+    assert again[1][1]["text"] == first[-1][1]["text"]
