@@ -83,19 +83,21 @@ class Retriever:
         Raises MissingIndexError.
         """
         index = self.index(lang)
-        derived = index.current()
-        if not len(derived.rows):
-            raise MissingIndexError(lang)
         vector = self.embed(question) if vector is None else vector
-        found = self._search(question, index, derived, vector, k, exclude, only)
-        return replace(found, null=self._null_of(index, derived))
+        with index.store.snapshot():
+            derived = index.current()
+            if not len(derived.rows):
+                raise MissingIndexError(lang)
+            found = self._search(question, index, derived, vector, k, exclude, only)
+            return replace(found, null=self._null_of(index, derived))
 
     def measure_null(self, lang: str) -> None:
         """Measure and keep what off-topic questions get from this index, so that the first question need not wait."""
         index = self.index(lang)
-        derived = index.current()
-        if len(derived.rows):
-            self._null_of(index, derived)
+        with index.store.snapshot():
+            derived = index.current()
+            if len(derived.rows):
+                self._null_of(index, derived)
 
     def _null_of(self, index: LanguageIndex, derived: Derived) -> Vectors | None:
         """None in a language that has no off-topic questions."""

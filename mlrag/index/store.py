@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +57,15 @@ class StoreCounts:
     documents: int
     passages: int
     sentences: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A stored document: where it came from, and, where it is a part of one in another language, that language."""
+
+    id: str
+    source: str
+    part_of: str
 
 
 def pack_int8(vector: Vectors) -> bytes:
@@ -133,6 +142,33 @@ class Store:
         stored = self.embedder
         if stored is not None and stored != name:
             raise EmbedderMismatchError(self.lang, stored, name)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[int]:
+        """All that this thread reads inside is of one commit, whose number this gives; a writer is not held up."""
+        connection = self._connection()
+        if connection.in_transaction:
+            yield self.commit
+            return
+        connection.execute("BEGIN")
+        try:
+            yield self.commit
+        finally:
+            connection.execute("COMMIT")
+
+    def stored(self, below: str = "") -> list[Stored]:
+        """The documents whose source is this path or lies below it; all without one."""
+        found = self._connection().execute(
+            "SELECT id, source, coalesce(json_extract(meta, '$.part_of'), '') FROM documents "
+            "WHERE ?1 IN ('', source) OR substr(source, 1, length(?1) + 1) = ?1 || '/' ORDER BY id",
+            (below,),
+        )
+        return [Stored(*row) for row in found]
+
+    def move(self, sources: Mapping[str, str]) -> None:
+        """Say that documents, by id, now come from elsewhere. Nothing that a search reads changes."""
+        connection = self._connection()
+        connection.executemany("UPDATE documents SET source = ?2 WHERE id = ?1", sources.items())
 
     def hashes(self) -> dict[str, str]:
         """Content hash by document id."""
