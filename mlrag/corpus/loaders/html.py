@@ -34,6 +34,10 @@ _INLINE = (
     "sup",
     "u",
 )
+# trafilatura drops the joiners that Sinhala, Persian and others are spelled with: Gothic letters stand in for them.
+_HIDE = {0x200D: "\U00010330", 0x200C: "\U00010331"}
+_SHOW = {ord(stand_in): joiner for joiner, stand_in in _HIDE.items()}
+_ENOUGH = 50  # characters that make a main text: trafilatura's own 250 are much in Chinese
 _BLANKS = regex.compile(r"[^\S\n]+")
 _GAPS = regex.compile(r"\s*\n\s*")
 
@@ -56,7 +60,10 @@ def _main(raw: str, path: Path) -> tuple[str, str]:
     from lxml import html
     from lxml.etree import LxmlError
     from trafilatura import extract
+    from trafilatura.settings import use_config
 
+    config = use_config()
+    config.set("DEFAULT", "MIN_EXTRACTED_SIZE", str(_ENOUGH))
     parser = html.HTMLParser()
     try:
         tree = html.document_fromstring(raw, parser=parser)
@@ -64,8 +71,10 @@ def _main(raw: str, path: Path) -> tuple[str, str]:
         return "", ""
     if any(entry.type_name == "ERR_RESOURCE_LIMIT" for entry in parser.error_log):
         raise DocumentError(f"{path} nests its elements too deeply to be read (256 levels)", "save it as plain text")
-    title = tree.findtext(".//title") or ""
-    return " ".join(title.split()), extract(tree, include_comments=False, favor_recall=True) or ""
+    title = " ".join((tree.findtext(".//title") or "").split())
+    for element in tree.iter():
+        element.text, element.tail = (part and part.translate(_HIDE) for part in (element.text, element.tail))
+    return title, (extract(tree, include_comments=False, config=config) or "").translate(_SHOW)
 
 
 class _Visible(HTMLParser):
