@@ -11,6 +11,7 @@ from mlrag.records import Span
 from mlrag.text.detect import UNKNOWN, detect, script_counts
 
 _PARAGRAPH = regex.compile(r"(?:[^\n]|\n(?!\s*\n))+")
+SAMPLE = 10_000  # characters that a language is detected from
 _LETTERS = 20  # a shorter paragraph (a heading, a number) belongs to the one before it
 _LETTERS_HARD = 60  # Latin, which every document quotes, and the script of the document: Hindi in a Nepali one
 
@@ -39,6 +40,7 @@ def runs(text: str, main: str) -> list[Run]:
 
 def _of(paragraph: str, main: str) -> str:
     """The paragraph's language; "" where it is too short or in a language without a pack."""
+    paragraph = paragraph[:SAMPLE]
     letters = sum(script_counts(paragraph).values())
     if letters < _LETTERS:
         return ""

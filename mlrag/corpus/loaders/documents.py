@@ -6,13 +6,11 @@ from collections import Counter
 from pathlib import Path
 
 from mlrag.corpus.loaders.base import Content, Loaded, Text
-from mlrag.corpus.mixed import runs
+from mlrag.corpus.mixed import SAMPLE, runs
 from mlrag.errors import DocumentError
 from mlrag.records import Document
 from mlrag.text.detect import UNKNOWN, detect
 from mlrag.text.normalize import clean
-
-_SAMPLE = 20_000  # characters that a document's language is detected from
 
 
 def to_documents(content: Content, path: Path, lang: str | None, root: Path | None) -> Loaded:
@@ -44,11 +42,11 @@ def to_documents(content: Content, path: Path, lang: str | None, root: Path | No
 
 def _language(text: str) -> str:
     """The text's language, of a mixed text the one with most characters; "" where none can be told."""
-    code = detect(text[:_SAMPLE])
+    code = detect(text[:SAMPLE])
     if code != UNKNOWN:
         return code
     shares: Counter[str] = Counter()
-    for run in runs(text[:_SAMPLE], UNKNOWN):
+    for run in runs(text[:SAMPLE], UNKNOWN):
         shares[run.lang] += run.span.end - run.span.start
     del shares[UNKNOWN]
     return max(sorted(shares), key=lambda code: shares[code], default="")

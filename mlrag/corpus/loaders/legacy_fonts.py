@@ -1,7 +1,7 @@
 """Fonts that show Sinhala, Tamil or another script for Latin letters: their text is converted, or refused.
 
-Converted: Sinhala FM by sinhala-legacy-fonts, Tamil Bamini and Shree-Lipi by tamil-legacy-fonts (the font names and
-tables are theirs). Known but refused: families for which we have no table that we could check.
+Converted: Sinhala FM by pandukabhaya, Tamil Bamini and Shree-Lipi by tamil-legacy-fonts; the tables are theirs, and
+`docs/documents.md` says how they were checked. Known but refused: families for which we have no checked table.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from functools import cache
 import regex
 
 _SUBSET = regex.compile(r"^[A-Z]{6}\+")
+_FM = regex.compile(r"FM-?[A-Z]")  # FMAbhaya, FMBindumathi, FM-Malithi: one layout
 _LATIN_OR_SIGN = regex.compile(r"[\u0021-\u00ff\u0152-\u2122]")
 _REFUSED = (  # beginnings of the name (lower case, letters and digits), the language, what converts them
     (("krutidev", "devlys", "walkmanchanakya"), "Hindi", "PyPI: hinlegacy"),
@@ -36,15 +37,13 @@ class LegacyFont:
 @cache
 def legacy_font(name: str) -> LegacyFont | None:
     """What this font is, by its PDF name ("ABCDEF+FMAbhaya"); None for an ordinary one."""
-    from sinhala_legacy_fonts import encoding_for_font as sinhala
-    from sinhala_legacy_fonts import sinhala_fm_to_unicode
-    from tamil_legacy_fonts import encoding_for_font as tamil
-    from tamil_legacy_fonts import tamil_bamini_to_unicode, tamil_shree_to_unicode
+    from pandukabhaya import Converter
+    from tamil_legacy_fonts import encoding_for_font, tamil_bamini_to_unicode, tamil_shree_to_unicode
 
     base = _SUBSET.sub("", name)
-    if sinhala(base) and base[2:3].isupper():
-        return LegacyFont("FM", sinhala_fm_to_unicode, "Sinhala")
-    if encoding := tamil(base):
+    if _FM.match(base):
+        return LegacyFont("FM", Converter("fm_abhaya").convert, "Sinhala")
+    if encoding := encoding_for_font(base):
         bamini = encoding == "bamini"
         convert = tamil_bamini_to_unicode if bamini else tamil_shree_to_unicode
         return LegacyFont("Bamini" if bamini else "Shree-Lipi", convert, "Tamil")
