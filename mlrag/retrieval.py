@@ -55,8 +55,9 @@ class Retriever:
 
     def index(self, lang: str) -> LanguageIndex:
         """Raises MissingIndexError for a language without one, EmbedderMismatchError for another embedder's."""
-        if lang not in self._open:
+        if lang not in self._open or not self._open[lang].store.is_current:
             with self._lock:
+                self._null.pop(lang, None)
                 if not (self._folder / lang / "store.sqlite").is_file():
                     raise MissingIndexError(lang)
                 index = LanguageIndex(self._folder / lang, lang)

@@ -87,6 +87,7 @@ class Store:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._local = threading.local()
         self._connection().executescript(_SCHEMA)
+        self._file = path.stat().st_ino
 
     def _connection(self) -> sqlite3.Connection:
         """One connection a thread: readers never wait for a writer under WAL."""
@@ -98,6 +99,14 @@ class Store:
             connection.execute("PRAGMA foreign_keys=ON")
             self._local.connection = connection
         return connection
+
+    @property
+    def is_current(self) -> bool:
+        """Is the file still the one that was opened? `mlrag index --rebuild` puts another in its place."""
+        try:
+            return self.path.stat().st_ino == self._file
+        except FileNotFoundError:
+            return False
 
     def close(self) -> None:
         """Close this thread's connection."""

@@ -1,5 +1,6 @@
 """The store is the truth; what is derived from it is never trusted blindly."""
 
+import shutil
 import threading
 
 import numpy as np
@@ -64,6 +65,17 @@ def test_deleted_documents_are_gone_on_the_next_search(tmp_path, embedder):
     retriever.search("தேயிலை", "ta")
     retriever.index("ta").store.delete(["tea"])
     assert {h.passage.doc_id for h in retriever.search("தேயிலை", "ta").hits} == {"river"}
+
+
+def test_a_rebuilt_index_is_read_without_a_restart(tmp_path, embedder):
+    index_documents([RIVER], tmp_path, embedder)
+    retriever = Retriever(tmp_path, embedder)
+    retriever.search("தேயிலை", "ta")
+    shutil.rmtree(tmp_path)
+    with pytest.raises(MissingIndexError):
+        retriever.search("தேயிலை", "ta")
+    index_documents([TEA], tmp_path, embedder)
+    assert {h.passage.doc_id for h in retriever.search("தேயிலை", "ta").hits} == {"tea"}
 
 
 def test_another_embedder_is_refused(tmp_path, embedder):
