@@ -12,7 +12,7 @@ from mlrag.index.embedders import Embedder
 from mlrag.index.language_index import LanguageIndex
 from mlrag.index.store import EmbeddedPassage, Store
 from mlrag.languages import language
-from mlrag.records import Document, Passage, Span
+from mlrag.records import PART_OF, Document, Passage, Span
 from mlrag.retrieval import Retriever
 from mlrag.text.sentences import sentence_spans
 
@@ -132,7 +132,7 @@ def embed_documents(
 def _part(document: Document, lang: str) -> Document:
     if lang == document.lang:
         return document
-    return replace(document, lang=lang, meta={**document.meta, "part_of": document.lang})
+    return replace(document, lang=lang, meta={**document.meta, PART_OF: document.lang})
 
 
 def _sentences(passage: Passage) -> tuple[Span, ...]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 Vectors = NDArray[np.float32]  # (n, dim), or (dim,) for one
 PolicyName = Literal["dangerous", "harassment", "hate", "sexual"]  # what the safety filter looks for
 
+PART_OF = "mlrag.part_of"
 _RECIPE = "1"  # raise it when chunking or sentence splitting changes: every document is then indexed anew
 
 
@@ -24,7 +25,7 @@ class Document:
     """One source text. `text` is NFC; `meta` is whatever the file said beyond the known fields.
 
     `detected`: nobody said its language, so stretches in another language go to the index of that one. There the
-    document stands again, with the same id and text, and `meta["part_of"]` is the language of the whole.
+    document stands again, with the same id and text, and `meta[PART_OF]` is the language of the whole.
     """
 
     id: str

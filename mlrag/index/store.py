@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlrag.errors import EmbedderMismatchError
-from mlrag.records import Document, Passage, Span, Vectors
+from mlrag.records import PART_OF, Document, Passage, Span, Vectors
 
 SCHEMA_VERSION = "1"
 _SCHEMA = """
@@ -168,7 +168,7 @@ class Store:
     def stored(self, below: str = "") -> list[Stored]:
         """The documents whose source is this path or lies below it; all without one."""
         found = self._connection().execute(
-            "SELECT id, source, coalesce(json_extract(meta, '$.part_of'), '') FROM documents "
+            f"SELECT id, source, coalesce(json_extract(meta, '$.\"{PART_OF}\"'), '') FROM documents "
             "WHERE ?1 IN ('', source) OR substr(source, 1, length(?1) + 1) = ?1 || '/' ORDER BY id",
             (below,),
         )
@@ -206,7 +206,7 @@ class Store:
                 self._insert(connection, document, passages)
 
     def _insert(self, connection: sqlite3.Connection, document: Document, passages: Sequence[EmbeddedPassage]) -> None:
-        meta = json.dumps(dict(document.meta), ensure_ascii=False, default=str)
+        meta = json.dumps(dict(document.meta), ensure_ascii=False, default=str).encode("utf-8", "replace").decode()
         connection.execute(
             "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?)",
             (document.id, document.title, document.text, document.source, document.content_hash, meta),

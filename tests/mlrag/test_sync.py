@@ -1,10 +1,12 @@
 """Folders and indexes agree after `mlrag index`: new, changed, moved, deleted, mixed and broken files."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -123,6 +125,28 @@ def test_two_files_of_one_id_are_not_confused(docs):
     assert "the id 'a.txt' is that of" in said
     index(docs)
     assert {"one/a.txt", "two/a.txt"} <= stored(docs, "ta")
+
+
+def test_what_a_row_says_of_itself_cannot_break_the_index(docs):
+    rows = [
+        {"id": "a\ud800", "text": TAMIL, "mark": "\udfff"},
+        {"id": "b", "text": TAMIL, "part_of": "en"},
+        {"text": "\0"},
+    ]
+    write(docs / "a.jsonl", "\n".join(map(json.dumps, rows)))
+    said = index(docs)
+    assert "2 documents indexed" in said
+    assert "#3 has no text" in said
+    assert "0 documents indexed, 2 unchanged, in" in index(docs)
+    assert stored(docs, "ta") == {"a?", "b"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems know no such names")
+def test_a_file_name_that_is_no_text_is_named_and_skipped(docs):
+    write(docs / "ශ්‍රී ලංකා.txt", TAMIL)
+    Path(os.fsdecode(os.fsencode(docs) + b"/\xff.txt")).write_text(TAMIL, encoding="utf-8")
+    assert "rename the file" in index(docs, status=1)
+    assert stored(docs, "ta") == {"ශ්‍රී ලංකා.txt"}
 
 
 def wait_for(true, what):

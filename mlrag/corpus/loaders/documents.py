@@ -19,24 +19,26 @@ def to_documents(content: Content, path: Path, lang: str | None, root: Path | No
     Raises DocumentError when there is no text, or no document whose language can be told.
     """
     relative = path.relative_to(root) if root and path.is_relative_to(root) else Path(path.name)
+    if any("\ud800" <= c <= "\udfff" for c in path.as_posix()):  # bytes that are no UTF-8
+        raise DocumentError(f"the name of {path.as_posix()!r} is not text", "rename the file")
     documents, unknown = [], []
     common = _common(content.texts)
     for item in content.texts:
         text = clean(item.text).strip()
-        if not text:
+        if not text and len(content.texts) == 1:
             raise DocumentError(f"{path} holds no text")
         given = lang or item.lang
         code = given or _language(text) or common
-        if not code:
+        if not code or not text:
             unknown.append(item.id)
             continue
-        name = relative.as_posix() + item.id if item.id.startswith("#") or not item.id else item.id
+        name = relative.as_posix() + item.id if item.id.startswith("#") or not item.id else clean(item.id)
         source = path.absolute().as_posix()
         title = clean(item.title).strip()
         documents.append(Document(name, code, text, title, source, item.meta, detected=not given))
     if not documents:
         raise DocumentError(f"the language of {path} cannot be told", "say it: --lang ta")
-    lost = tuple(f"{path}: the language of {name} cannot be told; left out" for name in unknown)
+    lost = tuple(f"{path}: {name} has no text whose language can be told; left out" for name in unknown)
     return Loaded(tuple(documents), (*content.warnings, *lost))
 
 
