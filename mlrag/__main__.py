@@ -6,20 +6,19 @@ import importlib.metadata
 import importlib.util
 import json
 import platform
+import shutil
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from mlrag.errors import MlragError, SettingsError
 from mlrag.key_commands import app as keys_app
 from mlrag.keys import KeyRing
 from mlrag.languages import languages, off_topic
-from mlrag.records import Document
 from mlrag.settings import Settings
 from mlrag.wire import wire
 
@@ -48,55 +47,21 @@ def index(
     paths: Annotated[list[Path] | None, typer.Argument(help="Files or folders; corpora/ without any.")] = None,
     lang: Annotated[str | None, typer.Option(help="Their language; else the front matter's, else detected.")] = None,
     rebuild: Annotated[bool, typer.Option(help="Forget the indexes there are and start anew.")] = False,
+    watch: Annotated[bool, typer.Option(help="Go on until stopped, and index what changes.")] = False,
 ) -> None:
-    """Make documents searchable. Unchanged documents cost nothing."""
+    """Make documents searchable. Unchanged ones cost nothing; of a folder, those whose file is gone are removed."""
+    from mlrag.indexing import index_paths, watch_paths
+
     settings = _settings()
     try:
         if rebuild:
-            import shutil
-
             shutil.rmtree(settings.index_dir, ignore_errors=True)
-        index_paths(settings, paths or [settings.corpora], lang)
+        if watch:
+            watch_paths(settings, paths or [settings.corpora], lang, _err)
+        elif index_paths(settings, paths or [settings.corpora], lang, _err):
+            raise typer.Exit(1)
     except MlragError as error:
         raise _fail(error) from None
-
-
-def index_paths(settings: Settings, paths: list[Path], lang: str | None = None, strict: bool = True) -> None:
-    """Read, index and report, with a bar when there is work. A file that cannot be read is named and skipped."""
-    from mlrag.assemble import make_embedder
-    from mlrag.corpus.loaders import document_files, read_document
-    from mlrag.errors import DocumentError, UnknownLanguageError
-    from mlrag.ingest import index_documents, pending
-    from mlrag.languages import language
-
-    if lang:
-        language(lang)
-    documents: list[Document] = []
-    broken: list[str] = []
-    roots = [p for p in paths if p.is_dir()]
-    for path in document_files(paths):
-        try:
-            document = read_document(path, lang, next((r for r in roots if path.is_relative_to(r)), None))
-            language(document.lang)
-            documents.append(document)
-        except (DocumentError, UnknownLanguageError) as error:
-            broken.append(f"{path}: {error}")
-    todo = pending(documents, settings.index_dir)
-    if todo:
-        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-        with Progress(*columns, console=_err, transient=True) as bar:
-            task = bar.add_task("indexing", total=len(todo))
-
-            def advance(code: str, done: int) -> None:
-                bar.update(task, advance=done, description=f"indexing {code}")
-
-            index_documents(todo, settings.index_dir, make_embedder(settings), advance)
-    for problem in broken:
-        _err.print(f"[yellow]skipped {escape(problem)}[/yellow]")
-    langs = len({d.lang for d in documents})
-    _err.print(f"{len(todo)} documents indexed, {len(documents) - len(todo)} unchanged, in {langs} languages")
-    if broken and strict:
-        raise typer.Exit(1)
 
 
 @app.command()
@@ -138,6 +103,8 @@ def serve(
     """Index corpora/ if needed, then answer over HTTP."""
     import importlib
 
+    from mlrag.indexing import index_paths
+
     settings = _settings()
     settings = settings.model_copy(update={k: v for k, v in {"host": host, "port": port}.items() if v is not None})
     try:
@@ -145,7 +112,7 @@ def serve(
         service = importlib.import_module("service.app")
         service.check_binding(settings, KeyRing(settings.keys_file))
         if settings.corpora.is_dir():
-            index_paths(settings, [settings.corpora], strict=False)
+            index_paths(settings, [settings.corpora], None, _err)
         service.run(settings)
     except (MlragError, OSError) as error:
         raise _fail(error) from None
@@ -248,6 +215,8 @@ def doctor() -> None:
         f"sentence-transformers {hub}" if hub else "not installed (optional)",
         "" if hub else "pip install 'mlrag[hub]'",
     )
+    poppler = bool(shutil.which("pdftotext"))
+    table.add_row("PDF", "pdftotext" if poppler else "no pdftotext", "" if poppler else "install poppler-utils")
     table.add_row("generator", settings.variant, "")
     table.add_row("ollama", *_ollama_state(settings.ollama_host))
     memory = probe()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -12,10 +12,11 @@ from mlrag.index.embedders import Embedder
 from mlrag.index.language_index import LanguageIndex
 from mlrag.index.store import EmbeddedPassage, Store
 from mlrag.languages import language
-from mlrag.records import Document, Passage, Span
+from mlrag.records import PART_OF, Document, Passage, Span
 from mlrag.retrieval import Retriever
 from mlrag.text.sentences import sentence_spans
 
+EmbeddedDocument = tuple[Document, list[EmbeddedPassage]]
 BATCH = 16  # documents in one transaction
 Progress = Callable[[str, int], None]  # language, documents done
 
@@ -39,11 +40,13 @@ def index_documents(
 ) -> list[Ingested]:
     """Index documents below `folder`, one index a language; unchanged documents cost nothing.
 
-    `chunk_size` is in characters; the pack's own by default. `retriever`: the one that answers from this folder in
-    the same process, which then builds what is derived from the documents, once. Raises
-    UnknownLanguageError, EmbedderMismatchError.
+    Stretches of a document in another language than its own go to the index of theirs, stored first: where the
+    document is known in its own language, all of it is there. `chunk_size` is in characters; the pack's own by
+    default. `retriever`: the one that answers from this folder in the same process, which then builds what is derived
+    from the documents, once. Raises UnknownLanguageError, EmbedderMismatchError.
     """
-    report = []
+    report: list[Ingested] = []
+    others: set[str] = set()
     retriever = retriever or Retriever(folder, embedder)
     ordered = sorted(documents, key=lambda d: d.lang)
     for lang, group in groupby(ordered, key=lambda d: d.lang):
@@ -56,11 +59,41 @@ def index_documents(
         progress(lang, len(everything) - len(new))
         for start in range(0, len(new), BATCH):
             batch = new[start : start + BATCH]
-            index.store.put(embed_documents(batch, embedder, chunk_size), embedder.name, embedder.engine)
+            parts = embed_documents(batch, embedder, chunk_size)
+            others |= _put_parts(parts, batch, folder, embedder)
+            own = [part for part in parts if part[0].lang == lang]
+            index.store.put(own, embedder.name, embedder.engine)
             progress(lang, len(batch))
-        retriever.measure_null(lang)
         report.append(Ingested(lang, len(new), len(everything) - len(new)))
+    for lang in sorted(others | {r.lang for r in report}):
+        retriever.measure_null(lang)
     return report
+
+
+def _put_parts(
+    parts: Sequence[EmbeddedDocument], batch: Sequence[Document], folder: Path, embedder: Embedder
+) -> set[str]:
+    """Store what is in other languages than its document, drop what no longer is; the languages changed."""
+    main, ids = batch[0].lang, {d.id for d in batch}
+    changed = set()
+    for lang in sorted({part[0].lang for part in parts} | set(stores(folder)) - {main}):
+        if lang == main:
+            continue
+        store = Store(folder / lang / "store.sqlite", lang)
+        own = [part for part in parts if part[0].lang == lang]
+        kept = {d.id for d, _ in own}
+        old = [s.id for s in store.stored() if s.part_of == main and s.id in ids - kept]
+        if own:
+            store.put(own, embedder.name, embedder.engine)
+        if old:
+            store.delete(old)
+        changed |= {lang} if own or old else set()
+    return changed
+
+
+def stores(folder: Path) -> dict[str, Store]:
+    """The stores there are, by language."""
+    return {p.parent.name: Store(p, p.parent.name) for p in sorted(folder.glob("*/store.sqlite"))}
 
 
 def pending(documents: Iterable[Document], folder: Path) -> list[Document]:
@@ -78,8 +111,8 @@ def pending(documents: Iterable[Document], folder: Path) -> list[Document]:
 
 def embed_documents(
     documents: Sequence[Document], embedder: Embedder, chunk_size: int | None = None
-) -> list[tuple[Document, list[EmbeddedPassage]]]:
-    """Chunk and embed, passages and sentences, all texts of the batch in two calls."""
+) -> list[EmbeddedDocument]:
+    """Chunk and embed, passages and sentences, all texts of the batch in two calls; a mixed document once for each."""
     passages = [chunk(d, language(d.lang), chunk_size) for d in documents]
     flat = [p for ps in passages for p in ps]
     spans = [_sentences(p) for p in flat]
@@ -91,7 +124,17 @@ def embed_documents(
     for passage, vector, own in zip(flat, vectors, spans, strict=True):
         embedded[passage.id] = EmbeddedPassage(passage, vector, own, sentence_vectors[at : at + len(own)])
         at += len(own)
-    return [(d, [embedded[p.id] for p in ps]) for d, ps in zip(documents, passages, strict=True)]
+    return [
+        (_part(d, lang), [embedded[p.id] for p in ps if p.lang == lang])
+        for d, ps in zip(documents, passages, strict=True)
+        for lang in sorted({d.lang, *(p.lang for p in ps)})
+    ]
+
+
+def _part(document: Document, lang: str) -> Document:
+    if lang == document.lang:
+        return document
+    return replace(document, lang=lang, meta={**document.meta, PART_OF: document.lang})
 
 
 def _sentences(passage: Passage) -> tuple[Span, ...]:

@@ -16,12 +16,17 @@ from numpy.typing import NDArray
 Vectors = NDArray[np.float32]  # (n, dim), or (dim,) for one
 PolicyName = Literal["dangerous", "harassment", "hate", "sexual"]  # what the safety filter looks for
 
+PART_OF = "mlrag.part_of"
 _RECIPE = "1"  # raise it when chunking or sentence splitting changes: every document is then indexed anew
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One source text. `text` is NFC; `meta` is whatever its front matter said beyond the known fields."""
+    """One source text. `text` is NFC; `meta` is whatever the file said beyond the known fields.
+
+    `detected`: nobody said its language, so stretches in another language go to the index of that one. There the
+    document stands again, with the same id and text, and `meta[PART_OF]` is the language of the whole.
+    """
 
     id: str
     lang: str
@@ -29,11 +34,13 @@ class Document:
     title: str = ""
     source: str = ""
     meta: Mapping[str, Any] = field(default_factory=dict)
+    detected: bool = False
 
     @property
     def content_hash(self) -> str:
         """SHA-256 over all that is indexed: equal hash, nothing to do."""
-        parts = (_RECIPE, self.id, self.lang, self.title, self.text, repr(sorted(self.meta.items())))
+        parts = [_RECIPE, self.id, self.lang, self.title, self.text, repr(sorted(self.meta.items()))]
+        parts += ["detected"] if self.detected else []
         return hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()
 
 

@@ -75,8 +75,9 @@ class Retriever:
         return self._opened(lang)
 
     def _opened(self, lang: str) -> LanguageIndex:
-        if lang not in self._open:
+        if lang not in self._open or not self._open[lang].store.is_current:
             with self._lock:
+                self._null.pop(lang, None)
                 if not (self._folder / lang / "store.sqlite").is_file():
                     raise MissingIndexError(lang)
                 index = LanguageIndex(self._folder / lang, lang)
@@ -107,20 +108,22 @@ class Retriever:
         Raises MissingIndexError.
         """
         index = self.index(lang)
-        derived = index.current()
-        if not len(derived.rows):
-            raise MissingIndexError(lang)
         vector = self.embed(question) if vector is None else vector
-        found = self._search(question, index, derived, vector, k, exclude, only)
-        return replace(found, null=self._null_of(index, derived))
+        with index.store.snapshot():
+            derived = index.current()
+            if not len(derived.rows):
+                raise MissingIndexError(lang)
+            found = self._search(question, index, derived, vector, k, exclude, only)
+            return replace(found, null=self._null_of(index, derived))
 
     def measure_null(self, lang: str) -> None:
         """Build what follows from a change of the documents, and measure what off-topic questions get from them, so
         that the first question need not wait; nor need its reader be told of a rebuilt index."""
         index = self.index(lang)
-        derived = index.current()
-        if len(derived.rows):
-            self._null_of(index, derived)
+        with index.store.snapshot():
+            derived = index.current()
+            if len(derived.rows):
+                self._null_of(index, derived)
         index.rebuilt_because = ""
 
     def _null_of(self, index: LanguageIndex, derived: Derived) -> Vectors | None:

@@ -99,6 +99,9 @@ class Settings(BaseSettings):
         default="balanced",
         description="When extractive abstains: balanced, or strict (far fewer wrong answers, more refusals).",
     )
+    max_file_mb: int = Field(default=50, ge=1, description="Largest file that is read, also unpacked, in MB.")
+    max_file_seconds: float = Field(default=60.0, gt=0, description="Seconds that reading one file may take.")
+    max_file_memory_mb: int = Field(default=2000, ge=500, description="Memory that reading one file may take, in MB.")
     k: int = Field(default=5, ge=1, le=50, description="Passages given to the generator.")
     cross_language: bool = Field(default=True, description="Look in other languages when the asked one has nothing.")
     max_question: int = Field(default=2000, ge=1, description="Longest question, in characters.")

@@ -12,7 +12,7 @@ from queue import Full, Queue
 from threading import Lock, Thread
 from typing import Literal
 
-from mlrag.corpus.loaders import SUFFIXES, read_document
+from mlrag.corpus.loaders import SUFFIXES, Limits, Sandbox, load
 from mlrag.errors import DocumentError, MlragError
 from mlrag.ingest import index_documents
 from mlrag.records import Document
@@ -26,10 +26,12 @@ _log = logging.getLogger("mlrag.service")
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """What came of one file: its document's id, or why it could not be read; neither while it waits."""
+    """What came of one file: its (first) document's id, or why it could not be read; neither while it waits."""
 
     name: str
     doc_id: str = ""
+    documents: int = 0
+    warnings: tuple[str, ...] = ()
     error: str = ""
 
 
@@ -45,8 +47,9 @@ class Job:
 class Jobs:
     """Indexes uploads one after the other; the retriever finds them at the next question."""
 
-    def __init__(self, folder: Path, retriever: Retriever) -> None:
+    def __init__(self, folder: Path, retriever: Retriever, limits: Limits | None = None) -> None:
         self._folder = folder
+        self._limits = limits or Limits()
         self._retriever = retriever
         self._queue: Queue[tuple[str, Sequence[Upload]] | None] = Queue(WAITING)
         self._jobs: dict[str, Job] = {}
@@ -93,7 +96,7 @@ class Jobs:
 
     def _finish(self, job: Job, uploads: Sequence[Upload]) -> Job:
         try:
-            documents, files = read_uploads(uploads, job.lang)
+            documents, files = read_uploads(uploads, job.lang, self._limits)
             job = replace(job, files=files)
             index_documents(documents, self._folder, self._retriever.embedder, retriever=self._retriever)
         except MlragError as error:
@@ -106,22 +109,23 @@ class Jobs:
         return replace(job, status="done")
 
 
-def read_uploads(uploads: Sequence[Upload], lang: str) -> tuple[list[Document], tuple[File, ...]]:
+def read_uploads(uploads: Sequence[Upload], lang: str, limits: Limits) -> tuple[list[Document], tuple[File, ...]]:
     """The documents that can be read, and what came of every file."""
     documents: dict[str, Document] = {}
     files = []
-    for upload in uploads:
-        try:
-            document = _read(upload, lang)
-        except DocumentError as error:
-            files.append(File(upload.name, error=str(error)))
-        else:
-            documents[document.id] = document
-            files.append(File(upload.name, document.id))
+    with Sandbox(limits) as sandbox:
+        for upload in uploads:
+            try:
+                found, warnings = _read(upload, lang, sandbox)
+            except DocumentError as error:
+                files.append(File(upload.name, error=str(error)))
+            else:
+                documents |= {d.id: d for d in found}
+                files.append(File(upload.name, found[0].id, len(found), warnings))
     return list(documents.values()), tuple(files)
 
 
-def _read(upload: Upload, lang: str) -> Document:
+def _read(upload: Upload, lang: str, sandbox: Sandbox) -> tuple[list[Document], tuple[str, ...]]:
     """The upload's bytes lie under a name of our own while they are read; its name is never a path."""
     suffix = next((s for s in SUFFIXES if upload.name.lower().endswith(s)), None)
     if suffix is None:
@@ -130,8 +134,11 @@ def _read(upload: Upload, lang: str) -> Document:
         path = Path(folder) / f"{uuid.uuid4().hex}{suffix}"
         path.write_bytes(upload.data)
         try:
-            document = read_document(path, lang, path.parent)
+            loaded = load(path, sandbox, lang, path.parent)
         except DocumentError as error:
-            raise DocumentError(error.message.replace(str(path), upload.name), error.hint) from error
-    own_id = document.id if document.id != path.name else upload.name
-    return replace(document, id=own_id, source=f"upload:{upload.name}")
+            message = error.message.replace(str(path), upload.name).replace(path.name, upload.name)
+            raise DocumentError(message, error.hint) from error
+    source = f"upload:{upload.name}"
+    documents = [replace(d, id=d.id.replace(path.name, upload.name), source=source) for d in loaded.documents]
+    warnings = (w.replace(str(path), upload.name).replace(path.name, upload.name) for w in loaded.warnings)
+    return documents, tuple(warnings)

@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from mlrag.answer_cache import AnswerCache
 from mlrag.assemble import make_embedder, make_pipeline
 from mlrag.errors import QuestionError
+from mlrag.indexing import limits
 from mlrag.retrieval import Retriever
 from mlrag.settings import Settings
 from mlrag.variants import with_thinking
@@ -27,7 +28,7 @@ class Parts:
         self.settings = settings
         self.heartbeat = heartbeat
         self.retriever = Retriever(settings.index_dir, make_embedder(settings))
-        self.jobs = Jobs(settings.index_dir, self.retriever)
+        self.jobs = Jobs(settings.index_dir, self.retriever, limits(settings))
         self.workers = CapacityLimiter(settings.max_asks)
         self._cache = AnswerCache(settings.cache_file, settings, self.retriever) if settings.cache_answers else None
         self._metrics = metrics

@@ -211,10 +211,12 @@ class DocumentsBody(BaseModel):
 
 
 class FileReply(BaseModel):
-    """What came of one file: its document's id, or why it could not be read."""
+    """What came of one file: its (first) document's id, what looks wrong in it, or why it could not be read."""
 
     name: str = Field(examples=["மழை.md"])
     doc_id: str = ""
+    documents: int = 0
+    warnings: list[str] = []
     error: str = ""
 
 

@@ -6,7 +6,8 @@ import math
 
 import regex
 
-from mlrag.languages import Language
+from mlrag.corpus.mixed import runs
+from mlrag.languages import Language, language
 from mlrag.records import Document, Passage, Span
 from mlrag.text.sentences import sentence_spans
 
@@ -14,24 +15,33 @@ _GRAPHEME = regex.compile(r"\X")
 
 
 def chunk(document: Document, lang: Language, size: int | None = None) -> list[Passage]:
-    """Passages of about `size` characters (the pack's size by default), in reading order.
+    """Passages of about `size` characters (the size of `lang`, the document's pack, by default), in reading order.
 
-    They cover every sentence once. A sentence longer than `size` is cut between graphemes.
+    They cover every sentence once. A sentence longer than `size` is cut between graphemes. Where the document's
+    language was detected, a passage is in the language of its own run, which may be another one.
     """
-    size = size or lang.passage_chars
-    spans = _pack(_pieces(document.text, size), size)
+    whole = (Span(0, len(document.text)), document.lang)
+    stretches = [(r.span, r.lang) for r in runs(document.text, document.lang)] if document.detected else [whole]
+    packs = {code: lang if code == document.lang else language(code) for _, code in stretches}
+    found = [(s, code) for within, code in stretches for s in _spans(document.text, within, packs[code], size)]
     return [
         Passage(
             id=f"{document.id}#{number}",
             doc_id=document.id,
-            lang=document.lang,
+            lang=code,
             start=span.start,
             end=span.end,
             text=document.text[span.start : span.end],
             title=document.title,
         )
-        for number, span in enumerate(spans)
+        for number, (span, code) in enumerate(found)
     ]
+
+
+def _spans(text: str, within: Span, lang: Language, size: int | None) -> list[Span]:
+    size = size or lang.passage_chars
+    spans = _pack(_pieces(text[within.start : within.end], size), size)
+    return [Span(s.start + within.start, s.end + within.start) for s in spans]
 
 
 def _pieces(text: str, size: int) -> list[Span]:

@@ -50,15 +50,18 @@ class LanguageIndex:
         self._lock = threading.Lock()
 
     def current(self) -> Derived:
-        """The generation of the store's latest commit: loaded, or rebuilt where it cannot be trusted."""
-        commit = self.store.commit
-        derived = self._derived
-        if derived is not None and derived.commit == commit:
-            return derived
-        with self._lock:
-            if self._derived is None or self._derived.commit != commit:
-                self._derived = self._load(commit) or self._build(commit)
-            return self._derived
+        """The generation of the store's latest commit: loaded, or rebuilt where it cannot be trusted.
+
+        Inside a snapshot of the store it is that of the snapshot, and its rows are all there to be read.
+        """
+        with self.store.snapshot() as commit:
+            derived = self._derived
+            if derived is not None and derived.commit == commit:
+                return derived
+            with self._lock:
+                if self._derived is None or self._derived.commit != commit:
+                    self._derived = self._load(commit) or self._build(commit)
+                return self._derived
 
     def _generation(self, commit: int) -> Path:
         return self.folder / f"gen-{commit}"
@@ -88,8 +91,10 @@ class LanguageIndex:
         DenseIndex.build(vectors).save(draft)
         LexicalIndex.build((p.indexed_text for p in self.store.all_passages()), draft / _LEXICAL)
         _write_manifest(draft, commit)
-        shutil.rmtree(folder, ignore_errors=True)
-        draft.rename(folder)
+        if _damage(folder, commit):  # else another process has built the same meanwhile
+            shutil.rmtree(folder, ignore_errors=True)
+            draft.rename(folder)
+        shutil.rmtree(draft, ignore_errors=True)
         self._sweep(commit)
         return Derived(commit, folder, rows, DenseIndex.load(folder), LexicalIndex(folder / _LEXICAL))
 

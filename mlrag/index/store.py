@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlrag.errors import EmbedderMismatchError
-from mlrag.records import Document, Passage, Span, Vectors
+from mlrag.records import PART_OF, Document, Passage, Span, Vectors
 
 SCHEMA_VERSION = "1"
 _SCHEMA = """
@@ -84,6 +84,15 @@ class StoreCounts:
     sentences: int
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A stored document: where it came from, and, where it is a part of one in another language, that language."""
+
+    id: str
+    source: str
+    part_of: str
+
+
 def pack_int8(vector: Vectors) -> bytes:
     """A float32 scale, then one int8 a dimension: value = scale × int8."""
     scale = np.float32(np.abs(vector).max() / 127 or 1.0)
@@ -103,6 +112,7 @@ class Store:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._local = threading.local()
         self._connection().executescript(_SCHEMA)
+        self._file = path.stat().st_ino
 
     def _connection(self) -> sqlite3.Connection:
         """One connection a thread: readers never wait for a writer under WAL."""
@@ -114,6 +124,14 @@ class Store:
             connection.execute("PRAGMA foreign_keys=ON")
             self._local.connection = connection
         return connection
+
+    @property
+    def is_current(self) -> bool:
+        """Is the file still the one that was opened? `mlrag index --rebuild` puts another in its place."""
+        try:
+            return self.path.stat().st_ino == self._file
+        except FileNotFoundError:
+            return False
 
     def close(self) -> None:
         """Close this thread's connection."""
@@ -159,6 +177,33 @@ class Store:
         if stored is not None and stored != name:
             raise EmbedderMismatchError(self.lang, stored, name)
 
+    @contextmanager
+    def snapshot(self) -> Iterator[int]:
+        """All that this thread reads inside is of one commit, whose number this gives; a writer is not held up."""
+        connection = self._connection()
+        if connection.in_transaction:
+            yield self.commit
+            return
+        connection.execute("BEGIN")
+        try:
+            yield self.commit
+        finally:
+            connection.execute("COMMIT")
+
+    def stored(self, below: str = "") -> list[Stored]:
+        """The documents whose source is this path or lies below it; all without one."""
+        found = self._connection().execute(
+            f"SELECT id, source, coalesce(json_extract(meta, '$.\"{PART_OF}\"'), '') FROM documents "
+            "WHERE ?1 IN ('', source) OR substr(source, 1, length(?1) + 1) = ?1 || '/' ORDER BY id",
+            (below,),
+        )
+        return [Stored(*row) for row in found]
+
+    def move(self, sources: Mapping[str, str]) -> None:
+        """Say that documents, by id, now come from elsewhere. Nothing that a search reads changes."""
+        connection = self._connection()
+        connection.executemany("UPDATE documents SET source = ?2 WHERE id = ?1", sources.items())
+
     def hashes(self) -> dict[str, str]:
         """Content hash by document id."""
         return dict(self._connection().execute("SELECT id, hash FROM documents"))
@@ -186,7 +231,7 @@ class Store:
                 self._insert(connection, document, passages)
 
     def _insert(self, connection: sqlite3.Connection, document: Document, passages: Sequence[EmbeddedPassage]) -> None:
-        meta = json.dumps(dict(document.meta), ensure_ascii=False, default=str)
+        meta = json.dumps(dict(document.meta), ensure_ascii=False, default=str).encode("utf-8", "replace").decode()
         connection.execute(
             "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?)",
             (document.id, document.title, document.text, document.source, document.content_hash, meta),

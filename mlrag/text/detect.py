@@ -16,7 +16,7 @@ from mlrag.languages import Language, languages
 from mlrag.text.tokens import words
 
 UNKNOWN = "und"
-_NOISE = regex.compile(r"https?://\S+|\S+@\S+|\[\d+\]|`[^`]*`")
+_NOISE = regex.compile(r"https?://\S+|\S{1,64}@\S+|\[\d+\]|`[^`]*`")  # bounded: an unspaced text is one long \S+
 _TRACE = 0.05  # Kana below this share of the letters is a quoted word
 _STRANGER = 0.75  # how sure the full model must be of another language before we answer "und"
 

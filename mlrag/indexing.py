@@ -1,0 +1,107 @@
+"""`mlrag index` and `mlrag index --watch`: files to searchable passages, with progress and a report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from mlrag.assemble import make_embedder
+from mlrag.corpus.loaders import Limits, Sandbox, document_files, is_document, root_of
+from mlrag.errors import DocumentError
+from mlrag.index.embedders import Embedder
+from mlrag.languages import language
+from mlrag.settings import Settings
+from mlrag.sync import Read, Synced, missing, read_files, sync
+
+_SHOWN = 20  # warnings and problems shown of one run
+_WAKE = 500  # milliseconds between two looks of the watcher at whether it was stopped
+
+
+def limits(settings: Settings) -> Limits:
+    return Limits(settings.max_file_mb * 1_000_000, settings.max_file_seconds, settings.max_file_memory_mb * 1_000_000)
+
+
+def index_paths(settings: Settings, paths: Sequence[Path], lang: str | None, console: Console) -> list[str]:
+    """Bring the indexes up to date with these files and folders; report. The files or rows that were skipped.
+
+    Raises DocumentError for a path that is not there, UnknownLanguageError, EmbedderMismatchError.
+    """
+    roots, files = _found(paths, lang)
+    return _run(settings, files, roots, None, lang, console, lambda: make_embedder(settings))
+
+
+def watch_paths(settings: Settings, paths: Sequence[Path], lang: str | None, console: Console) -> None:
+    """As `index_paths`, and again for whatever changes, until interrupted."""
+    from watchfiles import watch
+
+    roots, files = _found(paths, lang)
+    embedder = cache(lambda: make_embedder(settings))
+    places, started = [*roots, *(f for f in files if root_of(f, roots) is None)], False
+    try:
+        for changes in watch(*places, rust_timeout=_WAKE, yield_on_timeout=True, raise_interrupt=False):
+            if not started:  # the watcher listens by now: nothing that changes meanwhile is missed
+                started = True
+                _run(settings, _found(paths, lang)[1], roots, None, lang, console, embedder)
+                console.print(f"watching {escape(', '.join(map(str, places)))}; stop with Ctrl-C")
+            touched = sorted({Path(name) for _, name in changes})
+            changed, gone = _changed(touched, roots), [p.as_posix() for p in touched if not p.exists()]
+            if changed or gone:
+                _run(settings, changed, roots, gone, lang, console, embedder)
+    except OSError as error:
+        raise DocumentError(f"these files cannot be watched: {error}") from error
+
+
+def _found(paths: Sequence[Path], lang: str | None) -> tuple[list[Path], list[Path]]:
+    """(folders, files), absolute."""
+    if lang:
+        language(lang)
+    whole = [path.resolve() for path in paths]
+    return [p for p in whole if p.is_dir()], document_files(whole)
+
+
+def _changed(touched: Sequence[Path], roots: Sequence[Path]) -> list[Path]:
+    """The documents among these paths, and those in a folder that was moved here."""
+    files = {p for p in touched if p.is_file() and is_document(p, root_of(p, roots))}
+    return sorted(files | {f for p in touched if p.is_dir() for f in document_files([p])})
+
+
+def _run(
+    settings: Settings,
+    files: Sequence[Path],
+    roots: Sequence[Path],
+    gone: Sequence[str] | None,
+    lang: str | None,
+    console: Console,
+    embedder: Callable[[], Embedder],
+) -> list[str]:
+    """Read and index with a bar. `gone` None: whatever was indexed from below the roots and is none of the files."""
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console, transient=True) as bar, Sandbox(limits(settings)) as sandbox:
+        reading = bar.add_task("reading", total=len(files))
+        read = read_files(files, roots, sandbox, lang, lambda: bar.advance(reading))
+        indexing = bar.add_task("indexing", total=None, visible=False)
+
+        def advance(code: str, done: int) -> None:
+            bar.update(indexing, advance=done, description=f"indexing {code}", visible=True)
+
+        if gone is None:
+            gone = missing(roots, files, settings.index_dir)
+        done = sync(read, gone, settings.index_dir, embedder, advance)
+    _report(read, done, console)
+    return read.problems
+
+
+def _report(read: Read, done: Synced, console: Console) -> None:
+    for kind, sentences in (("skipped", read.problems), ("note:", read.warnings)):
+        for sentence in sentences[:_SHOWN]:
+            console.print(f"[yellow]{kind} {escape(sentence)}[/yellow]", soft_wrap=True)
+        if len(sentences) > _SHOWN:
+            console.print(f"[yellow]and {len(sentences) - _SHOWN} more {kind.rstrip(':')}[/yellow]")
+    langs = len({d.lang for d in read.documents})
+    removed = f", {done.removed} removed" if done.removed else ""
+    console.print(f"{done.indexed} documents indexed, {done.unchanged} unchanged{removed}, in {langs} languages")

@@ -1,0 +1,116 @@
+"""Files and indexes brought together: what is new is indexed, what is gone is removed, what is broken is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from mlrag.corpus.loaders import Sandbox, load, root_of
+from mlrag.errors import DocumentError, UnknownLanguageError
+from mlrag.index.embedders import Embedder
+from mlrag.index.language_index import LanguageIndex
+from mlrag.ingest import Progress, index_documents, pending, stores
+from mlrag.languages import language
+from mlrag.records import Document
+
+
+@dataclass(slots=True)
+class Read:
+    """What reading files gave. `problems` name the files, or rows, that were skipped; `warnings` what looks wrong."""
+
+    documents: list[Document] = field(default_factory=list)
+    sources: set[str] = field(default_factory=set)
+    problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """Documents indexed, unchanged and removed."""
+
+    indexed: int
+    unchanged: int
+    removed: int
+
+
+def read_files(
+    files: Iterable[Path], roots: Sequence[Path], sandbox: Sandbox, lang: str | None, progress: Callable[[], None]
+) -> Read:
+    """Read every file; one that cannot be read is a problem and the rest goes on."""
+    read = Read()
+    owners: dict[tuple[str, str], str] = {}
+    for path in files:
+        try:
+            loaded = load(path, sandbox, lang, root_of(path, roots))
+            for document in loaded.documents:
+                language(document.lang)
+            taken = [d for d in loaded.documents if owners.setdefault((d.lang, d.id), d.source) != d.source]
+            read.documents += [d for d in loaded.documents if d not in taken]
+            read.sources.add(path.as_posix())
+            read.warnings += loaded.warnings
+            read.problems += [_taken(d, owners[d.lang, d.id]) for d in taken]
+        except (DocumentError, UnknownLanguageError) as error:
+            said = str(error)
+            read.problems.append(said if str(path) in said else f"{path}: {said}")
+        progress()
+    return read
+
+
+def _taken(document: Document, owner: str) -> str:
+    advice = "give it another one, or index their common folder"
+    return f"{document.source}: the id {document.id!r} is that of {owner} ({advice})"
+
+
+def sync(read: Read, gone: Iterable[str], folder: Path, embedder: Callable[[], Embedder], progress: Progress) -> Synced:
+    """Index what was read, remove what came from a path in `gone` or is no longer in its file.
+
+    A file that could not be read keeps what is indexed of it. `embedder` is called only where there is work.
+    """
+    todo = pending(read.documents, folder)
+    if todo:
+        index_documents(todo, folder, embedder(), progress)
+    _remember_sources(read.documents, folder)
+    removed = _remove(read, gone, folder)
+    return Synced(len(todo), len(read.documents) - len(todo), removed)
+
+
+def missing(roots: Iterable[Path], files: Iterable[Path], folder: Path) -> list[str]:
+    """Sources of stored documents that lay below these folders and are none of these files."""
+    there = {path.as_posix() for path in files}
+    found = {s.source for store in stores(folder).values() for r in roots for s in store.stored(r.as_posix())}
+    return sorted(found - there)
+
+
+def _remember_sources(documents: Sequence[Document], folder: Path) -> None:
+    """A moved file whose content is known is not indexed anew; only its source changes."""
+    sources = {(d.id, d.lang): d.source for d in documents}
+    for lang, store in stores(folder).items():
+        now = {s: sources.get((s.id, s.part_of or lang), s.source) for s in store.stored()}
+        moved = {s.id: source for s, source in now.items() if source != s.source}
+        if moved:
+            store.move(moved)
+
+
+def _remove(read: Read, gone: Iterable[str], folder: Path) -> int:
+    """How many documents were removed, each counted once however many languages it stood in."""
+    kept = {(d.source, d.id, d.lang) for d in read.documents}
+    places = frozenset(gone)
+    removed = set()
+    for lang, store in stores(folder).items():
+        old = [
+            s
+            for s in store.stored()
+            if _lies_in(s.source, places)
+            or (s.source in read.sources and (s.source, s.id, s.part_of or lang) not in kept)
+        ]
+        if old:
+            store.delete([s.id for s in old])
+            LanguageIndex(store.path.parent, lang).current()
+            removed |= {(s.source, s.id) for s in old}
+    return len(removed)
+
+
+def _lies_in(source: str, places: frozenset[str]) -> bool:
+    path = PurePosixPath(source)
+    return bool(places) and not places.isdisjoint((source, *(p.as_posix() for p in path.parents)))
