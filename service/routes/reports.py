@@ -7,11 +7,12 @@ from typing import Annotated
 
 import anyio
 import regex
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter, HTTPException, Request
 from fastapi import Path as InPath
 from fastapi.responses import FileResponse, Response
 
 from service.errors import JSON
+from service.pages import LANG, page
 from service.parts import Parts, PartsDep
 from service.schemas import ErrorReply, RunReply
 
@@ -45,9 +46,12 @@ def _inside(root: Path, name: str) -> Path:
 
 
 @router.get("", response_class=JSON, responses={200: {"model": list[RunReply]}})
-async def list_reports(parts: PartsDep) -> Response:
-    """Every run that has a report, with its files."""
-    return JSON(await anyio.to_thread.run_sync(_runs, _folder(parts), limiter=parts.workers))
+async def list_reports(parts: PartsDep, request: Request, lang: LANG = "en") -> Response:
+    """Every run that has a report, with its files; a page for who accepts text/html."""
+    runs = await anyio.to_thread.run_sync(_runs, _folder(parts), limiter=parts.workers)
+    if "text/html" in request.headers.get("accept", ""):
+        return page("reports", lang, runs=runs)
+    return JSON(runs)
 
 
 @router.get("/{name:path}", response_class=FileResponse, responses={404: {"model": ErrorReply}})

@@ -1,0 +1,96 @@
+"""The pages for people: ask, documents, status. The list of reports stands with the reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import anyio
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse, Response
+
+from mlrag.assemble import is_remote
+from mlrag.errors import GeneratorError
+from mlrag.generation.calibration import shipped_calibration
+from mlrag.generation.ollama import installed
+from mlrag.languages import Language, languages, off_topic
+from mlrag.settings import Settings
+from mlrag.variants import family
+from service.pages import LANG, page
+from service.parts import Parts, PartsDep
+
+router = APIRouter(tags=["pages"], default_response_class=HTMLResponse)
+_VALIDATED: frozenset[str] = frozenset()  # languages in which the support of sentences was held against human labels
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """How a language stands. `calibrated`: abstaining is decided by what is known of the embedder and this index.
+
+    `checked`: the checks of whole sentences are validated in it.
+    """
+
+    pack: Language
+    documents: int
+    passages: int
+    indexed: bool
+    calibrated: bool
+    checked: bool
+
+
+@router.get("/")
+async def ask_page(parts: PartsDep, lang: LANG = "en") -> Response:
+    """Ask, and see where the answer stands. The page itself asks ?q= at once."""
+    packs, indexed = languages(), parts.retriever.languages()
+    return page(
+        "ask",
+        lang,
+        shown=[p for p in packs.values() if p.code in indexed] or list(packs.values()),
+        chosen=lang,
+        longest=parts.settings.max_question,
+        variant=parts.settings.variant,
+        variants=["extractive", "auto", *family(), *parts.settings.variants],
+    )
+
+
+@router.get("/documents")
+async def documents_page(lang: LANG = "en") -> Response:
+    """Add documents, see them, delete them."""
+    return page("documents", lang, shown=list(languages().values()))
+
+
+def _row(parts: Parts, pack: Language, indexed: bool) -> Row:
+    if not indexed:
+        return Row(pack, 0, 0, False, False, False)
+    index = parts.retriever.index(pack.code)
+    counts = index.store.counts()
+    known = bool(len(shipped_calibration(parts.retriever.embedder.name).weights)) and bool(off_topic(pack.code))
+    return Row(pack, counts.documents, counts.passages, True, known, pack.code in _VALIDATED)
+
+
+def _backends(settings: Settings) -> list[tuple[str, str]]:
+    """(name, state) of who can answer; Ollama is asked, the others are not."""
+    keys = {"openai": settings.openai_url, "gemini": settings.gemini_key.get_secret_value()}
+    remote = [(name, "configured" if told else "not configured") for name, told in keys.items()]
+    return [("extractive", "ready"), ("ollama", _ollama(settings)), *remote]
+
+
+def _ollama(settings: Settings) -> str:
+    if settings.private and is_remote(settings.ollama_host, settings):
+        return "forbidden by private"
+    try:
+        return ", ".join(installed(settings.ollama_host)) or "no model installed"
+    except GeneratorError as error:
+        return error.message
+
+
+def _rows(parts: Parts) -> list[Row]:
+    indexed = set(parts.retriever.languages())
+    return [_row(parts, pack, pack.code in indexed) for pack in languages().values()]
+
+
+@router.get("/health")
+async def health_page(parts: PartsDep, lang: LANG = "en") -> Response:
+    """How every language stands, and who answers."""
+    rows = await anyio.to_thread.run_sync(_rows, parts, limiter=parts.workers)
+    backends = await anyio.to_thread.run_sync(_backends, parts.settings, limiter=parts.workers)
+    return page("status", lang, rows=rows, backends=backends, embedder=parts.retriever.embedder)
