@@ -209,11 +209,11 @@ def doctor() -> None:
             "" if "int8" in engine else "pip install onnxruntime",
         )
     else:
-        table.add_row("embedder", settings.embedder, "" if hub else "pip install 'mlrag[hub]'")
+        table.add_row("embedder", settings.embedder, "" if hub else ".venv/bin/pip install -e '.[hub]'")
     table.add_row(
         "hub embedders",
         f"sentence-transformers {hub}" if hub else "not installed (optional)",
-        "" if hub else "pip install 'mlrag[hub]'",
+        "" if hub else ".venv/bin/pip install -e '.[hub]'",
     )
     poppler = bool(shutil.which("pdftotext"))
     table.add_row("PDF", "pdftotext" if poppler else "no pdftotext", "" if poppler else "install poppler-utils")
