@@ -178,14 +178,16 @@ def _installed(package: str) -> str:
 def _ollama_state(host: str) -> tuple[str, str]:
     import ollama
 
+    client = ollama.Client(host=host, timeout=2)
     try:
-        models = [m.model or "" for m in ollama.Client(host=host, timeout=2).list().models]
+        models = [m.model or "" for m in client.list().models]
+        loaded = [m.model or "" for m in client.ps().models]
     except Exception:  # whatever keeps it from answering, the cure is the same
         return f"no answer at {host}", "install Ollama and run: ollama serve"
     gemma = [m for m in models if m.startswith("gemma4")]
     if not gemma:
         return f"answers at {host}, without a Gemma 4 model", "ollama pull gemma4:e4b"
-    return f"answers at {host}: {', '.join(gemma)}", ""
+    return f"answers at {host}: {', '.join(gemma)}; loaded: {', '.join(loaded) or 'none'}", ""
 
 
 @app.command()
