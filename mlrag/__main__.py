@@ -190,6 +190,17 @@ def _ollama_state(host: str) -> tuple[str, str]:
     return f"answers at {host}: {', '.join(gemma)}; loaded: {', '.join(loaded) or 'none'}", ""
 
 
+def _auto(settings: Settings) -> str:
+    """Whom `auto` would ask now, and why."""
+    from mlrag.assemble import choose, make_embedder
+
+    try:
+        chosen = choose(settings, make_embedder(settings))
+    except (MlragError, ValueError) as error:
+        return f"cannot choose: {error}"
+    return f"would ask {chosen.generator.name}: {chosen.reason}"
+
+
 @app.command()
 def doctor() -> None:
     """What is installed, what would run, how large it is, what is missing and what mends it."""
@@ -221,6 +232,7 @@ def doctor() -> None:
     table.add_row("PDF", "pdftotext" if poppler else "no pdftotext", "" if poppler else "install poppler-utils")
     table.add_row("generator", settings.variant, "")
     table.add_row("ollama", *_ollama_state(settings.ollama_host))
+    table.add_row("auto", _auto(settings), "")
     memory = probe()
     for spec in family().values():
         table.add_row(spec.title, verdict(spec, memory), "")

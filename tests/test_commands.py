@@ -87,7 +87,9 @@ def test_doctor_says_what_ollama_has_and_what_is_loaded(monkeypatch):
         monkeypatch.setenv("MLRAG_OLLAMA_HOST", double.url)
         double.loaded.add("gemma4:e4b")
         shown = run.invoke(app, ["doctor"], env={"COLUMNS": "250"}).stdout
-    assert "gemma4:e4b; loaded: gemma4:e4b" in " ".join(shown.split())
+    shown = " ".join(shown.split())
+    assert "gemma4:e4b; loaded: gemma4:e4b" in shown
+    assert "would ask" in shown
 
 
 def test_settings_are_shown_and_keys_are_not(monkeypatch):
