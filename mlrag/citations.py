@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import replace
 
 import regex
 
@@ -43,7 +44,15 @@ def cite(
             citations.append(_citation(claim, hits[int(number) - 1], spans, claim_start, at))
         claim_start = at
     clean_parts.append(text[position:])
-    return "".join(clean_parts).strip(), tuple(citations), tuple(dict.fromkeys(warnings))
+    whole = "".join(clean_parts)
+    return whole.strip(), tuple(_moved(c, whole) for c in citations), tuple(dict.fromkeys(warnings))
+
+
+def _moved(citation: Citation, whole: str) -> Citation:
+    """The citation with its part of the answer counted in the stripped text."""
+    lead, length = len(whole) - len(whole.lstrip()), len(whole.strip())
+    start, end = (min(max(at - lead, 0), length) for at in (citation.answer_start, citation.answer_end))
+    return replace(citation, answer_start=start, answer_end=end)
 
 
 def attribute(text: str, hits: tuple[Hit, ...], quotes: tuple[Quote, ...], enough: float) -> tuple[Citation, ...]:
