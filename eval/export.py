@@ -71,7 +71,7 @@ def export(out: Path, result: Mapping[str, Any]) -> str:
         for name, (columns, rows) in tables.items():
             write_parquet(out / f"{name}.parquet", columns, rows)
     except ImportError:
-        return "no Parquet files: install pyarrow, pip install 'mlrag[parquet]'"
+        return "no Parquet files: install pyarrow, .venv/bin/pip install -e '.[parquet]'"
     return ""
 
 

@@ -178,14 +178,27 @@ def _installed(package: str) -> str:
 def _ollama_state(host: str) -> tuple[str, str]:
     import ollama
 
+    client = ollama.Client(host=host, timeout=2)
     try:
-        models = [m.model or "" for m in ollama.Client(host=host, timeout=2).list().models]
+        models = [m.model or "" for m in client.list().models]
+        loaded = [m.model or "" for m in client.ps().models]
     except Exception:  # whatever keeps it from answering, the cure is the same
         return f"no answer at {host}", "install Ollama and run: ollama serve"
     gemma = [m for m in models if m.startswith("gemma4")]
     if not gemma:
         return f"answers at {host}, without a Gemma 4 model", "ollama pull gemma4:e4b"
-    return f"answers at {host}: {', '.join(gemma)}", ""
+    return f"answers at {host}: {', '.join(gemma)}; loaded: {', '.join(loaded) or 'none'}", ""
+
+
+def _auto(settings: Settings) -> str:
+    """Whom `auto` would ask now, and why."""
+    from mlrag.assemble import choose, make_embedder
+
+    try:
+        chosen = choose(settings, make_embedder(settings))
+    except (MlragError, ValueError) as error:
+        return f"cannot choose: {error}"
+    return f"would ask {chosen.generator.name}: {chosen.reason}"
 
 
 @app.command()
@@ -209,16 +222,17 @@ def doctor() -> None:
             "" if "int8" in engine else "pip install onnxruntime",
         )
     else:
-        table.add_row("embedder", settings.embedder, "" if hub else "pip install 'mlrag[hub]'")
+        table.add_row("embedder", settings.embedder, "" if hub else ".venv/bin/pip install -e '.[hub]'")
     table.add_row(
         "hub embedders",
         f"sentence-transformers {hub}" if hub else "not installed (optional)",
-        "" if hub else "pip install 'mlrag[hub]'",
+        "" if hub else ".venv/bin/pip install -e '.[hub]'",
     )
     poppler = bool(shutil.which("pdftotext"))
     table.add_row("PDF", "pdftotext" if poppler else "no pdftotext", "" if poppler else "install poppler-utils")
     table.add_row("generator", settings.variant, "")
     table.add_row("ollama", *_ollama_state(settings.ollama_host))
+    table.add_row("auto", _auto(settings), "")
     memory = probe()
     for spec in family().values():
         table.add_row(spec.title, verdict(spec, memory), "")

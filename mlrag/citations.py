@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import replace
 
 import regex
 
@@ -23,27 +24,42 @@ def cite(
     the sentence that shares most of the claim's tokens. A quote that stands nowhere in its passage is a warning
     (`quote_not_found:n`) and cites nothing.
     """
-    clean_parts: list[str] = []
-    citations: list[Citation] = []
     found, warnings = _verified(quotes, hits)
-    at = 0
-    position = 0
-    claim_start = 0
-    for mark in _MARK.finditer(text):
-        piece = text[position : mark.start()]
-        clean_parts.append(piece)
+    claims = _claims(text)
+    whole = "".join(piece for piece, _ in claims)
+    citations: list[Citation] = []
+    at, span = 0, Span(0, 0)
+    early: list[int] = []  # marks before any words: they belong to the first
+    for piece, numbers in claims:
+        span = Span(at, at + len(piece)) if piece.strip() else span
         at += len(piece)
+        named = [n for n in numbers if 1 <= n <= len(hits)]
+        warnings += [f"citation_out_of_range:{n}" for n in numbers if n not in named]
+        if span.end == 0:
+            early += named
+            continue
+        for n in dict.fromkeys([*early, *named]):
+            claim = whole[span.start : span.end]
+            citations.append(_citation(claim, hits[n - 1], found.get(n, []), span.start, span.end))
+        early = []
+    return whole.strip(), tuple(_moved(c, whole) for c in citations), tuple(dict.fromkeys(warnings))
+
+
+def _claims(text: str) -> list[tuple[str, list[int]]]:
+    """The pieces of a reply, each with the numbers of the mark behind it; the last may have none."""
+    claims, position = [], 0
+    for mark in _MARK.finditer(text):
+        numbers = [int(n) for n in regex.findall(r"\d+", fold_digits(mark.group(1)))]
+        claims.append((text[position : mark.start()], numbers))
         position = mark.end()
-        claim = "".join(clean_parts)[claim_start:at]
-        for number in regex.findall(r"\d+", fold_digits(mark.group(1))):
-            if not 1 <= int(number) <= len(hits):
-                warnings.append(f"citation_out_of_range:{number}")
-                continue
-            spans = found.get(int(number)) or []
-            citations.append(_citation(claim, hits[int(number) - 1], spans, claim_start, at))
-        claim_start = at
-    clean_parts.append(text[position:])
-    return "".join(clean_parts).strip(), tuple(citations), tuple(dict.fromkeys(warnings))
+    return [*claims, (text[position:], [])]
+
+
+def _moved(citation: Citation, whole: str) -> Citation:
+    """The citation with its part of the answer counted in the stripped text."""
+    lead, length = len(whole) - len(whole.lstrip()), len(whole.strip())
+    start, end = (min(max(at - lead, 0), length) for at in (citation.answer_start, citation.answer_end))
+    return replace(citation, answer_start=start, answer_end=end)
 
 
 def attribute(text: str, hits: tuple[Hit, ...], quotes: tuple[Quote, ...], enough: float) -> tuple[Citation, ...]:

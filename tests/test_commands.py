@@ -82,6 +82,16 @@ def test_doctor_says_what_would_run():
     assert "needs 22.5 GB at 8192 tokens" in shown
 
 
+def test_doctor_says_what_ollama_has_and_what_is_loaded(monkeypatch):
+    with OllamaDouble(models=("gemma4:e4b",)) as double:
+        monkeypatch.setenv("MLRAG_OLLAMA_HOST", double.url)
+        double.loaded.add("gemma4:e4b")
+        shown = run.invoke(app, ["doctor"], env={"COLUMNS": "250"}).stdout
+    shown = " ".join(shown.split())
+    assert "gemma4:e4b; loaded: gemma4:e4b" in shown
+    assert "would ask" in shown
+
+
 def test_settings_are_shown_and_keys_are_not(monkeypatch):
     monkeypatch.setenv("GEMINI_API_KEY", "secret-2")
     shown = run.invoke(app, ["settings"], env={"COLUMNS": "200"}).stdout

@@ -73,7 +73,7 @@ def _datasets() -> Load:
         from datasets import load_dataset
     except ImportError:
         raise CorpusFormatError(
-            "sets by their hub name need the package `datasets`", "pip install 'mlrag[hub]'"
+            "sets by their hub name need the package `datasets`", ".venv/bin/pip install -e '.[hub]'"
         ) from None
     return load_dataset  # type: ignore[no-any-return]
 

@@ -44,7 +44,7 @@ class GeminiChat:
             from google.genai import errors, types
         except ImportError as error:
             raise GeneratorUnavailableError(
-                "the Gemini API needs Google's client", "pip install 'mlrag[gemini]'"
+                "the Gemini API needs Google's client", ".venv/bin/pip install -e '.[gemini]'"
             ) from error
         self._key = _usable(key)
         timeouts = timeouts or Timeouts()

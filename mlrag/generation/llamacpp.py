@@ -44,7 +44,7 @@ class LlamaChat:
             import xllamacpp  # noqa: F401
         except ImportError as error:
             raise GeneratorUnavailableError(
-                f"llama.cpp is not usable here: {error}", "pip install 'mlrag[llamacpp]'"
+                f"llama.cpp is not usable here: {error}", ".venv/bin/pip install -e '.[llamacpp]'"
             ) from error
         path = Path(path).expanduser().resolve()
         header = read_header(path)

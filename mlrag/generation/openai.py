@@ -40,7 +40,9 @@ class OpenAIChat:
         try:
             import openai
         except ImportError as error:
-            raise GeneratorUnavailableError("the openai package is missing", "pip install 'mlrag[openai]'") from error
+            raise GeneratorUnavailableError(
+                "the openai package is missing", ".venv/bin/pip install -e '.[openai]'"
+            ) from error
         self.model = model
         self.name = f"openai:{model}"
         url = url if "://" in url else f"http://{url}"

@@ -98,7 +98,7 @@ class HubEmbedder:
             from sentence_transformers import SentenceTransformer
         except ImportError as error:
             raise EmbedderError(
-                f"the embedder {model!r} needs sentence-transformers", "pip install 'mlrag[hub]'"
+                f"the embedder {model!r} needs sentence-transformers", ".venv/bin/pip install -e '.[hub]'"
             ) from error
         label = model if isinstance(model, str) else "sentence-transformers model"
         try:

@@ -298,7 +298,7 @@ def test_a_hub_that_gives_nothing_leaves_nothing(tmp_path):
 
 def test_the_hub_needs_its_package(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "datasets", None)
-    with pytest.raises(CorpusFormatError, match=r"pip install 'mlrag\[hub\]'"):
+    with pytest.raises(CorpusFormatError, match=r"pip install -e '.\[hub\]'"):
         fetch("hub:google/xquad", ["hi"], tmp_path)
 
 

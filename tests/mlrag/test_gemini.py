@@ -235,7 +235,7 @@ def test_no_key_says_which_variable_to_set(key):
 
 def test_a_missing_package_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "google", None)
-    with pytest.raises(GeneratorUnavailableError, match=r"pip install 'mlrag\[gemini\]'"):
+    with pytest.raises(GeneratorUnavailableError, match=r"pip install -e '.\[gemini\]'"):
         GeminiChat(MODEL, KEY)
 
 

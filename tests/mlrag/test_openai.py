@@ -153,7 +153,7 @@ def test_no_server_names_the_setting(request_):
 
 def test_a_missing_package_names_the_extra(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "openai", None)
-    with pytest.raises(GeneratorUnavailableError, match=r"pip install 'mlrag\[openai\]'"):
+    with pytest.raises(GeneratorUnavailableError, match=r"pip install -e '.\[openai\]'"):
         OpenAIChat(MODEL, "http://127.0.0.1:9/v1")
 
 

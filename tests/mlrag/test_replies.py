@@ -54,6 +54,16 @@ def test_a_verified_quote_is_the_citation(code):
 
 
 @pytest.mark.parametrize("code", SOURCES)
+@pytest.mark.parametrize("marked", ["{} [1][2]", "{} [1, 2]", "[1] {} [2]", "[1][2] {}", "{} [1] [2]"])
+def test_marks_side_by_side_support_the_same_words(code, marked):
+    sentence = first(code)
+    answer, citations, _ = cite(marked.format(sentence), (hit(SOURCES[code], code),) * 2)
+    assert answer == sentence
+    assert [answer[c.answer_start : c.answer_end].strip() for c in citations] == [sentence] * 2
+    assert {c.quote for c in citations} == {sentence}
+
+
+@pytest.mark.parametrize("code", SOURCES)
 def test_an_invented_quote_cites_nothing(code):
     _, _, warnings = cite("x [1]", (hit(SOURCES[code], code),), (Quote(1, SOURCES[code][4:20] + "xyz"),))
     assert warnings == ("quote_not_found:1",)
