@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import anyio
 from fastapi import APIRouter
@@ -75,7 +76,7 @@ def _backends(settings: Settings) -> list[tuple[str, str]]:
 
 
 def _ollama(settings: Settings) -> str:
-    if settings.private and is_remote(settings.ollama_host, settings):
+    if settings.private and is_remote(urlsplit(settings.ollama_host).netloc or settings.ollama_host, settings):
         return "forbidden by private"
     try:
         return ", ".join(installed(settings.ollama_host)) or "no model installed"

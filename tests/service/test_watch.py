@@ -4,7 +4,6 @@ import json
 import logging
 from contextlib import contextmanager
 
-from fastapi.responses import HTMLResponse
 from prometheus_client.parser import text_string_to_metric_families
 
 from mlrag.access import only
@@ -15,9 +14,9 @@ from mlrag.records import Document
 from mlrag.retrieval import Retriever
 from mlrag.settings import Settings
 from mlrag.testing import OllamaDouble
+from service import pages
 from service.app import create_app
 from service.logs import JSONLines
-from service.routes.health import _pages
 from tests.service.guarded import SINHALA, TAMIL, in_process, opened, slow_app
 
 # Headers
@@ -65,9 +64,9 @@ async def test_what_documents_hold_is_escaped(folder):
     app = create_app(Settings(data_dir=folder))
 
     async def page():
-        pack = languages()["en"]
-        names = {"en": "</script><script>alert(1)</script>"}
-        return HTMLResponse(_pages.get_template("ask.html").render(pack=pack, packs=[pack], names=names))
+        hostile = "</script><script>alert(1)</script>"
+        shown = list(languages().values())
+        return pages.page("ask", "en", shown=shown, chosen="en", longest=9, variant=hostile, variants=[hostile])
 
     app.add_api_route("/hostile", page)
     async with opened(folder, app) as c:
