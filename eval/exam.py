@@ -15,10 +15,11 @@ from pathlib import Path
 
 import regex
 
+from eval.durable import file_name
 from eval.examples import QUESTIONS, Example
 from eval.judge.asking import Judge, fingerprint
 from eval.judge.items import Item, Label, Verdict
-from eval.judge.verdicts import file_name, judge_all
+from eval.judge.verdicts import judge_all
 from eval.kappa import kappa
 from eval.metrics import containment
 from eval.scripted import Key, own_key

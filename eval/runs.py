@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -12,7 +9,9 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol
 
-from eval.examples import Example, read_jsonl
+from eval import durable
+from eval.durable import file_name
+from eval.examples import Example
 from mlrag.errors import MlragError
 from mlrag.records import Answer
 
@@ -109,20 +108,11 @@ class Run:
         folder.mkdir(parents=True, exist_ok=True)
 
     def _path(self, variant: str, lang: str) -> Path:
-        safe = "".join(c if c.isalnum() or c in "+-." else "_" for c in variant)
-        tag = hashlib.sha256(variant.encode()).hexdigest()[:6]
-        return self.folder / f"{safe}-{tag}.{lang}.jsonl"
+        return self.folder / f"{file_name(variant)}.{lang}.jsonl"
 
     def rows(self, variant: str, lang: str) -> dict[str, Prediction]:
-        """The last row of each example, by its id; a finished one stands against any failed one.
-
-        A last line that a kill cut off is dropped from the file.
-        """
-        path = self._path(variant, lang)
-        if not path.is_file():
-            return {}
-        _mend(path)
-        found = [_read(row) for row in read_jsonl(path)]
+        """The last row of each example, by its id; a finished one stands against any failed one."""
+        found = [_read(row) for row in durable.rows(self._path(variant, lang))]
         return {p.id: p for p in found if p.error} | {p.id: p for p in found if not p.error}
 
     def finished(self, variant: str, lang: str) -> dict[str, Prediction]:
@@ -131,16 +121,13 @@ class Run:
 
     def variants(self) -> list[str]:
         """The variants that have rows, by name."""
-        first = (next(iter(read_jsonl(path)), None) for path in self.folder.glob("*.*.jsonl") if _mend(path))
+        first = (next(durable.rows(path), None) for path in self.folder.glob("*.*.jsonl"))
         return sorted({row["variant"] for row in first if row})
 
     def append(self, lang: str, prediction: Prediction) -> None:
         """Add a row; it is on disk when this returns."""
-        line = json.dumps(asdict(prediction), ensure_ascii=False) + "\n"
-        with self._lock, self._path(prediction.variant, lang).open("a", encoding="utf-8") as file:
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
+        with self._lock:
+            durable.append(self._path(prediction.variant, lang), asdict(prediction))
 
     def complete(
         self,
@@ -174,15 +161,6 @@ class Run:
         """Every example's prediction as it is on disk; one that is not there is a failed row that says so."""
         rows = self.rows(variant, lang)
         return [rows.get(e.id) or Prediction(e.id, variant, error="not asked yet") for e in examples]
-
-
-def _mend(path: Path) -> bool:
-    """Cut a half-written last line off, in one step, so that a kill here loses nothing. Is anything left?"""
-    data = path.read_bytes()
-    kept = data.rfind(b"\n") + 1
-    if kept < len(data):
-        os.truncate(path, kept)
-    return kept > 0
 
 
 def _read(row: dict[str, Any]) -> Prediction:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from mlrag.checks import WRONG_LANGUAGE, Checked, check
 from mlrag.conversation import JOINED, Asked, resolve, stands_out
-from mlrag.errors import MissingIndexError, QuestionError
+from mlrag.errors import GeneratorError, MissingIndexError, QuestionError
 from mlrag.generation.base import FollowUp, Generator, Request, TextWatch
 from mlrag.languages import Language, language
 from mlrag.records import Answer, Evidence, Generation, Said, Vectors
@@ -166,7 +166,10 @@ class Pipeline:
         watch(evidence)
         answer = self._answer(pack, evidence, clock, watch)
         if answer.abstained and scope.cross_language:
-            answer = self._elsewhere(pack, evidence, scope, clock, watch) or answer
+            try:
+                answer = self._elsewhere(pack, evidence, scope, clock, watch) or answer
+            except GeneratorError as error:  # what the asked language holds is said all the same
+                answer = replace(answer, warnings=(*answer.warnings, f"elsewhere_failed:{error.code}"))
         joined = bool(asked.joined) and evidence.question == asked.joined
         return replace(answer, warnings=(JOINED, *answer.warnings)) if joined else answer
 
@@ -201,7 +204,7 @@ class Pipeline:
         if not refusal:
             return answer
         text = refusal_text(pack, refusal)
-        return replace(answer, text=text, abstained=True, citations=(), hits=(), confidence=None)
+        return replace(answer, text=text, abstained=True, citations=(), hits=(), confidence=None, thinking="")
 
     def _answer(self, pack: Language, evidence: Evidence, clock: Clock, watch: TextWatch) -> Answer:
         """The generator's answer, checked; one more try that says what was wrong; then an abstention."""
@@ -249,6 +252,7 @@ class Pipeline:
             confidence=generation.confidence,
             usage=generation.usage,
             host=generation.host,
+            thinking=generation.thinking,
             left_machine=self._is_remote(generation.host) or self._is_remote(self.retriever.embedder.host),
         )
 

@@ -184,7 +184,7 @@ class Answer:
     `timings` are wall seconds by step; `warnings` are short codes, a detail after the colon. `left_machine`:
     question or passages went to `host`, or to an embedder or filter, that is not this machine. `age`: seconds that
     it lay in the cache; None for an answer made for this very question. `standalone_question`: what a model made of a
-    follow-up, and answered; "" where it was not rewritten.
+    follow-up, and answered; "" where it was not rewritten. `thinking`: the model's thoughts, where they are kept.
     """
 
     text: str
@@ -202,3 +202,4 @@ class Answer:
     host: str = ""
     age: float | None = None
     standalone_question: str = ""
+    thinking: str = ""

@@ -140,6 +140,7 @@ class AnswerReply(BaseModel):
     usage: UsageReply
     left_machine: bool
     host: str
+    thinking: str = Field(description="The model's thoughts, where `keep_thinking` is set.")
     cached: bool = Field(description="It was made for an equal question before.")
     age: float | None = Field(description="Seconds since then.")
     standalone_question: str = Field(examples=["சிகிரியா பாறையின் உயரம் எவ்வளவு?"])

@@ -59,6 +59,13 @@ def test_a_fault_of_the_backend_ends_as_the_page_says(request_, backend, fault, 
     assert len(double.requests) == (3 if "asked again" in outcome else len(double.requests[:1]))
 
 
+@pytest.mark.parametrize(("backend", "fault"), [(b, f) for b, f, outcome in BACKEND_ROWS if "asked again" in outcome])
+def test_a_fault_that_passes_ends_in_an_answer(request_, backend, fault):
+    with BACKENDS[backend](fault=lambda n: fault if n == 0 else "") as double:
+        assert generator(model(backend, double.url)).generate(request_).text
+    assert len(double.requests) == 2
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_model_that_thinks_without_end_within_its_room_is_an_error(request_, backend):
     with BACKENDS[backend](fault="think_forever") as double, pytest.raises(errors.GeneratorError):

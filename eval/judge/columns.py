@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from eval.durable import file_name
 from eval.exam import Examined, examine
 from eval.judge.asking import Judge
 from eval.judge.correction import LEAST_LABELS, from_exam, from_labels
@@ -13,7 +14,7 @@ from eval.judge.items import Label, Verdict
 from eval.judge.labels import human_truth
 from eval.judge.own import Seen, self_preference, shares_model
 from eval.judge.rows import Part
-from eval.judge.verdicts import file_name, judge_all
+from eval.judge.verdicts import judge_all
 from eval.metrics import containment
 from eval.statistics import Estimate
 from mlrag.errors import CorpusFormatError

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
 
+from eval.durable import append, file_name, rows
 from eval.judge.asking import fingerprint
 from eval.judge.items import LABELS, Label
 from eval.judge.rows import Part, Row
-from eval.judge.verdicts import append, file_name, read_rows
 from eval.kappa import kappa
 from eval.statistics import Estimate
 
@@ -47,7 +47,7 @@ class Labels:
         """By rater, what they last said of (variant, key of the row)."""
         found: dict[str, dict[tuple[str, str], str]] = {}
         for path in sorted(self._folder.glob(f"*.{self._lang}.jsonl")):
-            for label in (HumanLabel(**row) for row in read_rows(path)):
+            for label in (HumanLabel(**row) for row in rows(path)):
                 found.setdefault(label.rater, {})[label.variant, label.key] = label.label
         return found
 

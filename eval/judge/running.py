@@ -9,11 +9,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from eval.durable import file_name
 from eval.judge.asking import Judge
 from eval.judge.columns import Judgement, judge_parts
 from eval.judge.report import as_json, markdown
 from eval.judge.rows import read_parts
-from eval.judge.verdicts import file_name
 from mlrag.assemble import make_caller
 from mlrag.settings import Settings
 

@@ -83,13 +83,6 @@ def test_faults_become_errors_that_help(request_, fault, error, says):
     assert time.monotonic() - begun < 15  # and not for ever
 
 
-@pytest.mark.parametrize("fault", ["busy", "crash", "cut", "empty", "rate_limited", "rate_limited_bare"])
-def test_a_passing_fault_is_asked_again(request_, fault):
-    with GeminiDouble(fault=lambda n: fault if n == 0 else "") as double:
-        assert ask(double, request_).text
-    assert len(double.requests) == 2
-
-
 @pytest.mark.parametrize("fault", ["daily_quota", "zero_limit", "blocked", "safety", "unauthorized"])
 def test_what_stays_is_asked_once(request_, fault):
     with GeminiDouble(fault=fault) as double, pytest.raises(GeneratorError):

@@ -55,13 +55,6 @@ def test_faults_become_errors_that_help(request_, fault, error, says):
     assert time.monotonic() - begun < 15  # and not for ever
 
 
-@pytest.mark.parametrize("fault", ["busy", "crash", "cut", "empty"])
-def test_a_passing_fault_is_asked_again(request_, fault):
-    with OllamaDouble(fault=lambda n: fault if n == 0 else "") as double:
-        assert ask(double, request_).text
-    assert len(double.requests) == 2
-
-
 def test_a_missing_model_says_how_to_pull_it(request_):
     with OllamaDouble(models=()) as double, pytest.raises(GeneratorUnavailableError, match="ollama pull gemma4:e4b"):
         ask(double, request_)

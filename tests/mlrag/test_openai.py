@@ -94,13 +94,6 @@ def test_faults_become_errors_that_help(request_, fault, error, says):
     assert time.monotonic() - begun < 15  # and not for ever
 
 
-@pytest.mark.parametrize("fault", ["busy", "crash", "cut", "empty", "error_midway", "no_done", "rate_limited"])
-def test_a_passing_fault_is_asked_again(request_, fault):
-    with OpenAIDouble(fault=lambda n: fault if n == 0 else "") as double:
-        assert ask(double, request_).text
-    assert len(double.requests) == 2
-
-
 @pytest.mark.parametrize("fault", ["daily_quota", "payment", "overflow"])
 def test_what_waiting_does_not_help_is_asked_once(request_, fault):
     with OpenAIDouble(fault=fault) as double, pytest.raises(GeneratorError):

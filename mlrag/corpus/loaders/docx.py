@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def read(path: Path, limits: Limits) -> Content:
             parts = [_unpack(archive, name, path, limits) for name in names]
             core = "docProps/core.xml"
             title = _title(_unpack(archive, core, path, limits), path) if core in archive.namelist() else ""
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zipfile.zlib.error) as error:  # type: ignore[attr-defined]
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
         raise DocumentError(f"{path} is no .docx that can be opened: {error}") from error
     return Content((Text("\n\n".join(filter(None, (_paragraphs(p, path) for p in parts))), title=title),))
 
