@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from mlrag import tracing
 from mlrag.checks import WRONG_LANGUAGE, Checked, check
 from mlrag.conversation import JOINED, Asked, resolve, stands_out
 from mlrag.errors import GeneratorError, MissingIndexError, QuestionError
@@ -46,8 +47,9 @@ class Clock:
 
     def lap(self, step: str) -> None:
         now = time.perf_counter()
-        self.seconds[step] = round(self.seconds.get(step, 0.0) + now - self._last, 6)
-        self._last = now
+        seconds, self._last = now - self._last, now
+        self.seconds[step] = round(self.seconds.get(step, 0.0) + seconds, 6)
+        tracing.step(step, seconds)
 
 
 class Pipeline:
@@ -108,6 +110,7 @@ class Pipeline:
             answer = self._find(asked, pack, scope, clock, watch)
             after = Screening() if answer.abstained else self._screen(pack, clock, screened, answer.text)
         answer = self._screened(answer, pack, before, after)
+        tracing.tell({"mlrag.lang": answer.lang, "mlrag.model": answer.model, "mlrag.abstained": answer.abstained})
         return replace(
             answer,
             timings=clock.seconds | {"total": round(sum(clock.seconds.values()), 6)},

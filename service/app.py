@@ -15,7 +15,7 @@ from service.errors import handle_errors
 from service.guard import guard
 from service.logs import configure
 from service.parts import Parts
-from service.routes import ask, corpora, health, openai, pages, reports
+from service.routes import ask, corpora, health, openai, pages, reference, reports
 
 _ABOUT = """Answers from your own documents, in the language of the question, with citations that are verbatim.
 
@@ -30,16 +30,18 @@ def create_app(settings: Settings, *, heartbeat: float = 10.0) -> FastAPI:
         app.state.parts = parts = Parts(settings, metrics, heartbeat)
         yield
         parts.close()
+        if hasattr(app.state, "spans"):
+            app.state.spans.shutdown()
 
     app = FastAPI(
         title="mlrag",
         version=mlrag.__version__,
         description=_ABOUT,
         lifespan=lifespan,
-        docs_url="/docs",
+        docs_url=None,
         redoc_url=None,
     )
-    for routes in (ask, openai, corpora, reports, health, pages):
+    for routes in (ask, openai, corpora, reports, health, pages, reference):
         app.include_router(routes.router)
     handle_errors(app)
     metrics = guard(app, settings)

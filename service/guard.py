@@ -13,10 +13,14 @@ from service.headers import SecurityHeaders
 from service.limits import BodyLimit, Deadline, Queue, RateLimit
 from service.logs import AccessLog
 from service.metrics import Metrics, metrics_page
+from service.tracing import Tracing, endpoint, tracer_provider
 
 
 def guard(app: FastAPI, settings: Settings) -> Metrics:
-    """Put the guards around an app and /metrics into it; gives what the routes count with."""
+    """Put the guards around an app and /metrics into it; gives what the routes count with.
+
+    Raises SettingsError, PrivacyError where spans are asked for and cannot or may not be sent.
+    """
     places = CapacityLimiter(settings.max_asks)
     metrics = app.state.metrics = Metrics(places)
     app.add_api_route("/metrics", metrics_page, methods=["GET"])
@@ -35,5 +39,8 @@ def guard(app: FastAPI, settings: Settings) -> Metrics:
             expose_headers=["Retry-After", "X-Request-ID"],
         )
     app.add_middleware(AccessLog, metrics=metrics)
+    if endpoint():
+        app.state.spans = tracer_provider(settings)
+        app.add_middleware(Tracing, provider=app.state.spans)
     app.add_middleware(SecurityHeaders, cross_origin=bool(settings.cors_origins))
     return metrics

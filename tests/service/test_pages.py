@@ -55,3 +55,12 @@ def test_a_local_ollama_is_not_called_forbidden(tmp_path):
 
 def test_reports_stay_json_for_programs(client):
     assert client.get("/reports", headers={"Accept": "application/json"}).json() == []
+
+
+def test_the_reference_loads_nothing_from_elsewhere(client):
+    reply = client.get("/docs")
+    assert reply.status_code == 200 and not re.findall(r"https?://(?!testserver|127)", reply.text)
+    for path in re.findall(r'(?:src|href)="(/docs/[^"]+)"', reply.text):
+        assert client.get(path).status_code == 200
+    assert client.get("/docs/nothing").status_code == 404
+    assert "unsafe-inline" not in reply.headers["content-security-policy"].split("style-src")[0]
