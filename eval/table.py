@@ -55,11 +55,12 @@ def markdown(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def contest_lines(contests: Sequence[Contest]) -> list[str]:
-    """The comparisons and rank groups as Markdown; nothing where there are none."""
+def contest_lines(contests: Sequence[Contest], pairs: bool = True) -> list[str]:
+    """The comparisons (not without `pairs`) and rank groups as Markdown; nothing where there are none."""
     if not contests:
         return []
-    lines = ["## Against each other", "", VERSUS, "", *_table(HEAD, contest_rows(contests)), ""]
+    lines = ["## Against each other", ""]
+    lines += [VERSUS, "", *_table(HEAD, contest_rows(contests)), ""] if pairs else []
     lines += ["Those that share a rank are not told apart; for hallucination and error less is better.", ""]
     return [*lines, *_table(("figure", "tier or language", "ranks"), rank_rows(contests)), ""]
 

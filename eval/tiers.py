@@ -92,7 +92,10 @@ def _show(result: dict[str, Any]) -> None:
     out = Console()
     show(result, out)
     if result["contests"]:
-        out.print("\n".join(contest_lines(result["contests"])), markup=False, soft_wrap=True)
+        few = len(result["variants"]) < 3
+        out.print("\n".join(contest_lines(result["contests"], pairs=few)), markup=False, soft_wrap=True)
+        if not few:
+            out.print("Every pair with its interval: tiers.md in the report's folder.")
 
 
 def main(

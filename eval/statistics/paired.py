@@ -72,7 +72,9 @@ def macro_difference(by_language: Mapping[str, Rows]) -> Difference:
         return Difference(found.mean, Interval(-math.inf, math.inf), 1.0, n)
     half = student_quantile(found.df) * math.sqrt(variance)
     p = student_tails(centre / math.sqrt(variance), found.df) if variance else float(centre == 0)
-    return Difference(found.mean, Interval(centre - half, centre + half), p, n)
+    low, high = centre - half, centre + half
+    interval = Interval(max(low, -1.0), min(high, 1.0)) if binary else Interval(low, high)
+    return Difference(found.mean, interval, p, n)
 
 
 def _with_half_rows(m: Moments) -> tuple[float, float]:

@@ -282,3 +282,8 @@ def test_ppi_of_labels_all_alike_is_wilson_on_their_clusters():
 def test_ppi_says_what_it_needs(truth, judged, rest, clusters):
     with pytest.raises(ValueError, match="PPI needs"):
         ppi(truth, judged, rest, clusters)
+
+
+def test_a_difference_of_shares_stays_between_minus_100_and_100_points():
+    few = paired_difference([1, 1, 1], ["a", "b", "b"]).interval
+    assert few.high == 1.0 and few.low >= -1.0
