@@ -128,9 +128,8 @@ def main(
     given = {"--data": data, "--langs": langs, "--limit": limit}
     command += [str(part) for name, value in given.items() if value for part in (name, value)]
     with OllamaDouble(models=tuple(answerers.tags), reply=answerers) as double:
-        raise typer.Exit(
-            subprocess.run(command, cwd=HOUSE, env=os.environ | {"MLRAG_OLLAMA_HOST": double.url}).returncode
-        )
+        environment = os.environ | {"MLRAG_OLLAMA_HOST": double.url}
+        raise typer.Exit(subprocess.run(command, cwd=HOUSE, env=environment).returncode)
 
 
 if __name__ == "__main__":
