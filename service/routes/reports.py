@@ -46,11 +46,11 @@ def _inside(root: Path, name: str) -> Path:
 
 
 @router.get("", response_class=JSON, responses={200: {"model": list[RunReply]}})
-async def list_reports(parts: PartsDep, request: Request, lang: LANG = "en") -> Response:
+async def list_reports(parts: PartsDep, request: Request, lang: LANG = "") -> Response:
     """Every run that has a report, with its files; a page for who accepts text/html."""
     runs = await anyio.to_thread.run_sync(_runs, _folder(parts), limiter=parts.workers)
     if "text/html" in request.headers.get("accept", ""):
-        return page("reports", lang, runs=runs)
+        return page(request, "reports", lang, runs=runs)
     return JSON(runs)
 
 
