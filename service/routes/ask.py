@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import anyio
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from mlrag.errors import QuestionError
 from mlrag.wire import wire, wire_hits, wire_search
@@ -25,6 +25,7 @@ FILTERS = Query(
     description="field:value of the documents' front matter; several values of one field: any of them.",
     examples=[["topic:dengue"]],
 )
+FILTER_LIST = Annotated[list[Annotated[str, Field(json_schema_extra={"pattern": "^[^:]+:"})]] | None, FILTERS]
 _FILTER_MAP: TypeAdapter[dict[str, FilterValue]] = TypeAdapter(FilterMap)
 Q = Annotated[str, Query(description="The question.", examples=[ASKED], json_schema_extra=NOT_EMPTY)]
 LANG = Annotated[str | None, Query(description="Its language; detected where not given.", examples=["ta"])]
@@ -109,7 +110,7 @@ async def ask_get(
     think: Annotated[bool | None, Query(description="Let the model think first.")] = None,
     k: K = None,
     cross_language: Annotated[bool | None, Query(description="Look in other languages too.")] = None,
-    filters: Annotated[list[str] | None, FILTERS] = None,
+    filters: FILTER_LIST = None,
     explain: EXPLAIN = False,
     stream: Annotated[bool, Query(description="Server-sent events.")] = False,
 ) -> Response:
@@ -158,7 +159,7 @@ async def search_get(
     q: Q,
     lang: LANG = None,
     k: K = None,
-    filters: Annotated[list[str] | None, FILTERS] = None,
+    filters: FILTER_LIST = None,
     explain: EXPLAIN = False,
 ) -> Response:
     """Passages only, in one language; no generator is asked."""

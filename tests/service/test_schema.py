@@ -38,7 +38,10 @@ NO_EXAMPLE = {"/healthz", "/v1/models", "/v1/models/{name}", "/reports/{name}"} 
 
 @pytest.fixture(scope="module")
 def address(folder):
-    """The service without a model, over two small documents."""
+    """The service without a model, over two small documents, and the report that the examples name."""
+    report = folder / "reports" / "dd3394011a"
+    report.mkdir(parents=True)
+    (report / "ta.html").write_text("<p>தமிழ்</p>", encoding="utf-8")
     app = create_app(Settings(data_dir=folder, cache_answers=0, ollama_host="http://127.0.0.1:9", deadline=20))
     with serving(app) as address:
         yield address
