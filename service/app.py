@@ -15,6 +15,7 @@ from service.errors import handle_errors
 from service.guard import guard
 from service.logs import configure
 from service.parts import Parts
+from service.replies import EVERYWHERE
 from service.routes import ask, corpora, health, openai, pages, reference, reports
 
 _ABOUT = """Answers from your own documents, in the language of the question, with citations that are verbatim.
@@ -40,6 +41,7 @@ def create_app(settings: Settings, *, heartbeat: float = 10.0) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        responses=EVERYWHERE,
     )
     for routes in (ask, openai, corpora, reports, health, pages, reference):
         app.include_router(routes.router)

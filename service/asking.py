@@ -39,10 +39,15 @@ class Asking:
         tell = partial(self._tell, asyncio.get_running_loop())
         result: Answer | Exception
         try:
-            result = await anyio.to_thread.run_sync(ask, tell, limiter=workers)
+            result = await anyio.to_thread.run_sync(self._begin, ask, tell, limiter=workers)
         except Exception as error:
             result = error
         self._queue.put_nowait(result)
+
+    def _begin(self, ask: Ask, tell: Watch) -> Answer:
+        if self._gone.is_set():  # while it waited for a thread
+            raise StoppedError
+        return ask(tell)
 
     def _tell(self, loop: asyncio.AbstractEventLoop, seen: Evidence | str) -> None:
         if self._gone.is_set():
@@ -62,13 +67,17 @@ class Asking:
 
     async def first(self, request: Request, seconds: float) -> Seen | None:
         """What is seen first, while the status of the reply is still open. Raises what asking raised."""
-        for _ in range(max(1, round(seconds / _LOOK))):
-            seen = await self.next(min(seconds, _LOOK))
-            if isinstance(seen, Exception):
-                raise seen
-            if seen is not None:
-                return seen
-            await self._look(request)
+        try:
+            for _ in range(max(1, round(seconds / _LOOK))):
+                seen = await self.next(min(seconds, _LOOK))
+                if isinstance(seen, Exception):
+                    raise seen
+                if seen is not None:
+                    return seen
+                await self._look(request)
+        except BaseException:  # the deadline's cancellation among them
+            self.stop()
+            raise
         return None
 
     async def answer(self, request: Request) -> tuple[Answer, list[Evidence]]:

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import Response
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from mlrag.errors import (
@@ -46,9 +46,7 @@ _STATUS: list[tuple[type[MlragError], int]] = [
 _log = logging.getLogger("mlrag.service")
 
 
-class JSON(Response):
-    media_type = "application/json"
-
+class JSON(JSONResponse):
     def render(self, content: Any) -> bytes:
         return orjson.dumps(content)
 
@@ -80,7 +78,7 @@ def _invalid(error: RequestValidationError) -> tuple[int, dict[str, Any]]:
 
 async def _reply(_request: Request, error: Exception) -> Response:
     status, body = described(error)
-    return JSON(body, status_code=status)
+    return JSON(body, status, headers=getattr(error, "headers", None))  # 405 says what is allowed
 
 
 def handle_errors(app: FastAPI) -> None:

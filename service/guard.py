@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from anyio import CapacityLimiter
 from fastapi import FastAPI
+from fastapi.responses import PlainTextResponse
 from starlette.middleware.cors import CORSMiddleware
 
 from mlrag.keys import KeyRing
@@ -23,7 +24,14 @@ def guard(app: FastAPI, settings: Settings) -> Metrics:
     """
     places = CapacityLimiter(settings.max_asks)
     metrics = app.state.metrics = Metrics(places)
-    app.add_api_route("/metrics", metrics_page, methods=["GET"])
+    app.add_api_route(
+        "/metrics",
+        metrics_page,
+        methods=["GET"],
+        response_class=PlainTextResponse,
+        responses={200: {"content": {"text/plain": {"example": 'mlrag_questions_total{lang="ta"} 7.0\n'}}}},
+        tags=["service"],
+    )
     # The one added last stands outermost.
     app.add_middleware(Queue, settings=settings, places=places)
     app.add_middleware(Deadline, settings=settings)

@@ -89,7 +89,8 @@ class RateLimit:
 class Deadline:
     """504 for a request that takes too long; a reply that had begun is cut, which its reader sees.
 
-    Work in a thread cannot be stopped: it keeps its place among the questions until it ends, and its reply is dropped.
+    A question stops at the next thing it tells, or within half a second of a model's silence. Other work in a thread
+    cannot be stopped: it keeps its place until it ends, and its reply is dropped.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.schemas import MAX_TURN, MAX_TURNS, FilterMap, K, Question, Turn
+from service.schemas import MAX_TURN, MAX_TURNS, AnswerReply, FilterMap, K, Question, Turn
 
+MAX_INPUTS = 512
+InputText = Annotated[str, Field(min_length=1)]
 FOOTNOTES = "\n\n[1] "  # where the footnotes of an answer begin
 
 
@@ -99,7 +101,65 @@ class EmbeddingsRequest(BaseModel):
     )
 
     model: str = Field(max_length=300)
-    input: str | list[str]
+    input: InputText | Annotated[list[InputText], Field(min_length=1, max_length=MAX_INPUTS)]
     input_type: Literal["query", "passage"] = "passage"
     encoding_format: Literal["float", "base64"] = "float"
     dimensions: int | None = None
+
+
+class ModelCard(BaseModel):
+    id: str = Field(examples=["extractive"])
+    object: Literal["model"]
+    created: int
+    owned_by: str
+
+
+class ModelList(BaseModel):
+    object: Literal["list"]
+    data: list[ModelCard]
+
+
+class Usage(BaseModel):
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class Said(BaseModel):
+    role: Literal["assistant"]
+    content: str = Field(
+        examples=["இந்த கொசு பெரும்பாலும் பகல் நேரத்தில் கடிக்கும். [1]\n\n[1] டெங்கு: பகலில் கடிக்கும் கொசு (ta-dengue)"]
+    )
+    refusal: None
+
+
+class Choice(BaseModel):
+    index: int
+    message: Said
+    finish_reason: Literal["stop"]
+    logprobs: None
+
+
+class Completion(BaseModel):
+    """`usage` is null where no model counted. `mlrag`: the answer as /ask gives it."""
+
+    id: str = Field(examples=["chatcmpl-4c9184f37cff01bc"])
+    object: Literal["chat.completion"]
+    created: int
+    model: str = Field(examples=["extractive"])
+    choices: list[Choice]
+    usage: Usage | None
+    mlrag: AnswerReply
+
+
+class Embedding(BaseModel):
+    object: Literal["embedding"]
+    index: int
+    embedding: list[float] | str
+
+
+class EmbeddingList(BaseModel):
+    object: Literal["list"]
+    data: list[Embedding]
+    model: str
+    usage: None

@@ -10,7 +10,8 @@ from mlrag.records import Said
 
 MAX_TURNS = 20
 MAX_TURN = 8000  # characters
-_ASKED = "டெங்கு கொசு எப்போது கடிக்கும்?"
+ASKED = "டெங்கு கொசு எப்போது கடிக்கும்?"
+NOT_EMPTY: dict[str, Any] = {"minLength": 1, "pattern": r"\S"}  # what the pipeline asks of a question
 Scalar = str | int | float | bool
 FilterValue = Scalar | Annotated[list[Scalar], Field(max_length=50)]
 FilterMap = Annotated[dict[Annotated[str, Field(max_length=200)], FilterValue], Field(max_length=10)]
@@ -35,10 +36,10 @@ class Search(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
-        json_schema_extra={"examples": [{"q": _ASKED, "lang": "ta", "k": 3, "filters": {"topic": "dengue"}}]},
+        json_schema_extra={"examples": [{"q": ASKED, "lang": "ta", "k": 3, "filters": {"topic": "dengue"}}]},
     )
 
-    q: str = Field(description="The question.")
+    q: str = Field(description="The question.", json_schema_extra=NOT_EMPTY)
     lang: str | None = Field(None, description="Its language, e.g. ta; detected where not given.")
     k: K = None
     filters: FilterMap = Field(default={}, description=FILTERS)
@@ -52,8 +53,8 @@ class Question(Search):
         extra="forbid",
         json_schema_extra={
             "examples": [
-                {"q": _ASKED, "lang": "ta"},
-                {"q": _ASKED, "lang": "ta", "variant": "e4b", "stream": True, "explain": True},
+                {"q": ASKED, "lang": "ta"},
+                {"q": ASKED, "lang": "ta", "variant": "e4b", "stream": True, "explain": True},
                 {
                     "q": "அதன் உயரம் எவ்வளவு?",
                     "turns": [
@@ -83,13 +84,13 @@ class Passage(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    passage_id: str
-    doc_id: str
-    lang: str
-    title: str
+    passage_id: str = Field(examples=["ta-dengue#0"])
+    doc_id: str = Field(examples=["ta-dengue"])
+    lang: str = Field(examples=["ta"])
+    title: str = Field(examples=["டெங்கு: பகலில் கடிக்கும் கொசு"])
     start: int
     end: int
-    text: str
+    text: str = Field(examples=["இந்த கொசு பெரும்பாலும் பகல் நேரத்தில் கடிக்கும். கொசு தேங்கிய நீரில் முட்டையிடும்."])
     score: float
     dense: float
     lexical: float
@@ -100,12 +101,12 @@ class CitationReply(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    doc_id: str
-    passage_id: str
+    doc_id: str = Field(examples=["ta-dengue"])
+    passage_id: str = Field(examples=["ta-dengue#0"])
     start: int
     end: int
-    quote: str
-    lang: str
+    quote: str = Field(examples=["இந்த கொசு பெரும்பாலும் பகல் நேரத்தில் கடிக்கும்."])
+    lang: str = Field(examples=["ta"])
     answer_start: int
     answer_end: int
 
@@ -153,7 +154,7 @@ class SearchReply(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     lang: str = Field(examples=["ta"])
-    question: str = Field(examples=[_ASKED])
+    question: str = Field(examples=[ASKED])
     embedder: str
     hits: list[Passage]
     explanation: dict[str, Any] | None = None
@@ -163,8 +164,8 @@ class CorpusReply(BaseModel):
     """What is indexed in one language. `bytes` on disk, derived files included."""
 
     lang: str = Field(examples=["ta"])
-    documents: int
-    passages: int
+    documents: int = Field(examples=[24])
+    passages: int = Field(examples=[50])
     sentences: int
     bytes: int
 
@@ -181,19 +182,20 @@ class DocumentRow(BaseModel):
 class DocumentPage(BaseModel):
     """A page of documents, in order of their ids; `total` counts all."""
 
-    lang: str
-    total: int
+    lang: str = Field(examples=["ta"])
+    total: int = Field(examples=[24])
     offset: int
     documents: list[DocumentRow]
 
 
 class DocumentReply(BaseModel):
     id: str = Field(examples=["ta-dengue"])
-    lang: str
-    title: str
-    source: str
-    meta: dict[str, Any]
-    text: str
+    lang: str = Field(examples=["ta"])
+    title: str = Field(examples=["டெங்கு: பகலில் கடிக்கும் கொசு"])
+    source: str = Field(examples=["upload:டெங்கு.md"])
+    meta: dict[str, Any] = Field(examples=[{"topic": "dengue"}])
+    text: str = Field(examples=["இந்த கொசு பெரும்பாலும் பகல் நேரத்தில் கடிக்கும். கொசு தேங்கிய நீரில் முட்டையிடும்."])
+    detected: bool = Field(description="Its language was found out rather than told.")
 
 
 class DocumentText(BaseModel):
@@ -232,14 +234,37 @@ class JobReply(BaseModel):
 
 
 class RunReply(BaseModel):
-    run: str
-    files: list[str]
+    run: str = Field(examples=["dd3394011a"])
+    files: list[str] = Field(examples=[["index.html", "ta.html"]])
+
+
+class LanguageReply(BaseModel):
+    """An installed language. `tier`: 1 where a model knows it best, to 4. `native_checked`: a native reader did."""
+
+    code: str = Field(examples=["ta"])
+    name: str = Field(examples=["Tamil"])
+    endonym: str = Field(examples=["தமிழ்"])
+    tier: int = Field(examples=[3])
+    direction: Literal["ltr", "rtl"]
+    native_checked: bool
+    indexed: bool
+
+
+class AliveReply(BaseModel):
+    status: Literal["ok"]
+    version: str
+
+
+class ReadyReply(BaseModel):
+    status: Literal["ready", "no index"]
+    languages: list[str] = Field(examples=[["si", "ta"]])
+    variant: str = Field(examples=["extractive"])
 
 
 class ErrorDetail(BaseModel):
     code: str = Field(examples=["no_index"])
-    message: str
-    hint: str
+    message: str = Field(examples=["no documents are indexed in 'ta'"])
+    hint: str = Field(examples=["build the index with: mlrag index PATH --lang ta"])
 
 
 class ErrorReply(BaseModel):

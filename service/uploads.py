@@ -45,7 +45,7 @@ def uploads(kind: str, body: bytes, name: str = "") -> list[Upload]:
     elif kind.lower().startswith("application/json"):
         found = _json(body)
     else:
-        found = [Upload(name, body)]
+        found = [Upload(name, body)] if body else []
     if not found:
         raise DocumentError("the request holds no file", "send a form with `files`, JSON with `documents`, or ?name=")
     if len(found) > MAX_FILES:

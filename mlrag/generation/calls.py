@@ -36,6 +36,11 @@ _Queue = SimpleQueue[Piece | Finish | BaseException | None]
 Watch = Callable[[str], bool]  # the text so far -> "that is enough"; may raise GeneratorError or StoppedError
 _TICK = Piece()  # says that nothing came for a while
 _TICK_SECONDS = 0.5
+Waiting = Callable[[], object]
+
+
+def _patient() -> None:
+    """Nobody minds the wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +65,14 @@ class Gate:
         self._breaker = CircuitBreaker(_FAILURES, _REST, exclude=[_callers_own], throw_new_error_on_trip=False)
 
     @contextmanager
-    def enter(self, until: float) -> Iterator[None]:
-        """One place at the backend. Raises GeneratorBusyError when none comes free before `until` (monotonic)."""
-        if not self._slots.acquire(timeout=max(0.0, until - time.monotonic())):
-            raise _FullError(f"too many questions at once for {self.host or 'the model'}", "ask again soon")
+    def enter(self, until: float, waiting: Waiting = _patient) -> Iterator[None]:
+        """One place at the backend. Raises GeneratorBusyError when none comes free before `until` (monotonic).
+
+        `waiting` is called every half second meanwhile; what it raises ends the wait.
+        """
+        self._await_slot(until, waiting)
         try:
-            self._await_turn(until)
+            self._await_turn(until, waiting)
             with self._breaker.calling():
                 yield
         except CircuitBreakerError as error:
@@ -75,14 +82,21 @@ class Gate:
         finally:
             self._slots.release()
 
-    def _await_turn(self, until: float) -> None:
+    def _await_slot(self, until: float, waiting: Waiting) -> None:
+        while not self._slots.acquire(timeout=max(0.0, min(_TICK_SECONDS, until - time.monotonic()))):
+            if time.monotonic() >= until:
+                raise _FullError(f"too many questions at once for {self.host or 'the model'}", "ask again soon")
+            waiting()
+
+    def _await_turn(self, until: float, waiting: Waiting) -> None:
         while self._rate and not self._window.hit(self._rate, self.host):
             opens = self._window.get_window_stats(self._rate, self.host).reset_time - time.time()
             if time.monotonic() + opens > until:
                 raise _FullError(
                     f"the rate limit for {self.host} is used up for {opens:.0f} s", "ask again then", opens
                 )
-            time.sleep(max(0.01, opens))
+            time.sleep(min(_TICK_SECONDS, max(0.01, opens)))
+            waiting()
 
 
 class _FullError(GeneratorBusyError):
@@ -120,7 +134,7 @@ class Caller:
         for attempt in stamina.retry_context(
             on=backoff, attempts=ATTEMPTS, timeout=None, wait_initial=0.1, wait_max=1.0, wait_jitter=0.1
         ):
-            with attempt, self._gate.enter(end):
+            with attempt, self._gate.enter(end, (lambda: watch("")) if watch else _patient):
                 return self._once(call, watch, end)
         raise AssertionError("stamina lets the last error through")
 

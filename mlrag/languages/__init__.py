@@ -62,6 +62,14 @@ UI_KEYS = (
     "embedder",
     "checks",
     "native",
+    "ready",
+    "configured",
+    "not_configured",
+    "private",
+    "no_model",
+    "unreachable",
+    "no_documents",
+    "no_reports",
 )
 
 

@@ -9,14 +9,15 @@ from typing import Annotated, Any
 import anyio
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from mlrag.errors import QuestionError
 from mlrag.wire import wire, wire_hits, wire_search
 from service.asking import Asking, Events
 from service.errors import JSON
 from service.parts import Parts, PartsDep
-from service.schemas import AnswerReply, ErrorReply, FilterMap, FilterValue, Question, Search, SearchReply
+from service.replies import Responses, errors
+from service.schemas import ASKED, NOT_EMPTY, AnswerReply, FilterMap, FilterValue, Question, Search, SearchReply
 from service.streaming import Told, stream
 
 router = APIRouter(tags=["questions"])
@@ -24,31 +25,25 @@ FILTERS = Query(
     description="field:value of the documents' front matter; several values of one field: any of them.",
     examples=[["topic:dengue"]],
 )
+FILTER_LIST = Annotated[list[Annotated[str, Field(json_schema_extra={"pattern": "^[^:]+:"})]] | None, FILTERS]
 _FILTER_MAP: TypeAdapter[dict[str, FilterValue]] = TypeAdapter(FilterMap)
-Q = Annotated[str, Query(description="The question.", examples=["டெங்கு கொசு எப்போது கடிக்கும்?"])]
+Q = Annotated[str, Query(description="The question.", examples=[ASKED], json_schema_extra=NOT_EMPTY)]
 LANG = Annotated[str | None, Query(description="Its language; detected where not given.", examples=["ta"])]
 K = Annotated[int | None, Query(ge=1, le=50, description="Passages to look at.")]
 EXPLAIN = Annotated[bool, Query(description="Tell what each leg of the search thought of the passages.")]
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    404: {"model": ErrorReply, "description": "No such language, or nothing indexed in it."},
-    422: {"model": ErrorReply, "description": "A question or field that cannot be used."},
-    502: {"model": ErrorReply, "description": "The model gave no usable reply."},
-    503: {"model": ErrorReply, "description": "The model cannot be reached, or is busy."},
-    504: {"model": ErrorReply, "description": "The model took too long."},
-}
 _STREAMED = (
     'event: passages\ndata: {"lang":"ta","question":"…","hits":[…]}\n\n'
     'event: text\ndata: {"text":"இந்த கொசு பெரும்பாலும் "}\n\n'
     'event: text\ndata: {"text":"பகல் நேரத்தில் கடிக்கும்."}\n\n'
     'event: answer\ndata: {"text":"இந்த கொசு பெரும்பாலும் பகல் நேரத்தில் கடிக்கும்.","lang":"ta",…}\n\n'
 )
-_ANSWERS: dict[int | str, dict[str, Any]] = {
+_ANSWERS: Responses = {
     200: {
         "model": AnswerReply,
         "description": "The answer; as server-sent events where asked for: passages, text, restart, answer or error.",
         "content": {"text/event-stream": {"example": _STREAMED}},
     },
-    **_ERRORS,
+    **errors(404, 409, 502),
 }
 
 
@@ -109,13 +104,13 @@ async def _answer(parts: Parts, question: Question, request: Request) -> Respons
 async def ask_get(
     parts: PartsDep,
     request: Request,
-    q: Q = "",
+    q: Q,
     lang: LANG = None,
     variant: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
     think: Annotated[bool | None, Query(description="Let the model think first.")] = None,
     k: K = None,
     cross_language: Annotated[bool | None, Query(description="Look in other languages too.")] = None,
-    filters: Annotated[list[str] | None, FILTERS] = None,
+    filters: FILTER_LIST = None,
     explain: EXPLAIN = False,
     stream: Annotated[bool, Query(description="Server-sent events.")] = False,
 ) -> Response:
@@ -134,7 +129,7 @@ async def ask_get(
     return await _answer(parts, question, request)
 
 
-@router.post("/ask", response_class=JSON, responses=_ANSWERS)
+@router.post("/ask", response_class=JSON, responses=_ANSWERS | errors(400))
 async def ask_post(parts: PartsDep, request: Request, question: Question) -> Response:
     """Answer one question, given as JSON, with the conversation that it goes on with."""
     return await _answer(parts, question, request)
@@ -155,23 +150,23 @@ async def _search(parts: Parts, search: Search) -> Response:
     return JSON(body)
 
 
-_FOUND: dict[int | str, dict[str, Any]] = {200: {"model": SearchReply}, 404: _ERRORS[404], 422: _ERRORS[422]}
+_FOUND: Responses = {200: {"model": SearchReply, "description": "The passages found."}, **errors(404, 409)}
 
 
 @router.get("/search", response_class=JSON, responses=_FOUND)
 async def search_get(
     parts: PartsDep,
-    q: Q = "",
+    q: Q,
     lang: LANG = None,
     k: K = None,
-    filters: Annotated[list[str] | None, FILTERS] = None,
+    filters: FILTER_LIST = None,
     explain: EXPLAIN = False,
 ) -> Response:
     """Passages only, in one language; no generator is asked."""
     return await _search(parts, Search(q=q, lang=lang, k=k, filters=_listed(filters or ()), explain=explain))
 
 
-@router.post("/search", response_class=JSON, responses=_FOUND)
+@router.post("/search", response_class=JSON, responses=_FOUND | errors(400))
 async def search_post(parts: PartsDep, search: Search) -> Response:
     """Passages only, in one language; no generator is asked."""
     return await _search(parts, search)

@@ -13,13 +13,17 @@ from mlrag.index.language_index import LanguageIndex
 from mlrag.languages import language
 from service.errors import JSON
 from service.parts import Parts, PartsDep
-from service.schemas import CorpusReply, DocumentPage, DocumentReply, DocumentsBody, ErrorReply, JobReply
+from service.replies import Responses, errors
+from service.schemas import CorpusReply, DocumentPage, DocumentReply, DocumentsBody, JobReply
 from service.uploads import read_body, uploads
 
 router = APIRouter(tags=["documents"])
 LANG = Annotated[str, Path(description="A language's code.", examples=["ta"])]
 DOC_ID = Annotated[str, Path(description="A document's id; it may hold slashes.", examples=["ta-dengue"])]
-_ERRORS: dict[int | str, dict[str, Any]] = {404: {"model": ErrorReply}, 422: {"model": ErrorReply}}
+JOB_ID = Annotated[
+    str, Path(description="As the upload's reply says it.", examples=["5f0c1a7e9d2b4c6f8a1b3d5e7f901234"])
+]
+_QUEUED: Responses = {202: {"model": JobReply, "description": "Queued."}, **errors(404)}
 _JSON_BODY = DocumentsBody.model_json_schema(ref_template="#/components/schemas/{model}")
 _JSON_BODY["properties"]["documents"]["items"] = _JSON_BODY.pop("$defs")["DocumentText"]
 _BODY = {
@@ -28,7 +32,10 @@ _BODY = {
         "multipart/form-data": {
             "schema": {
                 "type": "object",
-                "properties": {"files": {"type": "array", "items": {"type": "string", "format": "binary"}}},
+                "properties": {
+                    "files": {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}}
+                },
+                "required": ["files"],
             }
         },
         "application/json": {
@@ -59,14 +66,14 @@ async def list_corpora(parts: PartsDep) -> Response:
     "/corpora/{lang}/documents",
     status_code=202,
     response_class=JSON,
-    responses={202: {"model": JobReply}, 413: {"model": ErrorReply}, 503: {"model": ErrorReply}, **_ERRORS},
+    responses=_QUEUED,
     openapi_extra={"requestBody": _BODY},
 )
 @router.put(
     "/corpora/{lang}/documents",
     status_code=202,
     response_class=JSON,
-    responses={202: {"model": JobReply}, 413: {"model": ErrorReply}, 503: {"model": ErrorReply}, **_ERRORS},
+    responses=_QUEUED,
     openapi_extra={"requestBody": _BODY},
 )
 async def upload_documents(
@@ -87,8 +94,8 @@ async def upload_documents(
     return JSON(asdict(job), status_code=202, headers={"Location": f"/jobs/{job.id}"})
 
 
-@router.get("/jobs/{job_id}", response_class=JSON, responses={200: {"model": JobReply}, 404: {"model": ErrorReply}})
-async def get_job(parts: PartsDep, job_id: str) -> Response:
+@router.get("/jobs/{job_id}", response_class=JSON, responses={200: {"model": JobReply}, **errors(404)})
+async def get_job(parts: PartsDep, job_id: JOB_ID) -> Response:
     """How far an upload is: queued, running, done or failed, and what came of each file."""
     job = parts.jobs.get(job_id)
     if job is None:
@@ -102,11 +109,13 @@ def _page(parts: Parts, lang: str, offset: int, limit: int) -> dict[str, Any]:
     return {"lang": lang, "total": store.counts().documents, "offset": offset, "documents": rows}
 
 
-@router.get("/corpora/{lang}/documents", response_class=JSON, responses={200: {"model": DocumentPage}, **_ERRORS})
+@router.get(
+    "/corpora/{lang}/documents", response_class=JSON, responses={200: {"model": DocumentPage}, **errors(404, 409)}
+)
 async def list_documents(
     parts: PartsDep,
     lang: LANG,
-    offset: Annotated[int, Query(ge=0, le=2**53)] = 0,
+    offset: Annotated[int, Query(ge=0, le=2**53, description="So many are skipped.")] = 0,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> Response:
     """A page of the documents of a language, in order of their ids."""
@@ -122,7 +131,9 @@ def _document(parts: Parts, lang: str, doc_id: str) -> dict[str, Any]:
 
 
 @router.get(
-    "/corpora/{lang}/documents/{doc_id:path}", response_class=JSON, responses={200: {"model": DocumentReply}, **_ERRORS}
+    "/corpora/{lang}/documents/{doc_id:path}",
+    response_class=JSON,
+    responses={200: {"model": DocumentReply}, **errors(404, 409)},
 )
 async def get_document(parts: PartsDep, lang: LANG, doc_id: DOC_ID) -> Response:
     """One document: the text that citations point into."""
@@ -136,7 +147,7 @@ def _delete(parts: Parts, lang: str, doc_id: str) -> None:
     parts.retriever.measure_null(lang)
 
 
-@router.delete("/corpora/{lang}/documents/{doc_id:path}", status_code=204, responses=_ERRORS)
+@router.delete("/corpora/{lang}/documents/{doc_id:path}", status_code=204, responses=errors(404, 409))
 async def delete_document(parts: PartsDep, lang: LANG, doc_id: DOC_ID) -> Response:
     """Remove a document; the next question no longer finds it."""
     language(lang)

@@ -9,11 +9,17 @@ import mlrag
 from mlrag.languages import languages
 from service.errors import JSON
 from service.parts import PartsDep
+from service.replies import Responses
+from service.schemas import AliveReply, ErrorReply, LanguageReply, ReadyReply
 
 router = APIRouter(tags=["service"])
+_READY: Responses = {
+    200: {"model": ReadyReply},
+    503: {"model": ReadyReply | ErrorReply, "description": "No language has an index yet."},
+}
 
 
-@router.get("/languages", response_class=JSON)
+@router.get("/languages", response_class=JSON, responses={200: {"model": list[LanguageReply]}})
 async def list_languages(parts: PartsDep) -> Response:
     """Every installed language, and whether it has an index."""
     indexed = set(parts.retriever.languages())
@@ -33,13 +39,13 @@ async def list_languages(parts: PartsDep) -> Response:
     )
 
 
-@router.get("/healthz", response_class=JSON)
+@router.get("/healthz", response_class=JSON, responses={200: {"model": AliveReply}})
 async def healthz() -> Response:
     """Is the process alive?"""
     return JSON({"status": "ok", "version": mlrag.__version__})
 
 
-@router.get("/readyz", response_class=JSON, responses={503: {"description": "No language has an index yet."}})
+@router.get("/readyz", response_class=JSON, responses=_READY)
 async def readyz(parts: PartsDep) -> Response:
     """Can it answer? 503 until a language has an index."""
     indexed = parts.retriever.languages()

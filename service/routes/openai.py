@@ -20,34 +20,14 @@ from mlrag.variants import family
 from mlrag.wire import wire
 from service.asking import Asking, Events, Seen
 from service.errors import JSON, described
-from service.openai_schemas import ChatRequest, EmbeddingsRequest
+from service.openai_schemas import ChatRequest, Completion, EmbeddingList, EmbeddingsRequest, ModelCard, ModelList
 from service.parts import Parts, PartsDep
+from service.replies import errors
 from service.routes.ask import begin
-from service.schemas import ErrorReply
 from service.streaming import HEARTBEAT, Shown, frame
 
 router = APIRouter(prefix="/v1", tags=["OpenAI-compatible"])
-MAX_INPUTS = 512
 _DONE = b"data: [DONE]\n\n"
-_ERRORS: dict[int | str, dict[str, Any]] = {404: {"model": ErrorReply}, 422: {"model": ErrorReply}}
-_COMPLETION = {
-    "id": "chatcmpl-4c9184f37cff01bc",
-    "object": "chat.completion",
-    "created": 1780000000,
-    "model": "extractive",
-    "choices": [
-        {
-            "index": 0,
-            "finish_reason": "stop",
-            "message": {
-                "role": "assistant",
-                "content": "இந்த கொசு பெரும்பாலும் பகல் நேரத்தில் கடிக்கும். [1]\n\n[1] டெங்கு (ta-dengue)",
-            },
-        }
-    ],
-    "usage": None,
-    "mlrag": {"lang": "ta", "abstained": False, "citations": ["…"]},
-}
 
 
 def _models(parts: Parts) -> list[str]:
@@ -59,13 +39,13 @@ def _model(name: str) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": 0, "owned_by": "mlrag"}
 
 
-@router.get("/models", response_class=JSON)
+@router.get("/models", response_class=JSON, responses={200: {"model": ModelList}})
 async def list_models(parts: PartsDep) -> Response:
     """Who may be asked to answer, by name, and the embedder. Whether a model is installed shows when it is asked."""
     return JSON({"object": "list", "data": [_model(name) for name in _models(parts)]})
 
 
-@router.get("/models/{name:path}", response_class=JSON, responses={404: {"model": ErrorReply}})
+@router.get("/models/{name:path}", response_class=JSON, responses={200: {"model": ModelCard}, **errors(404)})
 async def get_model(parts: PartsDep, name: Annotated[str, Path(examples=["extractive"])]) -> Response:
     if name not in _models(parts):
         raise HTTPException(404, f"no model {name!r}")
@@ -115,7 +95,7 @@ def _head(body: ChatRequest, kind: str) -> dict[str, Any]:
 @router.post(
     "/chat/completions",
     response_class=JSON,
-    responses={200: {"content": {"application/json": {"example": _COMPLETION}}}, **_ERRORS},
+    responses={200: {"model": Completion, "content": {"text/event-stream": {}}}, **errors(400, 404, 409, 502)},
 )
 async def chat(parts: PartsDep, request: Request, body: ChatRequest) -> Response:
     """Answer the last message from the documents; `mlrag` in the reply is the answer as /ask gives it."""
@@ -176,7 +156,7 @@ def _ends(text: str) -> list[int]:
     return [*(span.end for span in sentence_spans(text)[:-1]), len(text)]
 
 
-@router.post("/embeddings", response_class=JSON, responses=_ERRORS)
+@router.post("/embeddings", response_class=JSON, responses={200: {"model": EmbeddingList}, **errors(400, 404)})
 async def embeddings(parts: PartsDep, body: EmbeddingsRequest) -> Response:
     """Vectors of the configured embedder, of length 1. `usage` is null: it counts no tokens."""
     embedder = parts.retriever.embedder
@@ -184,8 +164,8 @@ async def embeddings(parts: PartsDep, body: EmbeddingsRequest) -> Response:
         raise HTTPException(404, f"no embedding model {body.model!r}; this service has {parts.settings.embedder!r}")
     texts = [body.input] if isinstance(body.input, str) else body.input
     longest = parts.settings.max_question * 10
-    if not 0 < len(texts) <= MAX_INPUTS or not all(0 < len(t) <= longest for t in texts):
-        raise QuestionError(f"input must be 1 to {MAX_INPUTS} texts of 1 to {longest} characters")
+    if not all(len(t) <= longest for t in texts):
+        raise QuestionError(f"a text of input is longer than {longest} characters", "cut it, or send it in pieces")
     if body.dimensions not in (None, embedder.dim):
         raise QuestionError(f"dimensions must be {embedder.dim}, as {embedder.name} has them")
     encode = embedder.encode_query if body.input_type == "query" else embedder.encode_document

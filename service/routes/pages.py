@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import anyio
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
 from mlrag.assemble import is_remote
@@ -38,11 +38,21 @@ class Row:
     checked: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """Who answers. `state` is a key of the packs' words; `detail` is the same in every language."""
+
+    name: str
+    state: str
+    detail: str = ""
+
+
 @router.get("/")
-async def ask_page(parts: PartsDep, lang: LANG = "en") -> Response:
-    """Ask, and see where the answer stands. The page itself asks ?q= at once."""
+async def ask_page(parts: PartsDep, request: Request, lang: LANG = "") -> Response:
+    """Ask, and see where the answer stands. The page itself asks ?q= at once; without ?lang= it detects."""
     packs, indexed = languages(), parts.retriever.languages()
     return page(
+        request,
         "ask",
         lang,
         shown=[p for p in packs.values() if p.code in indexed] or list(packs.values()),
@@ -54,9 +64,9 @@ async def ask_page(parts: PartsDep, lang: LANG = "en") -> Response:
 
 
 @router.get("/documents")
-async def documents_page(lang: LANG = "en") -> Response:
+async def documents_page(request: Request, lang: LANG = "") -> Response:
     """Add documents, see them, delete them."""
-    return page("documents", lang, shown=list(languages().values()))
+    return page(request, "documents", lang, shown=list(languages().values()))
 
 
 def _row(parts: Parts, pack: Language, indexed: bool) -> Row:
@@ -68,20 +78,22 @@ def _row(parts: Parts, pack: Language, indexed: bool) -> Row:
     return Row(pack, counts.documents, counts.passages, True, known, pack.code in _VALIDATED)
 
 
-def _backends(settings: Settings) -> list[tuple[str, str]]:
-    """(name, state) of who can answer; Ollama is asked, the others are not."""
+def _backends(settings: Settings) -> list[Backend]:
+    """Who can answer; Ollama is asked, the others are not."""
     keys = {"openai": settings.openai_url, "gemini": settings.gemini_key.get_secret_value()}
-    remote = [(name, "configured" if told else "not configured") for name, told in keys.items()]
-    return [("extractive", "ready"), ("ollama", _ollama(settings)), *remote]
+    remote = [Backend(name, "configured" if told else "not_configured") for name, told in keys.items()]
+    return [Backend("extractive", "ready"), _ollama(settings), *remote]
 
 
-def _ollama(settings: Settings) -> str:
-    if settings.private and is_remote(urlsplit(settings.ollama_host).netloc or settings.ollama_host, settings):
-        return "forbidden by private"
+def _ollama(settings: Settings) -> Backend:
+    host = settings.ollama_host
+    if settings.private and is_remote(urlsplit(host).netloc or host, settings):
+        return Backend("ollama", "private", host)
     try:
-        return ", ".join(installed(settings.ollama_host)) or "no model installed"
-    except GeneratorError as error:
-        return error.message
+        tags = installed(host)
+    except GeneratorError:
+        return Backend("ollama", "unreachable", host)
+    return Backend("ollama", "ready", ", ".join(tags)) if tags else Backend("ollama", "no_model", host)
 
 
 def _rows(parts: Parts) -> list[Row]:
@@ -90,8 +102,8 @@ def _rows(parts: Parts) -> list[Row]:
 
 
 @router.get("/health")
-async def health_page(parts: PartsDep, lang: LANG = "en") -> Response:
+async def health_page(parts: PartsDep, request: Request, lang: LANG = "") -> Response:
     """How every language stands, and who answers."""
     rows = await anyio.to_thread.run_sync(_rows, parts, limiter=parts.workers)
     backends = await anyio.to_thread.run_sync(_backends, parts.settings, limiter=parts.workers)
-    return page("status", lang, rows=rows, backends=backends, embedder=parts.retriever.embedder)
+    return page(request, "status", lang, rows=rows, backends=backends, embedder=parts.retriever.embedder)

@@ -14,7 +14,8 @@ from fastapi.responses import FileResponse, Response
 from service.errors import JSON
 from service.pages import LANG, page
 from service.parts import Parts, PartsDep
-from service.schemas import ErrorReply, RunReply
+from service.replies import errors
+from service.schemas import RunReply
 
 router = APIRouter(prefix="/reports", tags=["reports"])
 _NAME = regex.compile(r"[\p{L}\p{N}_][\p{L}\p{M}\p{N}_.-]{0,199}")
@@ -45,16 +46,20 @@ def _inside(root: Path, name: str) -> Path:
     return path
 
 
-@router.get("", response_class=JSON, responses={200: {"model": list[RunReply]}})
-async def list_reports(parts: PartsDep, request: Request, lang: LANG = "en") -> Response:
+@router.get("", response_class=JSON, responses={200: {"model": list[RunReply], "content": {"text/html": {}}}})
+async def list_reports(parts: PartsDep, request: Request, lang: LANG = "") -> Response:
     """Every run that has a report, with its files; a page for who accepts text/html."""
     runs = await anyio.to_thread.run_sync(_runs, _folder(parts), limiter=parts.workers)
     if "text/html" in request.headers.get("accept", ""):
-        return page("reports", lang, runs=runs)
+        return page(request, "reports", lang, runs=runs)
     return JSON(runs)
 
 
-@router.get("/{name:path}", response_class=FileResponse, responses={404: {"model": ErrorReply}})
+@router.get(
+    "/{name:path}",
+    response_class=FileResponse,
+    responses={200: {"description": "The file.", "content": {"*/*": {}}}, **errors(404)},
+)
 async def get_report(
     parts: PartsDep,
     name: Annotated[str, InPath(description="run/file, or a run: its first page.", examples=["dd3394011a/ta.html"])],

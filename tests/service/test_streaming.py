@@ -1,12 +1,19 @@
 """A stream shows passages first, then text, then the checked answer; a client that leaves stops the model."""
 
+import asyncio
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
+from anyio import CapacityLimiter
 
+from mlrag.errors import StoppedError
 from mlrag.testing import OllamaDouble, first_sentence
 from service.app import create_app
+from service.asking import Asking
+from tests.service.guarded import in_process
 from tests.service.serving import events, serving
 
 ASKED = {"q": "டெங்கு கொசு எப்போது கடிக்கும்?", "lang": "ta"}
@@ -116,6 +123,39 @@ def test_one_that_leaves_a_silent_model_gives_its_place_back(settings, double):
                 assert hanging.acquire(timeout=20)
         reply = client.post("/ask", json=ASKED | {"variant": "e4b"}).json()
         assert reply["text"]
+
+
+def test_a_deadline_stops_the_model_and_those_that_wait_for_it(settings, double):
+    double.fault = "hang"
+    own = {"ollama_host": double.url, "timeout": 60.0, "concurrency": 1, "deadline": 2.0}
+    app = create_app(settings.model_copy(update=own))
+    with serving(app) as address, httpx.Client(base_url=address, timeout=30) as client, ThreadPoolExecutor(2) as pool:
+        late = list(pool.map(lambda _: client.post("/ask", json=ASKED | {"variant": "e4b"}), range(2)))
+        assert [reply.status_code for reply in late] == [504, 504]
+        until = time.monotonic() + 20
+        while app.state.parts.workers.statistics().borrowed_tokens and time.monotonic() < until:
+            time.sleep(0.1)
+        assert app.state.parts.workers.statistics().borrowed_tokens == 0
+
+
+@in_process
+async def test_a_question_cut_off_before_its_first_word_is_stopped():
+    ended = threading.Event()
+
+    def ask(watch):
+        try:
+            while True:
+                time.sleep(0.05)
+                watch("")
+        finally:
+            ended.set()
+
+    asking = Asking(ask, CapacityLimiter(1))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.3):
+            await asking.first(None, 10.0)
+    assert isinstance(await asking.next(20.0), StoppedError)
+    assert ended.is_set()
 
 
 @pytest.mark.parametrize("unsafe", [False, True])
