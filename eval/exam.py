@@ -143,14 +143,25 @@ def version(tasks: Sequence[Task]) -> str:
     return hashlib.sha256(parts.encode()).hexdigest()[:10]
 
 
-def examine(judge: Judge, lang: str, corpora: Path, folder: Path, tick: Callable[[], object]) -> Examined:
+def examine(
+    judge: Judge,
+    lang: str,
+    corpora: Path,
+    folder: Path,
+    tick: Callable[[], object],
+    concurrency: int = 1,
+    questions: int | None = None,
+) -> Examined:
     """Sit the exam, or read what was said before: rows lie in `folder` by judge, exam version and language.
 
-    Raises CorpusFormatError where there is none, GeneratorUnavailableError where the judge cannot be reached.
+    `questions`: only the tasks of the first so many; None for all. Raises CorpusFormatError where there is no exam,
+    GeneratorUnavailableError where the judge cannot be reached.
     """
     tasks = exam(lang, corpora)
+    kept = list(dict.fromkeys(t.item.cluster for t in tasks))[:questions]
+    tasks = [t for t in tasks if t.item.cluster in kept]
     path = folder / file_name(judge.name) / f"exam-{version(tasks)}.{lang}.jsonl"
-    verdicts = judge_all(judge, [t.item for t in tasks], path, tick)
+    verdicts = judge_all(judge, [t.item for t in tasks], path, tick, concurrency)
     return mark(judge.name, lang, tasks, verdicts)
 
 

@@ -68,11 +68,11 @@ def judge_parts(judge: Judge, parts: Sequence[Part], folder: Path, settings: Set
 
     Verdicts lie in `folder`/judged, exams in `settings.data_dir`/judges. Raises GeneratorUnavailableError.
     """
-    exams, unexamined = _exams(judge, sorted({p.lang for p in parts}), settings, tick)
+    exams, unexamined = sit_exams(judge, sorted({p.lang for p in parts}), settings, tick)
     admitted = {lang for lang, found in exams.items() if found.admitted}
     own = {p.variant for p in parts if _own(judge, p, settings)}
     verdicts = {
-        (p.variant, p.lang): judge_all(judge, [r.item for r in p.rows], _path(folder, judge, p), tick)
+        (p.variant, p.lang): judge_all(judge, [r.item for r in p.rows], _path(folder, judge, p), tick, settings.concurrency)
         for p in parts
         if p.lang in admitted
     }
@@ -86,13 +86,15 @@ def judge_parts(judge: Judge, parts: Sequence[Part], folder: Path, settings: Set
     return Judgement(judge.name, judge.model, exams, unexamined, columns, gaps)
 
 
-def _exams(
-    judge: Judge, langs: Sequence[str], settings: Settings, tick: Tick
+def sit_exams(
+    judge: Judge, langs: Sequence[str], settings: Settings, tick: Tick, questions: int | None = None
 ) -> tuple[dict[str, Examined], dict[str, str]]:
+    """The exam of each language, of its first `questions` or all, and why others have none."""
     found, missing = {}, {}
+    folder = settings.data_dir / "judges"
     for lang in langs:
         try:
-            found[lang] = examine(judge, lang, settings.corpora, settings.data_dir / "judges", tick)
+            found[lang] = examine(judge, lang, settings.corpora, folder, tick, settings.concurrency, questions)
         except CorpusFormatError as error:
             missing[lang] = str(error)
     return found, missing

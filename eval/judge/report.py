@@ -110,8 +110,10 @@ def _plain(value: Any) -> Any:
 def show(found: Judgement, console: Console) -> None:
     for title, titles, rows in (
         (f"Judged by {found.judge} ({found.model})", COLUMNS, column_rows(found)),
-        ("The judge's exam", EXAM, exam_rows(found)),
+        (f"The exam of {found.judge} ({found.model})", EXAM, exam_rows(found)),
     ):
+        if not rows:
+            continue
         table = Table(*titles, title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
         for row in rows:
             table.add_row(*row)
