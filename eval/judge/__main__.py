@@ -24,6 +24,7 @@ def main(
     questions: Annotated[
         int | None, typer.Option(min=1, help="Of the exam alone: its first so many questions a language.")
     ] = None,
+    claims: Annotated[bool, typer.Option(help="Judge the claims of each answer too: 4 calls and one a passage.")] = True,
     as_json_: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
 ) -> None:
     """The share of right answers, corrected for the judge's mistakes, where its exam admits it. Resumes."""
@@ -33,7 +34,7 @@ def main(
     try:
         only = langs.split(",") if langs else None
         found = (
-            judge_run(Settings(), folder, judge, only, console)
+            judge_run(Settings(), folder, judge, only, console, claims)
             if folder
             else examine_judge(Settings(), judge, only, questions, console)
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 from eval.durable import file_name
 from eval.exam import Examined, examine
 from eval.judge.asking import Judge
+from eval.judge.claim_columns import ClaimColumn, claim_columns
 from eval.judge.correction import LEAST_LABELS, from_exam, from_labels
 from eval.judge.items import Label, Verdict
 from eval.judge.labels import human_truth
@@ -52,7 +53,7 @@ class Column:
 class Judgement:
     """`gaps`: self-preference by variant that shares the judge's model; None where it cannot be known.
 
-    `unexamined`: why a language has no exam.
+    `unexamined`: why a language has no exam. `claims`: the same parts claim by claim; none where that was not asked for.
     """
 
     judge: str
@@ -61,10 +62,14 @@ class Judgement:
     unexamined: Mapping[str, str]
     columns: Sequence[Column]
     gaps: Mapping[str, Estimate | None]
+    claims: Sequence[ClaimColumn] = ()
 
 
-def judge_parts(judge: Judge, parts: Sequence[Part], folder: Path, settings: Settings, tick: Tick) -> Judgement:
-    """Examine the judge in each language, then ask it of every answer in those where it is admitted.
+def judge_parts(
+    judge: Judge, parts: Sequence[Part], folder: Path, settings: Settings, tick: Tick, claims: bool = False
+) -> Judgement:
+    """Examine the judge in each language, then ask it of every answer in those where it is admitted; with `claims`, of
+    their claims too.
 
     Verdicts lie in `folder`/judged, exams in `settings.data_dir`/judges. Raises GeneratorUnavailableError.
     """
@@ -83,7 +88,9 @@ def judge_parts(judge: Judge, parts: Sequence[Part], folder: Path, settings: Set
         why = unexamined.get(part.lang) or exams[part.lang].why
         alone = part.variant in own and gaps.get(part.variant) is None
         columns.append(_column(part, said, exams.get(part.lang), why or ALONE * alone, folder, part.variant in own))
-    return Judgement(judge.name, judge.model, exams, unexamined, columns, gaps)
+    barred = [(part, column.why) for part, column in zip(parts, columns, strict=True)]
+    claimed = claim_columns(judge, barred, folder, tick, settings.concurrency) if claims else []
+    return Judgement(judge.name, judge.model, exams, unexamined, columns, gaps, claimed)
 
 
 def sit_exams(

@@ -21,14 +21,19 @@ from mlrag.settings import Settings
 
 
 def judge_run(
-    settings: Settings, folder: Path, variant: str, langs: Collection[str] | None, console: Console
+    settings: Settings,
+    folder: Path,
+    variant: str,
+    langs: Collection[str] | None,
+    console: Console,
+    claims: bool = True,
 ) -> Judgement:
-    """Judge a run's rows with a variant. Raises CorpusFormatError, SettingsError, PrivacyError, ValueError for an
+    """Judge a run's rows with a variant, and their claims. Raises CorpusFormatError, SettingsError, PrivacyError, ValueError for an
     impossible variant, and GeneratorUnavailableError; what was judged until then is kept."""
     parts = read_parts(folder, langs)
     judge = Judge(make_caller(settings, variant), variant)
     with _progress(variant, console) as tick:
-        return judge_parts(judge, parts, folder, settings, tick)
+        return judge_parts(judge, parts, folder, settings, tick, claims)
 
 
 def examine_judge(
