@@ -178,7 +178,8 @@ def main(
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many questions a language.")] = None,
     orders: Annotated[int, typer.Option(min=1, help="At most so many orders of the options.")] = 4,
     by: Annotated[
-        By | None, typer.Option(help="What models are scored by; without it options where the backend can, else letters.")
+        By | None,
+        typer.Option(help="By what models are scored; options where the backend can, else letters."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Where the report goes; var/reports/<run> without it.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
@@ -210,9 +211,7 @@ def main(
     console.print(f"report: {where}/choice.md", markup=False)
 
 
-def _sign(
-    settings: Settings, suite: Suite, data: str, limit: int | None, orders: int, by: By | None
-) -> dict[str, Any]:
+def _sign(settings: Settings, suite: Suite, data: str, limit: int | None, orders: int, by: By | None) -> dict[str, Any]:
     digest = hashlib.sha256()
     for lang in suite.languages:
         for example in suite.questions.get(lang, []):

@@ -1,4 +1,4 @@
-"""Multiple choice: which option a variant picks. Options or letters by log-probability for models, cosines for extractive.
+"""Multiple choice: which option a variant picks. Log-probabilities of models, cosines for extractive.
 
 Where the backend tells how likely a given text is (llama.cpp inside this process), the text of each option is scored as
 the reply, and no option is shown: `option-mc`. Elsewhere a model is asked for a letter, in several cyclic orders of

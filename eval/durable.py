@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 from eval.examples import read_jsonl
 
-Asked, Said = TypeVar("Asked"), TypeVar("Said")
+Asked = TypeVar("Asked")
+Said = TypeVar("Said")
 
 
 def file_name(name: str) -> str:

@@ -135,7 +135,7 @@ def main(
     ] = None,
     closed_book: Annotated[bool, typer.Option("--closed-book", help="The same without passages, beside it.")] = False,
     judge: Annotated[str | None, typer.Option(help="A variant that judges the answers too; docs/judge.md.")] = None,
-    claims: Annotated[bool, typer.Option(help="The judge judges claims too: 4 calls an answer and one a passage.")] = True,
+    claims: Annotated[bool, typer.Option(help="Judge claims too: 4 calls an answer and one a passage.")] = True,
     as_json_: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
 ) -> None:
     """Accuracy and hallucination by language tier, with intervals. A stopped run goes on where it stopped."""

@@ -1,4 +1,4 @@
-"""python -m eval.judge [RUN_FOLDER] --judge VARIANT: a finished run's answers as a model judges them, or its exam alone."""
+"""python -m eval.judge [RUN_FOLDER] --judge VARIANT: a run's answers as a model judges them, or its exam alone."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def main(
     questions: Annotated[
         int | None, typer.Option(min=1, help="Of the exam alone: its first so many questions a language.")
     ] = None,
-    claims: Annotated[bool, typer.Option(help="Judge the claims of each answer too: 4 calls and one a passage.")] = True,
+    claims: Annotated[bool, typer.Option(help="Judge claims too: 4 calls an answer and one a passage.")] = True,
     as_json_: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
 ) -> None:
     """The share of right answers, corrected for the judge's mistakes, where its exam admits it. Resumes."""

@@ -57,8 +57,9 @@ def claim_columns(
     Replies lie in `folder`/judged, one file a language: all variants share the claims of a reference. Raises
     GeneratorUnavailableError.
     """
-    files = {p.lang: folder / "judged" / f"{file_name(judge.name)}.claims.{p.lang}.jsonl" for p, why in parts if not why}
-    replies = {lang: Replies(judge, path) for lang, path in files.items()}
+    judged = folder / "judged"
+    names = {p.lang: f"{file_name(judge.name)}.claims.{p.lang}.jsonl" for p, why in parts if not why}
+    replies = {lang: Replies(judge, judged / name) for lang, name in names.items()}
     columns = []
     for part, why in parts:
         claimed = [] if why else claim_all(replies[part.lang], _items(part), tick, concurrency)

@@ -19,13 +19,13 @@ _SAYS = regex.compile(r"[\p{L}\p{N}]")
 _SPLIT = (
     "You split one answer to a question into its claims. A claim is one short sentence in {lang} that says one thing "
     "and can be understood without the question and the other claims: put into it what the answer leaves to the "
-    "question. Keep names, numbers and dates as they stand. Add nothing that the answer does not say, leave out nothing "
-    "that it says, and correct nothing. An answer that says nothing has no claims."
+    "question. Keep names, numbers and dates as they stand. Add nothing that the answer does not say, leave nothing "
+    "out, correct nothing. An answer that says nothing has no claims."
 )
 _CHECK = (
     "You check claims against one text. Give one of two verdicts on each claim.\n"
-    "entailed: the text says it, in the same or other words, or it follows from the text and nothing else. Several lines "
-    "of references are forms of one answer to the question: any of them counts.\n"
+    "entailed: the text says it, in the same or other words, or it follows from the text and nothing else. Several "
+    "lines of references are forms of one answer to the question: any of them counts.\n"
     "not_entailed: anything else, be it one digit or one name off; also what is true, but not in the text."
 )
 CLAIMS_SCHEMA = {

@@ -102,7 +102,7 @@ def claim_all(
 
 
 def _claimed(replies: Replies, item: Item, abstained: bool) -> Claimed:
-    """The first reference is split for the gold claims; all of them together are what an answer's claim may follow from."""
+    """The gold claims are those of the first reference; an answer's claim may follow from any of them."""
     golds = replies.split(item, item.references[0])
     claims = [] if abstained else replies.split(item, item.answer)
     right = replies.check(item, "References", "\n".join(item.references), claims)

@@ -53,7 +53,7 @@ class Column:
 class Judgement:
     """`gaps`: self-preference by variant that shares the judge's model; None where it cannot be known.
 
-    `unexamined`: why a language has no exam. `claims`: the same parts claim by claim; none where that was not asked for.
+    `unexamined`: why a language has no exam. `claims`: the same parts claim by claim, where that was asked for.
     """
 
     judge: str
@@ -76,12 +76,13 @@ def judge_parts(
     exams, unexamined = sit_exams(judge, sorted({p.lang for p in parts}), settings, tick)
     admitted = {lang for lang, found in exams.items() if found.admitted}
     own = {p.variant for p in parts if _own(judge, p, settings)}
+    at_once = settings.concurrency
+    admitted_parts = [p for p in parts if p.lang in admitted]
     verdicts = {
-        (p.variant, p.lang): judge_all(judge, [r.item for r in p.rows], _path(folder, judge, p), tick, settings.concurrency)
-        for p in parts
-        if p.lang in admitted
+        (p.variant, p.lang): judge_all(judge, [r.item for r in p.rows], _path(folder, judge, p), tick, at_once)
+        for p in admitted_parts
     }
-    gaps = _gaps(own, [(p, verdicts[p.variant, p.lang]) for p in parts if p.lang in admitted])
+    gaps = _gaps(own, [(p, verdicts[p.variant, p.lang]) for p in admitted_parts])
     columns = []
     for part in parts:
         said = verdicts.get((part.variant, part.lang), [])
@@ -89,7 +90,7 @@ def judge_parts(
         alone = part.variant in own and gaps.get(part.variant) is None
         columns.append(_column(part, said, exams.get(part.lang), why or ALONE * alone, folder, part.variant in own))
     barred = [(part, column.why) for part, column in zip(parts, columns, strict=True)]
-    claimed = claim_columns(judge, barred, folder, tick, settings.concurrency) if claims else []
+    claimed = claim_columns(judge, barred, folder, tick, at_once) if claims else []
     return Judgement(judge.name, judge.model, exams, unexamined, columns, gaps, claimed)
 
 

@@ -59,7 +59,9 @@ def claim_rows(found: Judgement) -> list[list[str]]:
     rows = []
     for c in found.claims:
         there = figures([c], c.variant, [c.lang])
-        cells = [f"no cell: {c.why}", *["–"] * (len(CLAIMS) - 1)] if c.why else [cell(there.get(name)) for name in CLAIMS]
+        cells = (
+            [f"no cell: {c.why}", *["–"] * (len(CLAIMS) - 1)] if c.why else [cell(there.get(name)) for name in CLAIMS]
+        )
         rows.append([c.variant, c.lang, *cells, str(c.n), f"{c.unscored}: {c.unread}" if c.unscored else "0"])
     return rows
 

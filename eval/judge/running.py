@@ -28,8 +28,11 @@ def judge_run(
     console: Console,
     claims: bool = True,
 ) -> Judgement:
-    """Judge a run's rows with a variant, and their claims. Raises CorpusFormatError, SettingsError, PrivacyError, ValueError for an
-    impossible variant, and GeneratorUnavailableError; what was judged until then is kept."""
+    """Judge a run's rows with a variant, and their claims.
+
+    Raises CorpusFormatError, SettingsError, PrivacyError, ValueError for an impossible variant, and
+    GeneratorUnavailableError; what was judged until then is kept.
+    """
     parts = read_parts(folder, langs)
     judge = Judge(make_caller(settings, variant), variant)
     with _progress(variant, console) as tick:

@@ -125,8 +125,10 @@ class Caller:
         raise AssertionError("stamina lets the last error through")
 
     def log_likelihoods(self, call: Call, texts: Sequence[str]) -> list[float]:
-        """ln P of each text as the reply, as `TextScorer` has it. Raises GeneratorError; GeneratorUnavailableError for a
-        backend that cannot tell."""
+        """ln P of each text as the reply, as `TextScorer` has it.
+
+        Raises GeneratorError; GeneratorUnavailableError for a backend that cannot tell.
+        """
         if not isinstance(self.model, TextScorer):
             raise GeneratorUnavailableError(
                 f"{self.model.name} does not tell how likely a given text is", "take a llamacpp:PATH.gguf"

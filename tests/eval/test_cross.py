@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 import eval.retrieval
 from eval.cross import FIGURES, Crossed, crossed, figures, keep, kept
-from eval.examples import Example, article_removed, own_questions
+from eval.examples import Example, own_questions
 from eval.extra import with_figures
 from eval.scores import summarise_tier
 from mlrag.languages import languages
