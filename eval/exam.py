@@ -170,8 +170,8 @@ def mark(judge: str, lang: str, tasks: Sequence[Task], verdicts: Sequence[Verdic
     pairs = list(zip(tasks, verdicts, strict=True))
     truths = [(t, v) for t, v in pairs if t.truth is Label.RIGHT]
     others = [(t, v) for t, v in pairs if t.truth is not Label.RIGHT]
-    sensitivity = _share([(t.item.cluster, v.right) for t, v in truths])
-    specificity = _share([(t.item.cluster, float(v.scored) * (1 - v.right)) for t, v in others])
+    sensitivity = rate([(t.item.cluster, v.right) for t, v in truths])
+    specificity = rate([(t.item.cluster, float(v.scored) * (1 - v.right)) for t, v in others])
     youden = sum_less_one(sensitivity, specificity)
     labels = [t.truth for t, _ in pairs], [v.label for _, v in pairs]
     return Examined(
@@ -190,7 +190,8 @@ def mark(judge: str, lang: str, tasks: Sequence[Task], verdicts: Sequence[Verdic
     )
 
 
-def _share(rows: Rows) -> Estimate:
+def rate(rows: Rows) -> Estimate:
+    """The mean of (cluster, value in [0, 1]), with its interval."""
     values = [value for _, value in rows]
     return Estimate(sum(values) / len(values), clustered_rate(values, [c for c, _ in rows]), len(rows))
 

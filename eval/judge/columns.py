@@ -90,7 +90,7 @@ def judge_parts(
         alone = part.variant in own and gaps.get(part.variant) is None
         columns.append(_column(part, said, exams.get(part.lang), why or ALONE * alone, folder, part.variant in own))
     barred = [(part, column.why) for part, column in zip(parts, columns, strict=True)]
-    claimed = claim_columns(judge, barred, folder, tick, at_once) if claims else []
+    claimed = claim_columns(judge, barred, folder, settings, tick) if claims else []
     return Judgement(judge.name, judge.model, exams, unexamined, columns, gaps, claimed)
 
 

@@ -16,7 +16,14 @@ from eval.report.tables import DETAILS, cell
 from eval.statistics import Estimate
 
 COLUMNS = ("variant", "lang", "judged right, corrected", "judged right", "p(right)", "n", "abstained", "unscored", "by")
-CLAIM_COLUMNS = ("variant", "lang", *(dict(DETAILS)[name] for name in CLAIMS), "n", "unscored")
+CLAIM_COLUMNS = (
+    "variant",
+    "lang",
+    *(dict(DETAILS)[name] for name in CLAIMS),
+    "n",
+    "unscored",
+    "exam of claims, sum - 1",
+)
 EXAM = ("lang", "admitted", "sensitivity", "specificity", "sum - 1", "kappa", "unscored", "mistakes by kind")
 
 
@@ -62,7 +69,8 @@ def claim_rows(found: Judgement) -> list[list[str]]:
         cells = (
             [f"no cell: {c.why}", *["–"] * (len(CLAIMS) - 1)] if c.why else [cell(there.get(name)) for name in CLAIMS]
         )
-        rows.append([c.variant, c.lang, *cells, str(c.n), f"{c.unscored}: {c.unread}" if c.unscored else "0"])
+        unscored = f"{c.unscored}: {c.unread}" if c.unscored else "0"
+        rows.append([c.variant, c.lang, *cells, str(c.n), unscored, ratio(c.exam.youden) if c.exam else "–"])
     return rows
 
 
@@ -112,6 +120,7 @@ def as_json(found: Judgement) -> dict[str, Any]:
     exams = {lang: asdict(e) | {"admitted": e.admitted} for lang, e in found.exams.items()}
     claims = [
         {name: getattr(c, name) for name in ("variant", "lang", "n", "unscored", "unread", "why")}
+        | {"exam": asdict(c.exam) if c.exam else None}
         | {"figures": {name: asdict(f) for name, f in figures([c], c.variant, [c.lang]).items()}}
         for c in found.claims
     ]

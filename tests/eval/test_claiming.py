@@ -4,9 +4,11 @@ import json
 
 import pytest
 
+from eval.exam import exam
 from eval.examples import Example
 from eval.judge import Item
 from eval.judge.claim_columns import CLAIMS, claim_columns, figures
+from eval.judge.claim_exam import ENTAILED, claim_tasks, examine_claims
 from eval.judge.claim_prompts import MOST, checking, read_claims, read_verdicts, splitting, verdicts_schema
 from eval.judge.claiming import Replies, claim_all
 from eval.judge.columns import judge_parts
@@ -16,7 +18,8 @@ from eval.plan import Plan, write_plan
 from eval.report.claims import NO_JUDGE, claim_lines
 from eval.runs import Prediction, Run
 from mlrag.errors import GeneratorUnavailableError
-from mlrag.languages import language
+from mlrag.languages import language, languages
+from tests.conftest import CORPORA
 from tests.eval.judging import Perfect, claims, double, judge, make_run, settings
 
 WORDS = {
@@ -128,7 +131,7 @@ def test_six_figures_a_language_and_the_reason_where_there_are_none(tmp_path):
     run = a_run(tmp_path / "run")
     with double(claims) as server:
         parts = [(part, "" if part.lang == "ta" else "it knows no Arabic") for part in read_parts(run)]
-        found = claim_columns(judge(server, tmp_path), parts, run, lambda: None, 2)
+        found = claim_columns(judge(server, tmp_path), parts, run, settings(server.url, tmp_path), lambda: None)
     by_lang = {c.lang: c for c in found}
     ta = figures(found, "e2b", ["ta", "ar"])
     assert {name: ta[name].value for name in CLAIMS} == {
@@ -142,6 +145,35 @@ def test_six_figures_a_language_and_the_reason_where_there_are_none(tmp_path):
     assert (ta["claims:faithfulness"].n, ta["claims:context_utilization"].n) == (1, 2)
     assert (by_lang["ta"].n, by_lang["ta"].unscored, by_lang["ar"].why) == (2, 0, "it knows no Arabic")
     assert figures(found, "e2b", ["ar"]) == {}
+    assert (by_lang["ta"].exam.youden.value, by_lang["ar"].exam) == (1, None)
+
+
+@pytest.mark.parametrize("lang", languages())
+def test_the_exam_of_claims_knows_what_its_documents_say(lang):
+    asked = list(claim_tasks(exam(lang, CORPORA)))
+    assert len(asked) == 18
+    for task in (t for tasks in asked for t in tasks):
+        assert any(task.item.answer in passage for passage in task.item.passages) == (task.kind == ENTAILED)
+
+
+@pytest.mark.parametrize("lang", ["en", "si", "zh", "ar"])
+def test_the_exam_of_claims_admits_who_reads_and_nobody_else(lang, tmp_path):
+    """The stand-in that looks for the letters knows all; one that calls everything entailed knows nothing."""
+
+    def believes(_body):
+        return json.dumps({str(n): "entailed" for n in range(1, 4)})
+
+    found = {}
+    for name, reply in {"reads": claims, "believes": believes, "mumbles": lambda _body: "hm"}.items():
+        with double(reply) as server:
+            sitting = judge(server, tmp_path)
+            found[name] = examine_claims(sitting, lang, CORPORA, tmp_path / name, lambda: None, 2)
+            assert len(server.requests) == 18
+    reads, believes, mumbles = found.values()
+    assert (reads.sensitivity.value, reads.specificity.value, reads.why) == (1, 1, "")
+    assert (believes.sensitivity.value, believes.specificity.value) == (1, 0)
+    assert "of claims its sensitivity" in believes.why
+    assert (mumbles.youden.value, mumbles.unscored) == (-1, mumbles.sensitivity.n + mumbles.specificity.n)
 
 
 def test_a_judge_that_is_not_admitted_judges_no_claims(tmp_path):
