@@ -2,6 +2,8 @@
 
 import json
 import math
+from dataclasses import replace
+from threading import Barrier
 
 import pytest
 import typer
@@ -19,6 +21,7 @@ from eval.judge.own import Seen, self_preference, shares_model
 from eval.judge.prompts import grading
 from eval.judge.report import markdown
 from eval.judge.rows import read_parts
+from eval.judge.verdicts import judge_all
 from eval.kappa import kappa
 from eval.metrics import containment
 from eval.statistics import Estimate, Interval
@@ -315,6 +318,36 @@ def test_a_judge_needs_a_model_and_a_server(tmp_path):
         make_caller(Settings(), "extractive")
     with double(always("right"), models=("other",)) as server, pytest.raises(GeneratorUnavailableError, match="e4b"):
         judge(server, tmp_path).verdict(SI)
+
+
+def test_answers_are_judged_at_once_and_in_order_and_the_same_one_once(tmp_path):
+    two = Barrier(2, timeout=20)  # nobody is answered alone
+
+    def together(body):
+        two.wait()
+        return verdict("right" if parts(body)["Answer to grade"] in "13" else "wrong")
+
+    items = [replace(SI, id=f"q{n}", answer=str(n)) for n in range(1, 5)]
+    with double(together) as server:
+        sitting = judge(server, tmp_path)
+        sitting._lists_tokens = False
+        found = judge_all(sitting, [*items, replace(items[0], id="twin")], tmp_path / "v.jsonl", lambda: None, 2)
+        assert len(server.requests) == 4
+    assert [v.id for v in found] == ["q1", "q2", "q3", "q4", "twin"]
+    assert [v.right for v in found] == [1, 0, 1, 0, 1]
+
+
+def test_the_exam_alone_may_be_of_a_few_questions(tmp_path, monkeypatch):
+    app = typer.Typer()
+    app.command()(main)
+    monkeypatch.setenv("MLRAG_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("MLRAG_CORPORA", str(CORPORA))
+    with double(Perfect(["ta"])) as server:
+        monkeypatch.setenv("OLLAMA_HOST", server.url)
+        done = CliRunner().invoke(app, ["--judge", "31b", "--langs", "ta", "--questions", "2", "--json"])
+    found = json.loads(done.stdout)
+    assert (found["columns"], found["claims"], found["exams"]["ta"]["sensitivity"]["n"]) == ([], [], 4)
+    assert CliRunner().invoke(app, [str(tmp_path), "--judge", "31b", "--questions", "2"]).exit_code == 2
 
 
 def test_a_failed_call_is_unscored_and_asked_again(tmp_path):
