@@ -10,6 +10,7 @@ import regex
 
 from eval.judge.prompts import MATERIAL, part
 from mlrag.generation.chat import Turn
+from mlrag.generation.prompts import MARK
 from mlrag.languages import language
 
 VERSION = "1"  # raise it when what stands here changes: claims of before are then asked anew
@@ -30,7 +31,7 @@ _CHECK = (
 )
 CLAIMS_SCHEMA = {
     "type": "object",
-    "properties": {"claims": {"type": "array", "items": {"type": "string"}}},
+    "properties": {"claims": {"type": "array", "items": {"type": "string"}, "maxItems": MOST}},
     "required": ["claims"],
     "additionalProperties": False,
 }
@@ -68,11 +69,11 @@ def verdicts_schema(claims: int) -> dict[str, object]:
 
 
 def read_claims(raw: str) -> list[str] | None:
-    """The claims of a reply, those without a letter or digit left out; None for anything else, or more than `MOST`."""
+    """The claims of a reply, without the sign ¦, those without a letter or digit left out; None for anything else, or more than `MOST`."""
     said = _object(raw).get("claims")
     if not isinstance(said, list) or not all(isinstance(claim, str) for claim in said) or len(said) > MOST:
         return None
-    return list(dict.fromkeys(claim.strip() for claim in said if _SAYS.search(claim)))
+    return list(dict.fromkeys(claim.strip(f" \n{MARK}") for claim in said if _SAYS.search(claim)))
 
 
 def read_verdicts(raw: str, claims: int) -> list[bool] | None:

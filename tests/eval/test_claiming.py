@@ -90,7 +90,7 @@ def test_only_a_short_list_of_texts_is_a_list_of_claims(raw):
 
 
 def test_claims_that_say_nothing_or_the_same_are_dropped():
-    assert read_claims(json.dumps({"claims": [" නයිල් ", "…", "", "නයිල්", "7"]})) == ["නයිල්", "7"]
+    assert read_claims(json.dumps({"claims": [" නයිල් ", "…", "", "¦ නයිල්", "7"]})) == ["නයිල්", "7"]
 
 
 def test_verdicts_are_closed_labels_on_every_claim():
