@@ -69,7 +69,10 @@ def verdicts_schema(claims: int) -> dict[str, object]:
 
 
 def read_claims(raw: str) -> list[str] | None:
-    """The claims of a reply, without the sign ¦, those without a letter or digit left out; None for anything else, or more than `MOST`."""
+    """The claims of a reply, once each, without the sign ¦; those without a letter or digit are left out.
+
+    None for anything else, or more than `MOST`.
+    """
     said = _object(raw).get("claims")
     if not isinstance(said, list) or not all(isinstance(claim, str) for claim in said) or len(said) > MOST:
         return None
