@@ -10,6 +10,7 @@ from typing import Any
 
 import mlrag
 from eval.closed_book import ClosedBook
+from eval.cross import SOURCE, crossed, keep, search
 from eval.examples import Example, article_removed, own_questions
 from eval.metrics import chrf_signature
 from eval.plan import Plan, base_of, is_closed, write_plan
@@ -144,6 +145,14 @@ class Bench:
             for e in self.examples[lang]:
                 digest.update(f"{e.id}\0{e.question}\0{sorted(e.hidden)}\0{e.answers}".encode())
         return digest.hexdigest()[:16]
+
+    def cross(self) -> None:
+        """Ask the English questions of every language's documents, where the two are parallel; kept beside the rows."""
+        given = self._suite.questions.get(SOURCE, []) if self._suite else own_questions(SOURCE)
+        asked = {
+            lang: crossed(given[: self._limit], self.examples[lang], self.documents[lang], lang) for lang in self.langs
+        }
+        keep(self.run.folder, search(self._retriever, {k: v for k, v in asked.items() if v}, self._settings.k))
 
     def finished(self, variant: str) -> int:
         """How many rows of a variant need not be asked again."""

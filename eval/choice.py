@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ from rich.progress import Progress
 
 import mlrag
 from eval.bench import hash_of
-from eval.choosing import VERSION, Chooser, CosineChooser, LetterChooser, chance
+from eval.choosing import VERSION, Chooser, CosineChooser, LetterChooser, OptionChooser, chance
 from eval.examples import Example
 from eval.report.plain import as_rich, markdown_page, percent
 from eval.runs import Prediction, Run
@@ -30,11 +31,19 @@ from mlrag.variants import parse_variant
 
 HEAD = ("variant", "method (model)", "group", "accuracy [95 %] n", "chance", "above chance", "passages", "failed")
 NOTE = (
-    "choice-letter: the option whose letter is likeliest as first token, over cyclic orders of the options; not "
-    "comparable with published scores of whole options. choice-cosine: the option nearest to a sentence of the "
-    "passages; no language model. Wilson intervals on the effective sample size, clustered by parallel item. Above "
+    "option-mc: the option whose text is likeliest as the reply, a character; the options are not shown, so no order "
+    "matters. letter-mc: the option whose letter is likeliest as first token, over cyclic orders of the options shown. "
+    "cosine-mc: the option nearest to a sentence of the passages; no language model. Not comparable with each other. "
+    "Wilson intervals on the effective sample size, clustered by parallel item. Above "
     "chance: the whole interval is. Failed rows are in no figure."
 )
+
+
+class By(StrEnum):
+    """What of an option a model is scored by."""
+
+    OPTION = "option"
+    LETTER = "letter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +122,14 @@ def _predict(chooser: Chooser, example: Example, texts: list[str], variant: str,
 
 
 def evaluate(
-    settings: Settings, suite: Suite, variants: Sequence[str], run: Run, limit: int | None, orders: int, bar: Progress
+    settings: Settings,
+    suite: Suite,
+    variants: Sequence[str],
+    run: Run,
+    limit: int | None,
+    orders: int,
+    by: By | None,
+    bar: Progress,
 ) -> list[Score]:
     """Scores by variant, of each tier and then each language."""
     embedder: Embedder | None = None
@@ -123,9 +139,12 @@ def evaluate(
     if not asked:
         raise CorpusFormatError(f"{suite.folder} ({suite.card.name}) has no question with options")
     for variant in variants:
-        if parse_variant(variant, settings.variants).backend == "extractive":
+        backend = parse_variant(variant, settings.variants).backend
+        if backend == "extractive":
             embedder = embedder or make_embedder(settings)
             chooser: Chooser = CosineChooser(embedder)
+        elif (by or (By.OPTION if backend == "llamacpp" else By.LETTER)) is By.OPTION:
+            chooser = OptionChooser(settings, variant)
         else:
             chooser = LetterChooser(settings, variant, orders)
         task = bar.add_task(variant, total=len(asked))
@@ -158,6 +177,10 @@ def main(
     langs: Annotated[str | None, typer.Option(help="Only these, e.g. ta,si.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many questions a language.")] = None,
     orders: Annotated[int, typer.Option(min=1, help="At most so many orders of the options.")] = 4,
+    by: Annotated[
+        By | None,
+        typer.Option(help="By what models are scored; options where the backend can, else letters."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Where the report goes; var/reports/<run> without it.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
 ) -> None:
@@ -166,12 +189,12 @@ def main(
     try:
         settings = Settings()
         suite = open_suite(data, langs.split(",") if langs else None, settings.data_dir)
-        signature = _sign(settings, suite, str(data), limit, orders)
+        signature = _sign(settings, suite, str(data), limit, orders, by)
         name = "choice-" + hashlib.sha256(json.dumps(signature, sort_keys=True).encode()).hexdigest()[:10]
         names = [v.strip() for v in variants.split(",") if v.strip()]
         run = Run(settings.data_dir / "runs" / name)
         with Progress(console=console, transient=True) as bar:
-            scores = evaluate(settings, suite, names, run, limit, orders, bar)
+            scores = evaluate(settings, suite, names, run, limit, orders, by, bar)
     except (MlragError, ValueError) as error:
         console.print(f"[red]{error}[/red]", highlight=False)
         raise typer.Exit(1) from None
@@ -188,7 +211,7 @@ def main(
     console.print(f"report: {where}/choice.md", markup=False)
 
 
-def _sign(settings: Settings, suite: Suite, data: str, limit: int | None, orders: int) -> dict[str, Any]:
+def _sign(settings: Settings, suite: Suite, data: str, limit: int | None, orders: int, by: By | None) -> dict[str, Any]:
     digest = hashlib.sha256()
     for lang in suite.languages:
         for example in suite.questions.get(lang, []):
@@ -201,6 +224,7 @@ def _sign(settings: Settings, suite: Suite, data: str, limit: int | None, orders
         "questions": digest.hexdigest()[:16],
         "limit": limit,
         "orders": orders,
+        "by": by,
         "choosing": VERSION,
         "embedder": settings.embedder,
         "code": mlrag.__version__,

@@ -1,8 +1,8 @@
-"""Multiple choice: which option a variant picks. Letters with log-probabilities for models, cosines for extractive.
+"""Multiple choice: which option a variant picks. Log-probabilities of models, cosines for extractive.
 
-Whole options cannot be scored: no backend here gives the log-probability of a given text (Ollama gives those of
-generated tokens only). So a model is asked for a letter, in several cyclic orders of the options, because models
-favour some letters; the result is named `choice-letter` and is not comparable with published option scoring.
+Where the backend tells how likely a given text is (llama.cpp inside this process), the text of each option is scored as
+the reply, and no option is shown: `option-mc`. Elsewhere a model is asked for a letter, in several cyclic orders of
+the options, because models favour some letters: `letter-mc`. The two are not comparable.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from mlrag.settings import Settings
 from mlrag.text.sentences import sentence_spans
 
 LETTERS = "ABCDEFGHIJKLMNOPQRST"
-VERSION = "1"  # raise it when the prompt or the scoring below changes
+VERSION = "2"  # raise it when the prompt or the scoring below changes
 _ALTERNATIVES = 20  # the most that Ollama lists
 
 
@@ -65,6 +65,16 @@ def turns(example: Example, options: Sequence[str], passages: Sequence[Document]
     return Turn("system", p["choice"]), Turn("user", asked)
 
 
+def cloze(example: Example, passages: Sequence[Document], lang: Language, base: bool) -> Call:
+    """The question behind its passages, its options not shown; a completion for a base model."""
+    p = lang.prompt
+    shown = "\n\n".join(f"[{n}] {marked(d.text)}" for n, d in enumerate(passages, 1))
+    head = f"{p['passages']}:\n\n{shown}\n\n" if shown else ""
+    asked = f"{head}{p['question']}: {defuse(example.question)}\n{p['answer']}:"
+    system = p["system"].replace("{abstention}", lang.abstention) if shown else p["closed"]
+    return Call((), completion=asked) if base else Call((Turn("system", system), Turn("user", asked)))
+
+
 def letter_scores(listed: Mapping[str, float], options: int) -> list[float] | None:
     """Log-probabilities of the letters among themselves, from those of the first token; None where it lists none.
 
@@ -84,7 +94,7 @@ def letter_scores(listed: Mapping[str, float], options: int) -> list[float] | No
 class LetterChooser:
     """A model by the log-probabilities of its first token, averaged over cyclic orders of the options."""
 
-    method = "choice-letter"
+    method = "letter-mc"
 
     def __init__(self, settings: Settings, variant: str, orders: int) -> None:
         self._settings = settings
@@ -120,10 +130,34 @@ class LetterChooser:
         return scores
 
 
+class OptionChooser:
+    """A model by the log-likelihood of each option's text as its reply, divided by the option's characters.
+
+    That is lm-eval's acc_norm; raw sums would favour short options.
+    """
+
+    method = "option-mc"
+
+    def __init__(self, settings: Settings, variant: str) -> None:
+        self._settings = settings
+        self._variant = variant
+
+    def pick(self, example: Example, passages: Sequence[Document]) -> Pick:
+        """`share` is among the options' likelihoods a character. Raises GeneratorError."""
+        caller = make_caller(self._settings, self._variant)
+        begun, base = perf_counter(), caller.model.base
+        texts = [" " * base + defuse(option) for option in example.options]
+        asked = cloze(example, passages, language(example.lang), base)
+        sums = np.array(caller.log_likelihoods(asked, texts))
+        shares = np.exp(sums / [max(1, len(option)) for option in example.options])
+        best = int(np.argmax(shares))
+        return Pick(best, float(shares[best] / shares.sum()), caller.model.label(), perf_counter() - begun)
+
+
 class CosineChooser:
     """The option that, behind the question, is nearest to a sentence of the passages. No language model is in it."""
 
-    method = "choice-cosine"
+    method = "cosine-mc"
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder

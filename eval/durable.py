@@ -5,11 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from eval.examples import read_jsonl
+
+Asked = TypeVar("Asked")
+Said = TypeVar("Said")
 
 
 def file_name(name: str) -> str:
@@ -37,3 +41,13 @@ def rows(path: Path) -> Iterator[dict[str, Any]]:
     if kept < len(data):
         os.truncate(path, kept)
     yield from read_jsonl(path)
+
+
+def at_once(ask: Callable[[Asked], Said], asked: Sequence[Asked], concurrency: int, name: str) -> list[Said]:
+    """What `ask` says of each, in order, at most `concurrency` at once. A failure or an interrupt lets those under way
+    end, and no more are begun."""
+    pool = ThreadPoolExecutor(concurrency, thread_name_prefix=name)
+    try:
+        return list(pool.map(ask, asked))
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -143,14 +143,25 @@ def version(tasks: Sequence[Task]) -> str:
     return hashlib.sha256(parts.encode()).hexdigest()[:10]
 
 
-def examine(judge: Judge, lang: str, corpora: Path, folder: Path, tick: Callable[[], object]) -> Examined:
+def examine(
+    judge: Judge,
+    lang: str,
+    corpora: Path,
+    folder: Path,
+    tick: Callable[[], object],
+    concurrency: int = 1,
+    questions: int | None = None,
+) -> Examined:
     """Sit the exam, or read what was said before: rows lie in `folder` by judge, exam version and language.
 
-    Raises CorpusFormatError where there is none, GeneratorUnavailableError where the judge cannot be reached.
+    `questions`: only the tasks of the first so many; None for all. Raises CorpusFormatError where there is no exam,
+    GeneratorUnavailableError where the judge cannot be reached.
     """
     tasks = exam(lang, corpora)
+    kept = list(dict.fromkeys(t.item.cluster for t in tasks))[:questions]
+    tasks = [t for t in tasks if t.item.cluster in kept]
     path = folder / file_name(judge.name) / f"exam-{version(tasks)}.{lang}.jsonl"
-    verdicts = judge_all(judge, [t.item for t in tasks], path, tick)
+    verdicts = judge_all(judge, [t.item for t in tasks], path, tick, concurrency)
     return mark(judge.name, lang, tasks, verdicts)
 
 
@@ -159,8 +170,8 @@ def mark(judge: str, lang: str, tasks: Sequence[Task], verdicts: Sequence[Verdic
     pairs = list(zip(tasks, verdicts, strict=True))
     truths = [(t, v) for t, v in pairs if t.truth is Label.RIGHT]
     others = [(t, v) for t, v in pairs if t.truth is not Label.RIGHT]
-    sensitivity = _share([(t.item.cluster, v.right) for t, v in truths])
-    specificity = _share([(t.item.cluster, float(v.scored) * (1 - v.right)) for t, v in others])
+    sensitivity = rate([(t.item.cluster, v.right) for t, v in truths])
+    specificity = rate([(t.item.cluster, float(v.scored) * (1 - v.right)) for t, v in others])
     youden = sum_less_one(sensitivity, specificity)
     labels = [t.truth for t, _ in pairs], [v.label for _, v in pairs]
     return Examined(
@@ -179,7 +190,8 @@ def mark(judge: str, lang: str, tasks: Sequence[Task], verdicts: Sequence[Verdic
     )
 
 
-def _share(rows: Rows) -> Estimate:
+def rate(rows: Rows) -> Estimate:
+    """The mean of (cluster, value in [0, 1]), with its interval."""
     values = [value for _, value in rows]
     return Estimate(sum(values) / len(values), clustered_rate(values, [c for c, _ in rows]), len(rows))
 

@@ -1,9 +1,9 @@
-"""python -m eval.retrieval --data DIR: how well each leg and their fusion find the gold passage, by language."""
+"""python -m eval.retrieval: how well each leg and their fusion find the gold passage, by language, or across two."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,16 +16,18 @@ from rich.progress import Progress as Bar
 from rich.progress import TaskID
 from rich.table import Table
 
-from eval.examples import Example
+from eval.cross import crossed
+from eval.examples import Example, own_questions
 from eval.ranking import DEPTH, ndcg, recall, reciprocal_rank
 from eval.statistics import Interval, clustered_rate
-from eval.suites import Suite, index_folder, open_suite
+from eval.suites import OWN, Suite, index_folder, open_suite
 from eval.suites.folder import WHOLE_PASSAGE
 from mlrag.assemble import make_embedder
+from mlrag.corpus.loaders import read_documents
 from mlrag.errors import MlragError
 from mlrag.index.embedders import Embedder
 from mlrag.ingest import index_documents
-from mlrag.languages import languages
+from mlrag.languages import language, languages
 from mlrag.retrieval import Retriever
 from mlrag.settings import Settings
 
@@ -68,18 +70,46 @@ def score_language(retriever: Retriever, lang: str, examples: Sequence[Example],
     return Scores(len(asked), values, [e.cluster for e in asked])
 
 
-def evaluate(suite: Suite, folder: Path, embedder: Embedder, limit: int | None, console: Console) -> dict[str, Scores]:
-    """Index the suite below `folder` (unchanged passages cost nothing) and score every language that has questions."""
+def own_suite(corpora: Path, langs: Collection[str] | None) -> Suite:
+    """Our own test questions and documents as a set."""
+    codes = [c for c in languages() if (corpora / c).is_dir() and (not langs or c in langs)]
+    documents = {code: list(read_documents([corpora / code], code)) for code in codes}
+    return Suite(corpora, documents, {code: own_questions(code) for code in codes}, {}, {}, OWN)
+
+
+def asked_in(suite: Suite, lang: str, cross: str) -> list[Example]:
+    """The questions to a language's documents: its own, or those of the language `cross`, where they are parallel."""
+    own = [*suite.questions.get(lang, []), *suite.retrieval_only.get(lang, [])]
+    if not cross:
+        return own
+    source = [*suite.questions.get(cross, []), *suite.retrieval_only.get(cross, [])]
+    return crossed(source, own, suite.documents[lang], lang)
+
+
+def evaluate(
+    suite: Suite,
+    folder: Path,
+    embedder: Embedder,
+    limit: int | None,
+    console: Console,
+    langs: Collection[str] | None = None,
+    cross: str = "",
+) -> dict[str, Scores]:
+    """Index the suite below `folder` (unchanged passages cost nothing) and score every language that has questions.
+
+    `langs`: only these. `cross`: ask the questions of this language of all.
+    """
     retriever = Retriever(folder, embedder)
     result: dict[str, Scores] = {}
-    for lang in (c for c in languages() if c in suite.documents):
-        examples = [*suite.questions.get(lang, []), *suite.retrieval_only.get(lang, [])][:limit]
+    for lang in (c for c in languages() if c in suite.documents and (not langs or c in langs)):
+        examples = asked_in(suite, lang, cross)[:limit]
         if not any(e.gold_docs and e.only is None for e in examples):
             continue
         documents = suite.documents[lang]
+        size = None if suite.card is OWN else WHOLE_PASSAGE
         with Bar(console=console, transient=True) as bar:
             index = bar.add_task(f"{lang}: indexing", total=len(documents))
-            index_documents(documents, folder, embedder, partial(_advance, bar, index), WHOLE_PASSAGE)
+            index_documents(documents, folder, embedder, partial(_advance, bar, index), size)
             search = bar.add_task(f"{lang}: searching", total=len(examples))
             result[lang] = score_language(retriever, lang, examples, partial(bar.advance, search))
     return result
@@ -101,9 +131,9 @@ def as_json(result: dict[str, Scores]) -> dict[str, object]:
     return {"mean": mean, "languages": by_lang}
 
 
-def as_table(result: dict[str, Scores], title: str) -> Table:
+def as_table(result: dict[str, Scores], title: str, cross: str = "") -> Table:
     table = Table(title=title)
-    table.add_column("lang")
+    table.add_column(f"{cross}→L" if cross else "lang")
     table.add_column("n", justify="right")
     for leg in LEGS:
         table.add_column(f"{leg} MRR@10 [95 %]", justify="right")
@@ -125,29 +155,40 @@ def as_table(result: dict[str, Scores], title: str) -> Table:
 
 
 def main(
-    data: Annotated[Path, typer.Option(help="A folder of *.passages.jsonl and *.questions.jsonl.")],
+    data: Annotated[
+        Path | None, typer.Option(help="A set: a file, a folder or hub:NAME; our own questions without it.")
+    ] = None,
     langs: Annotated[str | None, typer.Option(help="Only these, e.g. ta,si.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many questions a language.")] = None,
+    cross: Annotated[
+        str, typer.Option(help="Ask this language's questions of every language's documents, e.g. en.")
+    ] = "",
     as_json_: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
 ) -> None:
     """Retrieval quality of the dense leg, the lexical leg and their fusion on a set you bring."""
     console = Console(stderr=True)
     try:
         settings = Settings()
-        suite = open_suite(data, langs.split(",") if langs else None, settings.data_dir)
+        only = langs.split(",") if langs else None
+        for code in [*(only or []), *([cross] if cross else [])]:
+            language(code)
+        read = [*only, cross] if only and cross else only
+        suite = open_suite(data, read, settings.data_dir) if data else own_suite(settings.corpora, read)
         embedder = make_embedder(settings)
-        folder = index_folder(data, settings.data_dir)
-        result = evaluate(suite, folder, embedder, limit, console)
+        folder = index_folder(data, settings.data_dir) if data else settings.data_dir / "eval" / "own-index"
+        result = evaluate(suite, folder, embedder, limit, console, only, cross)
     except MlragError as error:
         console.print(f"[red]{error}[/red]")
         raise typer.Exit(1) from None
     if not result:
-        console.print("[red]no question there has a gold passage in an installed language[/red]")
+        parallel = f", of questions in {cross} with a parallel one" if cross else ""
+        console.print(f"[red]no question there has a gold passage in an installed language{parallel}[/red]")
         raise typer.Exit(1)
     if as_json_:
         print(json.dumps(as_json(result), indent=1))  # noqa: T201
     else:
-        Console().print(as_table(result, f"{data} · {suite.card.name} · {embedder.name} ({embedder.engine})"))
+        title = " · ".join([*([str(data)] if data else []), suite.card.name, f"{embedder.name} ({embedder.engine})"])
+        Console().print(as_table(result, title, cross))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Lock
@@ -150,11 +149,8 @@ class Run:
             return prediction
 
         done = self.finished(variant, lang)
-        pool = ThreadPoolExecutor(concurrency, thread_name_prefix=variant)
-        try:
-            asked = {p.id: p for p in pool.map(ask, [e for e in examples if e.id not in done])}
-        finally:
-            pool.shutdown(cancel_futures=True)
+        missing = [e for e in examples if e.id not in done]
+        asked = {p.id: p for p in durable.at_once(ask, missing, concurrency, variant)}
         return [done.get(e.id) or asked[e.id] for e in examples]
 
     def stored(self, examples: Sequence[Example], variant: str, lang: str) -> list[Prediction]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from eval.report.claims import NO_JUDGE, claim_lines
 from eval.report.tables import COLUMNS, DETAIL_TITLES, cell, detail_rows
 from eval.scores import Report
 from eval.versus import GAPS, HEAD, Contest, contest_rows, needed, rank_rows
@@ -51,6 +52,7 @@ def markdown(result: dict[str, Any]) -> str:
     lines += contest_lines(result["contests"])
     lines += ["## More figures", "", "What each means: docs/measurement.md.", ""]
     lines += [*_table(["variant", "tier or language", *DETAIL_TITLES], detail_rows(result)), ""]
+    lines += [*(f"{_inline(line)}\n" for line in claim_lines(result.get("claims", NO_JUDGE)))]
     lines += ["```json", json.dumps(result["signature"], ensure_ascii=False, indent=1), "```", ""]
     return "\n".join(lines)
 
@@ -85,7 +87,7 @@ def as_json(result: Mapping[str, Any]) -> Any:
         }
         for name, v in result["variants"].items()
     }
-    head = {"run": result["run"], "signature": result["signature"]}
+    head = {"run": result["run"], "signature": result["signature"], "claims": result.get("claims", NO_JUDGE)}
     return plain(head | {"variants": variants, "comparisons": contests_json(result["contests"])})
 
 

@@ -13,11 +13,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from eval.bench import Bench
 from eval.closed_book import with_closed_book
+from eval.cross import figures, kept
 from eval.evaluate import ByVariant, evaluate
 from eval.export import export
+from eval.extra import with_figures
+from eval.judge.claim_columns import figures as claim_figures
+from eval.judge.columns import Judgement
+from eval.judge.report import as_json as judged_json
 from eval.judge.report import show as show_judgement
 from eval.judge.running import judge_run, write
-from eval.plan import base_of, find_run, latest_run, read_plan
+from eval.plan import base_of, find_run, is_closed, latest_run, read_plan
+from eval.report.claims import NO_JUDGE
 from eval.report.pages import Tables, write_pages
 from eval.report.tables import COLUMNS, DETAIL_TITLES, detail_rows, show
 from eval.runs import Prediction, Run
@@ -37,6 +43,7 @@ def ask_all(bench: Bench, variants: Sequence[str], concurrency: int | None, cons
     with Progress(*columns, *times, console=console, transient=True) as bar:
         task = bar.add_task("indexing", total=sum(map(len, bench.documents.values())))
         bench.index(lambda n: bar.advance(task, n))
+        bench.cross()
         return {variant: _ask(bench, variant, concurrency, bar) for variant in variants}
 
 
@@ -57,7 +64,22 @@ def stored(folder: Path, variants: Sequence[str] | None = None) -> dict[str, Any
     chosen = variants or there
     if not there or not set(chosen) <= set(there):
         raise ValueError(f"run {folder.name} has rows of {', '.join(there) or 'no variant'}, asked for: {chosen}")
-    return evaluate(plan, {v: {x: run.stored(found, v, x) for x, found in plan.asked(v).items()} for v in chosen})
+    rows = {v: {x: run.stored(found, v, x) for x, found in plan.asked(v).items()} for v in chosen}
+    return with_cross(evaluate(plan, rows), folder)
+
+
+def with_cross(result: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The result with how well English questions find other languages' documents; not of closed books."""
+    rows = kept(folder)
+    return with_figures(result, lambda variant, langs: {} if is_closed(variant) else figures(rows, langs))
+
+
+def with_claims(result: dict[str, Any], judged: Judgement | None) -> dict[str, Any]:
+    """The result with the six figures of claims where a judge was asked and admitted, and with the reason elsewhere."""
+    if judged is None or not judged.claims:
+        return result | {"claims": NO_JUDGE}
+    whole = with_figures(result, lambda variant, langs: claim_figures(judged.claims, variant, langs))
+    return whole | {"claims": {"judge": judged.judge, "model": judged.model, "columns": judged_json(judged)["claims"]}}
 
 
 def compare_runs(data_dir: Path, names: tuple[str, str]) -> dict[str, Any]:
@@ -116,6 +138,7 @@ def main(
     ] = None,
     closed_book: Annotated[bool, typer.Option("--closed-book", help="The same without passages, beside it.")] = False,
     judge: Annotated[str | None, typer.Option(help="A variant that judges the answers too; docs/judge.md.")] = None,
+    claims: Annotated[bool, typer.Option(help="Judge claims too: 4 calls an answer and one a passage.")] = True,
     as_json_: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
 ) -> None:
     """Accuracy and hallucination by language tier, with intervals. A stopped run goes on where it stopped."""
@@ -136,8 +159,9 @@ def main(
             asked = with_closed_book(named or ["extractive"], closed_book, bench.has_passages)
             predictions = ask_all(bench, asked, concurrency, console)
             folder = bench.run.folder
-            result = evaluate(bench.plan, predictions)
-        judged = judge_run(settings, folder, judge, langs.split(",") if langs else None, console) if judge else None
+            result = with_cross(evaluate(bench.plan, predictions), folder)
+        judged = judge_run(settings, folder, judge, only, console, claims) if judge else None
+        result = with_claims(result, judged)
     except (MlragError, ValueError) as error:
         console.print(f"[red]{error}[/red]", highlight=False)
         raise typer.Exit(1) from None

@@ -1,4 +1,4 @@
-"""python -m eval.judge RUN_FOLDER --judge VARIANT: a finished run's answers as a model judges them."""
+"""python -m eval.judge [RUN_FOLDER] --judge VARIANT: a run's answers as a model judges them, or its exam alone."""
 
 from __future__ import annotations
 
@@ -10,21 +10,34 @@ import typer
 from rich.console import Console
 
 from eval.judge.report import as_json, show
-from eval.judge.running import judge_run, write
+from eval.judge.running import examine_judge, judge_run, write
 from mlrag.errors import MlragError
 from mlrag.settings import Settings
 
 
 def main(
-    folder: Annotated[Path, typer.Argument(help="The folder of a run, e.g. var/runs/NAME.")],
     judge: Annotated[str, typer.Option(help="The variant that judges: e4b, 31b, openai:NAME, …")],
+    folder: Annotated[
+        Path | None, typer.Argument(help="The folder of a run, e.g. var/runs/NAME; only the exam without it.")
+    ] = None,
     langs: Annotated[str | None, typer.Option(help="Only these, e.g. ta,si.")] = None,
+    questions: Annotated[
+        int | None, typer.Option(min=1, help="Of the exam alone: its first so many questions a language.")
+    ] = None,
+    claims: Annotated[bool, typer.Option(help="Judge claims too: 4 calls an answer and one a passage.")] = True,
     as_json_: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
 ) -> None:
     """The share of right answers, corrected for the judge's mistakes, where its exam admits it. Resumes."""
     console = Console(stderr=True)
+    if folder and questions:
+        raise typer.BadParameter("--questions is for the exam alone: a run is judged after the whole exam")
     try:
-        found = judge_run(Settings(), folder, judge, langs.split(",") if langs else None, console)
+        only = langs.split(",") if langs else None
+        found = (
+            judge_run(Settings(), folder, judge, only, console, claims)
+            if folder
+            else examine_judge(Settings(), judge, only, questions, console)
+        )
     except (MlragError, ValueError) as error:
         console.print(f"[red]{error}[/red]", highlight=False)
         raise typer.Exit(1) from None
@@ -32,7 +45,8 @@ def main(
         print(json.dumps(as_json(found), ensure_ascii=False))  # noqa: T201
     else:
         show(found, Console())
-    console.print(f"report: {write(found, folder / 'judged')}", markup=False)
+    if folder:
+        console.print(f"report: {write(found, folder / 'judged')}", markup=False)
 
 
 if __name__ == "__main__":

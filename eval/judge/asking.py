@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from eval.judge.items import LABELS, Item, Label, Preference, Verdict
 from eval.judge.prompts import AS_WORD, CHOICES, VERSION, grading, preferring, schema
@@ -58,8 +58,12 @@ class Judge:
             return Preference("unscored", (straight, swapped))
         return Preference(one if one == other else "inconsistent", (straight, swapped))
 
+    def ask(self, turns: tuple[Turn, ...], schema: Mapping[str, Any], room: int = _ROOM) -> str:
+        """The reply itself, held to a schema. Raises GeneratorError."""
+        return self._caller.reply(Call(turns, room, schema=schema)).text
+
     def _ask(self, turns: tuple[Turn, ...], choices: Sequence[str]) -> str:
-        return self._caller.reply(Call(turns, _ROOM, schema=schema(choices))).text
+        return self.ask(turns, schema(choices))
 
     def _probability(self, item: Item) -> float | None:
         if not self._lists_tokens:

@@ -9,6 +9,7 @@ from pathlib import Path
 from eval.durable import file_name
 from eval.exam import Examined, examine
 from eval.judge.asking import Judge
+from eval.judge.claim_columns import ClaimColumn, claim_columns
 from eval.judge.correction import LEAST_LABELS, from_exam, from_labels
 from eval.judge.items import Label, Verdict
 from eval.judge.labels import human_truth
@@ -52,7 +53,7 @@ class Column:
 class Judgement:
     """`gaps`: self-preference by variant that shares the judge's model; None where it cannot be known.
 
-    `unexamined`: why a language has no exam.
+    `unexamined`: why a language has no exam. `claims`: the same parts claim by claim, where that was asked for.
     """
 
     judge: str
@@ -61,38 +62,47 @@ class Judgement:
     unexamined: Mapping[str, str]
     columns: Sequence[Column]
     gaps: Mapping[str, Estimate | None]
+    claims: Sequence[ClaimColumn] = ()
 
 
-def judge_parts(judge: Judge, parts: Sequence[Part], folder: Path, settings: Settings, tick: Tick) -> Judgement:
-    """Examine the judge in each language, then ask it of every answer in those where it is admitted.
+def judge_parts(
+    judge: Judge, parts: Sequence[Part], folder: Path, settings: Settings, tick: Tick, claims: bool = False
+) -> Judgement:
+    """Examine the judge in each language, then ask it of every answer in those where it is admitted; with `claims`, of
+    their claims too.
 
     Verdicts lie in `folder`/judged, exams in `settings.data_dir`/judges. Raises GeneratorUnavailableError.
     """
-    exams, unexamined = _exams(judge, sorted({p.lang for p in parts}), settings, tick)
+    exams, unexamined = sit_exams(judge, sorted({p.lang for p in parts}), settings, tick)
     admitted = {lang for lang, found in exams.items() if found.admitted}
     own = {p.variant for p in parts if _own(judge, p, settings)}
+    at_once = settings.concurrency
+    admitted_parts = [p for p in parts if p.lang in admitted]
     verdicts = {
-        (p.variant, p.lang): judge_all(judge, [r.item for r in p.rows], _path(folder, judge, p), tick)
-        for p in parts
-        if p.lang in admitted
+        (p.variant, p.lang): judge_all(judge, [r.item for r in p.rows], _path(folder, judge, p), tick, at_once)
+        for p in admitted_parts
     }
-    gaps = _gaps(own, [(p, verdicts[p.variant, p.lang]) for p in parts if p.lang in admitted])
+    gaps = _gaps(own, [(p, verdicts[p.variant, p.lang]) for p in admitted_parts])
     columns = []
     for part in parts:
         said = verdicts.get((part.variant, part.lang), [])
         why = unexamined.get(part.lang) or exams[part.lang].why
         alone = part.variant in own and gaps.get(part.variant) is None
         columns.append(_column(part, said, exams.get(part.lang), why or ALONE * alone, folder, part.variant in own))
-    return Judgement(judge.name, judge.model, exams, unexamined, columns, gaps)
+    barred = [(part, column.why) for part, column in zip(parts, columns, strict=True)]
+    claimed = claim_columns(judge, barred, folder, settings, tick) if claims else []
+    return Judgement(judge.name, judge.model, exams, unexamined, columns, gaps, claimed)
 
 
-def _exams(
-    judge: Judge, langs: Sequence[str], settings: Settings, tick: Tick
+def sit_exams(
+    judge: Judge, langs: Sequence[str], settings: Settings, tick: Tick, questions: int | None = None
 ) -> tuple[dict[str, Examined], dict[str, str]]:
+    """The exam of each language, of its first `questions` or all, and why others have none."""
     found, missing = {}, {}
+    folder = settings.data_dir / "judges"
     for lang in langs:
         try:
-            found[lang] = examine(judge, lang, settings.corpora, settings.data_dir / "judges", tick)
+            found[lang] = examine(judge, lang, settings.corpora, folder, tick, settings.concurrency, questions)
         except CorpusFormatError as error:
             missing[lang] = str(error)
     return found, missing

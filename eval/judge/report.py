@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from eval.judge.claim_columns import CLAIMS, figures
 from eval.judge.columns import Column, Judgement
+from eval.report.tables import DETAILS, cell
 from eval.statistics import Estimate
 
 COLUMNS = ("variant", "lang", "judged right, corrected", "judged right", "p(right)", "n", "abstained", "unscored", "by")
+CLAIM_COLUMNS = (
+    "variant",
+    "lang",
+    *(dict(DETAILS)[name] for name in CLAIMS),
+    "n",
+    "unscored",
+    "exam of claims, sum - 1",
+)
 EXAM = ("lang", "admitted", "sensitivity", "specificity", "sum - 1", "kappa", "unscored", "mistakes by kind")
 
 
@@ -52,6 +62,18 @@ def exam_rows(found: Judgement) -> list[list[str]]:
     return rows + [[lang, f"no: {why}", *["–"] * 6] for lang, why in found.unexamined.items()]
 
 
+def claim_rows(found: Judgement) -> list[list[str]]:
+    rows = []
+    for c in found.claims:
+        there = figures([c], c.variant, [c.lang])
+        cells = (
+            [f"no cell: {c.why}", *["–"] * (len(CLAIMS) - 1)] if c.why else [cell(there.get(name)) for name in CLAIMS]
+        )
+        unscored = f"{c.unscored}: {c.unread}" if c.unscored else "0"
+        rows.append([c.variant, c.lang, *cells, str(c.n), unscored, ratio(c.exam.youden) if c.exam else "–"])
+    return rows
+
+
 def self_preference_lines(found: Judgement) -> list[str]:
     """What has to be said where the judge's own model answered."""
     lines = []
@@ -79,6 +101,7 @@ def markdown(found: Judgement) -> str:
         "",
         *self_preference_lines(found),
         "",
+        *(["## Claims", "", *_table(CLAIM_COLUMNS, claim_rows(found)), ""] if found.claims else []),
         "## The judge's exam",
         "",
         *_table(EXAM, exam_rows(found)),
@@ -95,7 +118,13 @@ def _table(titles: tuple[str, ...], rows: list[list[str]]) -> list[str]:
 def as_json(found: Judgement) -> dict[str, Any]:
     """Everything, as plain values; what is no number is null."""
     exams = {lang: asdict(e) | {"admitted": e.admitted} for lang, e in found.exams.items()}
-    plain: dict[str, Any] = _plain(asdict(found) | {"exams": exams})
+    claims = [
+        {name: getattr(c, name) for name in ("variant", "lang", "n", "unscored", "unread", "why")}
+        | {"exam": asdict(c.exam) if c.exam else None}
+        | {"figures": {name: asdict(f) for name, f in figures([c], c.variant, [c.lang]).items()}}
+        for c in found.claims
+    ]
+    plain: dict[str, Any] = _plain(asdict(replace(found, claims=())) | {"exams": exams, "claims": claims})
     return plain
 
 
@@ -110,8 +139,11 @@ def _plain(value: Any) -> Any:
 def show(found: Judgement, console: Console) -> None:
     for title, titles, rows in (
         (f"Judged by {found.judge} ({found.model})", COLUMNS, column_rows(found)),
-        ("The judge's exam", EXAM, exam_rows(found)),
+        ("Claims", CLAIM_COLUMNS, claim_rows(found)),
+        (f"The exam of {found.judge} ({found.model})", EXAM, exam_rows(found)),
     ):
+        if not rows:
+            continue
         table = Table(*titles, title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
         for row in rows:
             table.add_row(*row)

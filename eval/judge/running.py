@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -11,24 +12,51 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from eval.durable import file_name
 from eval.judge.asking import Judge
-from eval.judge.columns import Judgement, judge_parts
+from eval.judge.columns import Judgement, Tick, judge_parts, sit_exams
 from eval.judge.report import as_json, markdown
 from eval.judge.rows import read_parts
 from mlrag.assemble import make_caller
+from mlrag.languages import language, languages
 from mlrag.settings import Settings
 
 
 def judge_run(
-    settings: Settings, folder: Path, variant: str, langs: Collection[str] | None, console: Console
+    settings: Settings,
+    folder: Path,
+    variant: str,
+    langs: Collection[str] | None,
+    console: Console,
+    claims: bool = True,
 ) -> Judgement:
-    """Judge a run's rows with a variant. Raises CorpusFormatError, SettingsError, PrivacyError, ValueError for an
-    impossible variant, and GeneratorUnavailableError; what was judged until then is kept."""
+    """Judge a run's rows with a variant, and their claims.
+
+    Raises CorpusFormatError, SettingsError, PrivacyError, ValueError for an impossible variant, and
+    GeneratorUnavailableError; what was judged until then is kept.
+    """
     parts = read_parts(folder, langs)
     judge = Judge(make_caller(settings, variant), variant)
+    with _progress(variant, console) as tick:
+        return judge_parts(judge, parts, folder, settings, tick, claims)
+
+
+def examine_judge(
+    settings: Settings, variant: str, langs: Collection[str] | None, questions: int | None, console: Console
+) -> Judgement:
+    """The judge's exams alone: no run is judged. `questions`: the first so many of each; raises as `judge_run`."""
+    for code in langs or ():
+        language(code)
+    judge = Judge(make_caller(settings, variant), variant)
+    with _progress(variant, console) as tick:
+        exams, unexamined = sit_exams(judge, sorted(langs or languages()), settings, tick, questions)
+    return Judgement(judge.name, judge.model, exams, unexamined, [], {})
+
+
+@contextmanager
+def _progress(variant: str, console: Console) -> Iterator[Tick]:
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(f"judged by {variant}", total=None)
-        return judge_parts(judge, parts, folder, settings, lambda: bar.advance(task))
+        yield lambda: bar.advance(task)
 
 
 def write(found: Judgement, folder: Path) -> Path:

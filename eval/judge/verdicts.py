@@ -1,33 +1,43 @@
-"""Durable verdicts: each is on disk before the next is asked for, so a stopped judge resumes and repeats nothing."""
+"""Durable verdicts: each is on disk before it counts, so a stopped judge resumes and repeats nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
-from eval.durable import append, rows
+from eval.durable import append, at_once, rows
 from eval.judge.asking import Judge, fingerprint
 from eval.judge.items import Item, Label, Verdict
 
 
-def judge_all(judge: Judge, items: Sequence[Item], path: Path, tick: Callable[[], object]) -> list[Verdict]:
-    """Every item's verdict in order, asking only what is not there yet. Raises GeneratorUnavailableError.
+def judge_all(
+    judge: Judge, items: Sequence[Item], path: Path, tick: Callable[[], object], concurrency: int = 1
+) -> list[Verdict]:
+    """Every item's verdict in order, asking only what is not there yet, at most `concurrency` at once.
 
-    A verdict counts as there if all that the judge is shown is still the same; failed ones are asked again.
+    A verdict counts as there if all that the judge is shown is still the same; failed ones are asked again. An
+    interrupt lets those under way end and asks no more. Raises GeneratorUnavailableError.
     """
-    done = {v.key: v for v in map(_read, rows(path)) if not v.error}
-    found = []
-    for item in items:
-        verdict = done.get(fingerprint(item))
-        if verdict is None:
-            verdict = judge.verdict(item)
+    there = {v.key: v for v in map(_read, rows(path)) if not v.error}
+    keys = [fingerprint(item) for item in items]
+    lock = Lock()
+
+    def ask(item: Item) -> Verdict:
+        verdict = judge.verdict(item)
+        with lock:
             append(path, asdict(verdict))
-            done |= {} if verdict.error else {verdict.key: verdict}
-        found.append(verdict)
         tick()
-    return found
+        return verdict
+
+    new = {key: item for key, item in zip(keys, items, strict=True) if key not in there}
+    for key in keys:
+        if key in there:
+            tick()
+    there |= dict(zip(new, at_once(ask, list(new.values()), concurrency, judge.name), strict=True))
+    return [replace(there[key], id=item.id) for key, item in zip(keys, items, strict=True)]
 
 
 def _read(row: dict[str, Any]) -> Verdict:

@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from eval.report import drawings
 from eval.report.charts import interval_bar
+from eval.report.claims import NO_JUDGE, claim_lines
 from eval.report.definitions import anchor, definitions
 from eval.report.fates import Fate
 from eval.report.shown import Row, Shown, drawn, judged, show, worst
@@ -33,12 +34,14 @@ _pages = Environment(
 )
 LOWER_IS_BETTER = frozenset(
     {"error", "invalid", "aurc", "english_leak", "reply_unknown", "reply_skipped", "names_unverified"}
+    | {"claims:hallucination", "claims:noise_relevant", "claims:noise_irrelevant", "claims:self_knowledge"}
     | {key for key, _ in (*COLUMNS, *DETAILS) if key.startswith("hallucination")}
 )
 _pages.globals |= {
     "anchor": anchor,
     "bar": interval_bar,
     "cell": cell,
+    "claim_lines": claim_lines,
     "costs": costs,
     "columns": COLUMNS,
     "figures": (*COLUMNS, *DETAILS),
@@ -89,7 +92,8 @@ def read_view(result: Mapping[str, Any]) -> View:
         Variant(name, index, tuple(v["models"]), v["tiers"], v["languages"], v["bleu"], v["details"])
         for index, (name, v) in enumerate(result["variants"].items())
     ]
-    return View(result["run"], signature["data"], signature.get("seed", 0), signature, tuple(packs), tuple(variants))
+    told = signature["data"], signature.get("seed", 0), signature
+    return View(result["run"], *told, tuple(packs), tuple(variants), result.get("claims", NO_JUDGE))
 
 
 def write_pages(out: Path, result: Mapping[str, Any], tables: Tables) -> None:

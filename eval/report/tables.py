@@ -14,6 +14,7 @@ from eval.scores import Cost, Figure
 COLUMNS = (
     ("summary", "summary"),
     ("recall@5", "recall@5"),
+    ("cross:recall@5", "en→L recall@5"),
     ("contains", "accuracy (contains)"),
     ("exact", "exact"),
     ("f1", "token F1"),
@@ -27,6 +28,8 @@ DETAILS = (  # in the report's pages and in tiers.json; what each means: docs/me
     ("char3_recall", "char-3-gram recall"),
     ("mrr@10", "MRR@10"),
     ("ndcg@10", "nDCG@10"),
+    ("cross:mrr@10", "en→L MRR@10"),
+    ("cross:ndcg@10", "en→L nDCG@10"),
     ("hallucination:numbers", "halluc. numbers"),
     ("hallucination:names", "halluc. names"),
     ("names_unverified", "names unverified"),
@@ -41,6 +44,12 @@ DETAILS = (  # in the report's pages and in tiers.json; what each means: docs/me
     ("reply_skipped", "reply too short to tell"),
     ("citation_precision", "citation precision"),
     ("citation_coverage", "citation coverage"),
+    ("claims:faithfulness", "claim faithfulness"),
+    ("claims:hallucination", "claim hallucination"),
+    ("claims:noise_relevant", "noise from relevant"),
+    ("claims:noise_irrelevant", "noise from irrelevant"),
+    ("claims:context_utilization", "context utilization"),
+    ("claims:self_knowledge", "self-knowledge"),
 )
 DETAIL_TITLES = (*(title for _, title in DETAILS), "tokens in", "tokens out", "tokens out / s", "BLEU")
 SHORT = {
@@ -70,7 +79,7 @@ def detail_rows(result: dict[str, Any]) -> list[list[str]]:
         for group in ("tiers", "languages"):
             for name, report in found[group].items():
                 if report.failed < report.n:
-                    cells = [cell(report.figures[key]) for key, _ in DETAILS]
+                    cells = [cell(report.figures.get(key)) for key, _ in DETAILS]
                     rows.append([variant, name, *cells, *costs(report.cost), _bleu(found["bleu"].get(name))])
     return rows
 

@@ -59,7 +59,7 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One run. `packs` go from English to the last tier."""
+    """One run. `packs` go from English to the last tier. `claims`: who judged them."""
 
     name: str
     data: str
@@ -67,6 +67,7 @@ class View:
     signature: Mapping[str, Any]
     packs: tuple[Language, ...]
     variants: tuple[Variant, ...]
+    claims: Mapping[str, Any]
 
     @property
     def ran(self) -> tuple[Variant, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
@@ -25,7 +25,7 @@ from mlrag.errors import (
     MissingModelError,
     QuotaError,
 )
-from mlrag.generation.chat import Call, ChatModel, Finish, Piece, Timeouts
+from mlrag.generation.chat import Call, ChatModel, Finish, Piece, TextScorer, Timeouts
 
 logging.getLogger("stamina").addHandler(logging.NullHandler())  # a retry is in the answer's time, not on the screen
 
@@ -137,6 +137,19 @@ class Caller:
             with attempt, self._gate.enter(end, (lambda: watch("")) if watch else _patient):
                 return self._once(call, watch, end)
         raise AssertionError("stamina lets the last error through")
+
+    def log_likelihoods(self, call: Call, texts: Sequence[str]) -> list[float]:
+        """ln P of each text as the reply, as `TextScorer` has it.
+
+        Raises GeneratorError; GeneratorUnavailableError for a backend that cannot tell.
+        """
+        if not isinstance(self.model, TextScorer):
+            raise GeneratorUnavailableError(
+                f"{self.model.name} does not tell how likely a given text is", "take a llamacpp:PATH.gguf"
+            )
+        end = time.monotonic() + self.timeouts.total
+        with self._gate.enter(end):
+            return self.model.log_likelihoods(call, texts, end)
 
     def _once(self, call: Call, watch: Watch | None, end: float) -> Reply:
         begun = time.monotonic()

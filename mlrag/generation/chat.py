@@ -5,9 +5,9 @@ What all models share stands elsewhere: deadlines, retries and limits in `calls`
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,4 +101,16 @@ class ChatModel(Protocol):
 
     def stream(self, call: Call, timeouts: Timeouts) -> Iterator[Piece | Finish]:
         """Pieces, then one Finish. Closing the iterator early stops the model."""
+        ...
+
+
+@runtime_checkable
+class TextScorer(Protocol):
+    """A ChatModel that also says how likely a given text is as its reply. Few backends can: see docs/suites.md."""
+
+    def log_likelihoods(self, call: Call, texts: Sequence[str], until: float) -> list[float]:
+        """ln P(text | call) of each text, summed over its tokens, its end not counted. `until`: monotonic seconds.
+
+        `room`, `schema`, `stop` and `alternatives` of the call mean nothing here. Raises GeneratorError.
+        """
         ...

@@ -1,6 +1,7 @@
 """A GGUF file answering inside this process, through llama.cpp's own server library (xllamacpp).
 
-The library listens on a loopback port besides; it is used to count tokens, and asks for a key that only we know.
+The library listens on a loopback port besides; it is used for tokens and the chat template, and asks for a key that
+only we know.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import atexit
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event, Lock, Thread
@@ -16,9 +17,16 @@ from typing import Any
 
 import httpx
 
-from mlrag.errors import BrokenReplyError, GeneratorError, GeneratorUnavailableError, PromptTooLongError
+from mlrag.errors import (
+    BrokenReplyError,
+    GeneratorError,
+    GeneratorTimeoutError,
+    GeneratorUnavailableError,
+    PromptTooLongError,
+)
 from mlrag.generation.chat import Call, Finish, Piece, Timeouts
 from mlrag.generation.gguf import read_header
+from mlrag.generation.likelihood import log_likelihood
 from mlrag.machine import physical_cores
 
 CONTEXT = 4096
@@ -59,7 +67,22 @@ class LlamaChat:
 
     def count(self, text: str) -> int:
         """By the model's own tokenizer; loads the model."""
-        return self._engine.count(text, self._seconds)
+        return len(self._engine.tokens(text, self._seconds))
+
+    def log_likelihoods(self, call: Call, texts: Sequence[str], until: float) -> list[float]:
+        """As TextScorer has it; one pass of one token for each token, two more for each part of a character."""
+        text = call.completion or self._engine.templated(_request(call), self._seconds)
+        prompt = self._engine.tokens(text, self._seconds, whole=True)
+        scored = [self._engine.tokens(t, self._seconds) for t in texts]
+        self._refuse_beyond(len(prompt) + max(map(len, scored), default=0))
+        (anchor, *_) = self._engine.tokens(".", self._seconds)
+
+        def complete(request: dict[str, Any]) -> dict[str, Any]:
+            if time.monotonic() > until:
+                raise GeneratorTimeoutError(f"{self.name} did not score {len(texts)} texts", "set MLRAG_TIMEOUT higher")
+            return self._engine.complete(request)
+
+        return [log_likelihood(complete, prompt, tokens, anchor) for tokens in scored]
 
     def stream(self, call: Call, timeouts: Timeouts) -> Iterator[Piece | Finish]:
         del timeouts  # nothing is waited for but the model, and its caller watches that
@@ -77,7 +100,10 @@ class LlamaChat:
             _running.pop(worker, None)
 
     def _refuse_overlong(self, call: Call) -> None:
-        needed = self.count(call.completion) + sum(self.count(t.content) for t in call.turns) + _TEMPLATE + call.room
+        told = self.count(call.completion) + sum(self.count(t.content) for t in call.turns)
+        self._refuse_beyond(told + _TEMPLATE + call.room)
+
+    def _refuse_beyond(self, needed: int) -> None:
         if needed > self.window:
             raise PromptTooLongError(
                 f"prompt and reply need {needed} tokens, more than the {self.window} of {self.name}",
@@ -144,17 +170,28 @@ class _Engine:
         handle = server.handle_completions if "prompt" in request else server.handle_chat_completions
         handle(request, tell)
 
-    def count(self, text: str, seconds: float) -> int:
+    def complete(self, request: dict[str, Any]) -> dict[str, Any]:
+        """One completion, whole."""
+        found: dict[str, Any] = self._ready().handle_completions(request)
+        return found
+
+    def tokens(self, text: str, seconds: float, whole: bool = False) -> list[int]:
+        """The model's own ids of a text; of a `whole` prompt with its control tokens and its beginning."""
         if not text:
-            return 0
-        server = self._ready()
+            return []
+        asked = {"content": text, "add_special": whole, "parse_special": whole}
+        return list(self._post("tokenize", asked, "tokens", seconds))
+
+    def templated(self, request: dict[str, Any], seconds: float) -> str:
+        """The prompt that the model's chat template makes of a request's turns."""
+        return str(self._post("apply-template", request, "prompt", seconds))
+
+    def _post(self, route: str, body: dict[str, Any], wanted: str, seconds: float) -> Any:
+        url = f"{self._ready().listening_address}/{route}"
         try:
-            url = f"{server.listening_address}/tokenize"
-            return len(
-                self._http.post(url, json={"content": text}, timeout=seconds).raise_for_status().json()["tokens"]
-            )
+            return self._http.post(url, json=body, timeout=seconds).raise_for_status().json()[wanted]
         except (httpx.HTTPError, ValueError, KeyError) as error:
-            raise GeneratorError(f"llama.cpp could not count the tokens of a text: {error}") from error
+            raise GeneratorError(f"llama.cpp gave no {wanted} of a text: {error}") from error
 
     def told_load_seconds(self) -> float | None:
         """What loading took, told once: to the call that had to wait for it."""

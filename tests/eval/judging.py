@@ -47,6 +47,16 @@ def parts(body):
     return found
 
 
+def claims(body):
+    """A stand-in that splits at semicolons, and takes for entailed what stands in a text letter for letter."""
+    shown = parts(body)
+    if "Answer" in shown and "Claim 1" not in shown:
+        return json.dumps({"claims": [c.strip() for c in shown["Answer"].split(";")]}, ensure_ascii=False)
+    text = next(shown[title] for title in ("References", "Passage", "Answer") if title in shown)
+    asked = [shown[title] for title in shown if title.startswith("Claim ")]
+    return json.dumps({str(n): "entailed" if c in text else "not_entailed" for n, c in enumerate(asked, 1)})
+
+
 class Perfect:
     """Knows the exam's truth, and of a run's answers whether a reference stands in them; `but` fools it."""
 
@@ -60,6 +70,8 @@ class Perfect:
         if asked in self.truth or asked in self.fooled:
             return verdict(self.truth.get(asked, "right"))
         shown = parts(body)
+        if "Answer to grade" not in shown:
+            return claims(body)
         lang = language("en")
         right = containment(shown["Answer to grade"], shown["Reference answers"].splitlines(), lang)
         return verdict("right" if right else "wrong")

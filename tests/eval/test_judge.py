@@ -2,6 +2,8 @@
 
 import json
 import math
+from dataclasses import replace
+from threading import Barrier
 
 import pytest
 import typer
@@ -19,6 +21,7 @@ from eval.judge.own import Seen, self_preference, shares_model
 from eval.judge.prompts import grading
 from eval.judge.report import markdown
 from eval.judge.rows import read_parts
+from eval.judge.verdicts import judge_all
 from eval.kappa import kappa
 from eval.metrics import containment
 from eval.statistics import Estimate, Interval
@@ -317,6 +320,36 @@ def test_a_judge_needs_a_model_and_a_server(tmp_path):
         judge(server, tmp_path).verdict(SI)
 
 
+def test_answers_are_judged_at_once_and_in_order_and_the_same_one_once(tmp_path):
+    two = Barrier(2, timeout=20)  # nobody is answered alone
+
+    def together(body):
+        two.wait()
+        return verdict("right" if parts(body)["Answer to grade"] in "13" else "wrong")
+
+    items = [replace(SI, id=f"q{n}", answer=str(n)) for n in range(1, 5)]
+    with double(together) as server:
+        sitting = judge(server, tmp_path)
+        sitting._lists_tokens = False
+        found = judge_all(sitting, [*items, replace(items[0], id="twin")], tmp_path / "v.jsonl", lambda: None, 2)
+        assert len(server.requests) == 4
+    assert [v.id for v in found] == ["q1", "q2", "q3", "q4", "twin"]
+    assert [v.right for v in found] == [1, 0, 1, 0, 1]
+
+
+def test_the_exam_alone_may_be_of_a_few_questions(tmp_path, monkeypatch):
+    app = typer.Typer()
+    app.command()(main)
+    monkeypatch.setenv("MLRAG_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("MLRAG_CORPORA", str(CORPORA))
+    with double(Perfect(["ta"])) as server:
+        monkeypatch.setenv("OLLAMA_HOST", server.url)
+        done = CliRunner().invoke(app, ["--judge", "31b", "--langs", "ta", "--questions", "2", "--json"])
+    found = json.loads(done.stdout)
+    assert (found["columns"], found["claims"], found["exams"]["ta"]["sensitivity"]["n"]) == ([], [], 4)
+    assert CliRunner().invoke(app, [str(tmp_path), "--judge", "31b", "--questions", "2"]).exit_code == 2
+
+
 def test_a_failed_call_is_unscored_and_asked_again(tmp_path):
     with double(always("right")) as server:
         server.fault = "empty"
@@ -357,3 +390,17 @@ def test_the_tier_table_judges_where_asked(tmp_path, monkeypatch):
     assert done.exit_code == 0, done.output
     assert "Judged by e4b" in done.stdout
     assert "extractive" in next((tmp_path / "out").glob("e4b-*.md")).read_text(encoding="utf-8")
+    found = json.loads((tmp_path / "out" / "tiers.json").read_text(encoding="utf-8"))
+    assert (found["claims"]["judge"], found["claims"]["columns"][0]["unscored"]) == ("e4b", 0)
+    figures = found["variants"]["extractive"]["languages"]["si"]["figures"]
+    assert (
+        figures["claims:faithfulness"]
+        == found["variants"]["extractive"]["tiers"]["T4"]["figures"]["claims:faithfulness"]
+    )
+    assert figures["claims:faithfulness"]["n"] == 3
+    assert figures["claims:context_utilization"]["n"] == 3
+    assert "claims:faithfulness" in (tmp_path / "out" / "figures.csv").read_text(encoding="utf-8")
+    assert "as e4b (ollama:gemma4:e4b [stand-in]) judges" in (tmp_path / "out" / "si.html").read_text(encoding="utf-8")
+    plain = CliRunner().invoke(app, ["--langs=si", "--limit=5", f"--out={tmp_path / 'plain'}"])
+    assert plain.exit_code == 0
+    assert "no judge was asked" in (tmp_path / "plain" / "tiers.md").read_text(encoding="utf-8")

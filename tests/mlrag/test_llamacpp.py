@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from mlrag.assemble import make_pipeline
-from mlrag.errors import GeneratorUnavailableError, PromptTooLongError
-from mlrag.generation.chat import Call, Finish, Piece, Timeouts, Turn
+from mlrag.errors import GeneratorTimeoutError, GeneratorUnavailableError, PromptTooLongError
+from mlrag.generation.chat import Call, Finish, Piece, TextScorer, Timeouts, Turn
 from mlrag.generation.gguf import read_header
-from mlrag.generation.llamacpp import LlamaChat
+from mlrag.generation.llamacpp import LlamaChat, _request
 from mlrag.ingest import index_documents
 from mlrag.languages import language
 from mlrag.pipeline import Pipeline
@@ -217,3 +217,32 @@ def test_a_base_model_abstains_with_the_sentence_of_its_examples(small):
     answer = over(small, BaseStandIn(" " + language("si").abstention)).ask(DOCUMENTS["si"][1], "si")
     assert answer.abstained
     assert "base_model" in answer.warnings
+
+
+@pytest.mark.parametrize(("text", "tokens"), [("London", 1), ("ப", 2)], ids=["whole", "parts of a character"])
+def test_a_given_text_is_as_likely_as_the_whole_vocabulary_says(smollm, text, tokens):
+    """The reference: the server's list of the probabilities of all tokens, which is slow."""
+    engine, asked = smollm._engine, ask("What is the capital of France?")
+    prompt = engine.tokens(engine.templated(_request(asked), 30), 30, whole=True)
+    ids, (anchor,) = engine.tokens(text, 30), engine.tokens(".", 30)
+    expected = 0.0
+    for place, token in enumerate(ids):
+        request = {"prompt": prompt + ids[:place], "max_tokens": 1, "logprobs": 10**6, "logit_bias": [[anchor, 1e3]]}
+        (first,) = engine.complete(request)["choices"][0]["logprobs"]["content"]
+        expected += next(t["logprob"] for t in first["top_logprobs"] if t["id"] == token)
+    assert len(ids) == tokens
+    assert smollm.log_likelihoods(asked, [text], float("inf")) == [pytest.approx(expected, abs=1e-2)]
+
+
+def test_likelihoods_see_the_prompt_its_template_and_the_time(smollm):
+    asked, blank = ask("What is the capital of France? Say only its name."), ask("Say anything.")
+    told = [smollm.log_likelihoods(call, ["Paris"], float("inf"))[0] for call in (asked, blank)]
+    assert told[0] > told[1]
+    assert all(v < 0 for v in smollm.log_likelihoods(asked, ["ලංකා", "باريس", "巴黎 😀"], float("inf")))
+    (bare,) = smollm.log_likelihoods(Call((), completion="The capital of France is"), [" Paris"], float("inf"))
+    assert bare == pytest.approx(-0.259, abs=0.02)  # as its own greedy completion lists it
+    with pytest.raises(GeneratorTimeoutError, match="MLRAG_TIMEOUT"):
+        smollm.log_likelihoods(asked, ["Paris"], 0.0)
+    with pytest.raises(PromptTooLongError, match="4096"):
+        smollm.log_likelihoods(ask("word " * 5000), ["Paris"], float("inf"))
+    assert not isinstance(BaseStandIn(""), TextScorer)

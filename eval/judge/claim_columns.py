@@ -1,0 +1,98 @@
+"""RAGChecker's six generator figures of a run, where a judge is admitted; the reason where there are none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from eval.claims import claim_figures
+from eval.durable import file_name
+from eval.extra import mean_figure
+from eval.judge.asking import Judge
+from eval.judge.claim_exam import ClaimExam, examine_claims
+from eval.judge.claiming import Claimed, Replies, claim_all
+from eval.judge.items import Item
+from eval.judge.rows import Part
+from eval.outcome import Outcome, outcome
+from eval.scores import Figure
+from eval.selective import Row
+from mlrag.languages import language
+from mlrag.settings import Settings
+
+CLAIMS: Mapping[str, str] = {  # figure -> the field of ClaimFigures
+    "claims:faithfulness": "faithfulness",
+    "claims:hallucination": "hallucination",
+    "claims:noise_relevant": "noise_relevant",
+    "claims:noise_irrelevant": "noise_irrelevant",
+    "claims:context_utilization": "context_utilization",
+    "claims:self_knowledge": "self_knowledge",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimColumn:
+    """One variant in one language. `values`: by figure, the rows that it counts, in [0, 1].
+
+    `n` answers were read, `unscored` could not be, the first of them for the reason `unread`; they are in no figure.
+    `exam`: of claims, in this language; `why`: the reason where no claim of the run was judged.
+    """
+
+    variant: str
+    lang: str
+    values: Mapping[str, Sequence[Row]]
+    n: int
+    unscored: int
+    unread: str
+    exam: ClaimExam | None
+    why: str
+
+
+def claim_columns(
+    judge: Judge,
+    parts: Sequence[tuple[Part, str]],
+    folder: Path,
+    settings: Settings,
+    tick: Callable[[], object],
+) -> list[ClaimColumn]:
+    """A column for each part of a run, given with the reason why the judge gets no cells there, or "".
+
+    Where there is none, the judge sits the exam of claims, and judges the run's claims if that admits it. Replies lie
+    in `folder`/judged, one file a language: all variants share the claims of a reference. Raises
+    GeneratorUnavailableError.
+    """
+    judged = folder / "judged"
+    names = {p.lang: f"{file_name(judge.name)}.claims.{p.lang}.jsonl" for p, why in parts if not why}
+    replies = {lang: Replies(judge, judged / name) for lang, name in names.items()}
+    at_once, sat = settings.concurrency, settings.data_dir / "judges"
+    exams = {lang: examine_claims(judge, lang, settings.corpora, sat, tick, at_once) for lang in names}
+    columns = []
+    for part, barred in parts:
+        exam = exams.get(part.lang)
+        why = barred or (exam.why if exam else "")
+        claimed = [] if why else claim_all(replies[part.lang], _items(part), tick, at_once)
+        columns.append(_column(part, claimed, exam, why))
+    return columns
+
+
+def _items(part: Part) -> list[tuple[Item, bool]]:
+    """Each answer, and whether it says nothing: an abstention or a reply that cannot be read has no claims."""
+    lang = language(part.lang)
+    return [(row.item, outcome(row.prediction, lang) is not Outcome.ANSWERED) for row in part.rows]
+
+
+def _column(part: Part, claimed: Sequence[Claimed], exam: ClaimExam | None, why: str) -> ClaimColumn:
+    read = [(c.item.cluster, claim_figures(c.verdicts)) for c in claimed if c.verdicts is not None]
+    values = {
+        name: [(cluster, value) for cluster, f in read if (value := getattr(f, field)) is not None]
+        for name, field in CLAIMS.items()
+    }
+    unread = next((c.why for c in claimed if c.verdicts is None), "")
+    return ClaimColumn(part.variant, part.lang, values, len(read), len(claimed) - len(read), unread, exam, why)
+
+
+def figures(columns: Sequence[ClaimColumn], variant: str, langs: Sequence[str]) -> dict[str, Figure]:
+    """The six of a variant over some languages, each counting alike; none where no claim was judged."""
+    there = [c for c in columns if c.variant == variant and c.lang in langs]
+    rows = {name: {c.lang: c.values[name] for c in there if c.values[name]} for name in CLAIMS}
+    return {name: mean_figure(by_language) for name, by_language in rows.items() if by_language}
