@@ -1,9 +1,11 @@
 """python -m benchmarks.reopen [--passages 100000]: how soon does the service answer after kill -9 during a change?
 
-One language (English). Texts are sentences of the starter documents, three a passage, in documents of ten passages; the
-vectors are random unit vectors, which cost a search what real ones cost. Each round a process changes one document and
-is killed right after its commit, before anything derived from it is written: the worst moment. Then `mlrag serve` starts
-over the same folder. Seconds count from the start of the process to the first 200 of /readyz and to the first answer.
+One language (English). Texts are sentences of the starter documents, three a passage, in documents of ten passages;
+the vectors are random unit vectors, which cost a search what real ones cost. Each round a process changes one document
+and is killed right after its commit, before anything derived from it is written: the worst moment. Then `mlrag serve`
+starts over the same folder. Seconds count from the start of the process to the first 200 of /readyz and to the first
+answer; beside them the processor seconds that the process had used by then, which say what an idle machine would need.
+The last line is the index alone: open, catch up, search, in a process that has its embedder already.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ from mlrag.index.embedders import load_embedder
 from mlrag.index.store import EmbeddedPassage, Store
 from mlrag.ingest import BATCH
 from mlrag.languages import language
-from mlrag.records import Document, Passage, Span
+from mlrag.records import Document, Passage
 from mlrag.retrieval import Retriever
 from mlrag.text.sentences import sentence_spans
 
@@ -49,6 +51,7 @@ class Start:
 
     ready: float
     answer: float
+    cpu: float
 
 
 def sentences() -> list[str]:
@@ -97,16 +100,15 @@ def killed_change(folder: Path, number: int) -> None:
     store = Store(folder / "index" / LANG / "store.sqlite", LANG)
     document, passages = next(documents(1, random.Random(number)))
     named = [
-        replace(p, passage=replace(p.passage, id=f"d{number}#{i}", doc_id=f"d{number}"))
-        for i, p in enumerate(passages)
+        replace(p, passage=replace(p.passage, id=f"d{number}#{i}", doc_id=f"d{number}")) for i, p in enumerate(passages)
     ]
     store.put([(replace(document, id=f"d{number}"), named)], store.embedder or "", "random")
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[tuple[str, float]]:
-    """The address of a service over this folder, and when its process was started."""
+def server(folder: Path) -> Iterator[tuple[str, float, int]]:
+    """The address of a service over this folder, when its process was started, and its number."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -116,7 +118,7 @@ def server(folder: Path) -> Iterator[tuple[str, float]]:
         begun = time.perf_counter()
         process = subprocess.Popen(command, cwd=HOUSE, env=environment, stdout=log, stderr=log)
     try:
-        yield f"http://127.0.0.1:{port}", begun
+        yield f"http://127.0.0.1:{port}", begun, process.pid
     finally:
         process.kill()
         process.wait()
@@ -124,7 +126,7 @@ def server(folder: Path) -> Iterator[tuple[str, float]]:
 
 def start(folder: Path) -> Start:
     """Start the service and ask one question as soon as it is ready."""
-    with server(folder) as (url, begun), httpx.Client(base_url=url, timeout=300) as client:
+    with server(folder) as (url, begun, pid), httpx.Client(base_url=url, timeout=300) as client:
         while time.perf_counter() - begun < 300:
             try:
                 if client.get("/readyz").status_code == 200:
@@ -135,7 +137,24 @@ def start(folder: Path) -> Start:
         reply = client.get("/ask", params={"q": QUESTION, "lang": LANG}).raise_for_status().json()
         if reply["lang"] != language(LANG).code:
             raise RuntimeError(f"answered in {reply['lang']}")
-        return Start(ready, time.perf_counter() - begun)
+        return Start(ready, time.perf_counter() - begun, cpu_seconds(pid))
+
+
+def cpu_seconds(pid: int) -> float:
+    """Of a process, its threads included."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def alone(folder: Path, rounds: int) -> Iterator[tuple[float, float]]:
+    """(wall, processor) seconds of the first search after each kill."""
+    embedder = load_embedder()
+    vector = np.asarray(embedder.encode_query([QUESTION])[0])
+    for number in range(rounds):
+        killed_change(folder, rounds + number)
+        wall, cpu = time.perf_counter(), time.process_time()
+        Retriever(folder / "index", embedder).search(QUESTION, LANG, vector=vector)
+        yield time.perf_counter() - wall, time.process_time() - cpu
 
 
 def main(
@@ -148,18 +167,26 @@ def main(
         folder = Path(work)
         built = fill(folder, passages)
         size = shutil.disk_usage(folder).used and sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
-        show.print(f"{passages} passages, {size / 1e6:.0f} MB, built whole in {built:.1f} s, load {os.getloadavg()[0]:.1f}")
+        show.print(
+            f"{passages} passages, {size / 1e6:.0f} MB, built whole in {built:.1f} s, load {os.getloadavg()[0]:.1f}"
+        )
         for what in ("clean stop", "kill -9"):
             found = []
             for number in range(rounds):
                 if what == "kill -9":
                     killed_change(folder, number)
                 found.append(start(folder))
-            ready, answer = [f.ready for f in found], [f.answer for f in found]
+            middle = {name: statistics.median(getattr(f, name) for f in found) for name in ("ready", "answer", "cpu")}
             show.print(
-                f"{what}: ready {statistics.median(ready):.2f} s (longest {max(ready):.2f}), first answer "
-                f"{statistics.median(answer):.2f} s (longest {max(answer):.2f}), {rounds} starts"
+                f"{what}: ready {middle['ready']:.2f} s, first answer {middle['answer']:.2f} s (longest "
+                f"{max(f.answer for f in found):.2f}), processor {middle['cpu']:.2f} s; median of {rounds}, "
+                f"load {os.getloadavg()[0]:.1f}"
             )
+        walls, cpus = zip(*alone(folder, rounds), strict=True)
+        show.print(
+            f"the index alone after kill -9: {statistics.median(walls):.2f} s (longest {max(walls):.2f}), processor "
+            f"{statistics.median(cpus):.2f} s; median of {rounds}"
+        )
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +44,9 @@ class LexicalIndex:
         return cls(folder)
 
     @staticmethod
-    def extend(old: Path, texts: Iterable[str], first: int, gone: Iterable[int], folder: Path) -> None:
+    def extend(
+        old: Path, texts: Iterable[str], first: int, gone: Sequence[int] | NDArray[np.int64], folder: Path
+    ) -> None:
         """Write the index that lies in `old` with texts added at positions from `first`, and without those at `gone`.
 
         Tantivy never changes a file that it has written, but replaces it: the old index stays what it is.
@@ -75,10 +77,11 @@ class LexicalIndex:
         return np.array(positions, np.int64), np.array([score for score, _ in hits], np.float32)
 
 
-def _write(index: tantivy.Index, texts: Iterable[str], first: int, gone: Iterable[int]) -> None:
+def _write(index: tantivy.Index, texts: Iterable[str], first: int, gone: Sequence[int] | NDArray[np.int64]) -> None:
     writer = index.writer(_HEAP, 1)
-    for position in gone:
-        writer.delete_documents_by_term("position", int(position))
+    if len(gone):  # delete_documents_by_term would look for a signed value, and find none
+        wanted = tantivy.Query.term_set_query(index.schema, "position", list(map(int, gone)))
+        writer.delete_documents_by_query(wanted)
     for position, text in enumerate(texts, first):
         entry = tantivy.Document()
         entry.add_unsigned("position", position)  # Document(position=…) would write a signed value
