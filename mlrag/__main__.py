@@ -102,18 +102,22 @@ def serve(
 ) -> None:
     """Index corpora/ if needed, then answer over HTTP."""
     import importlib
+    from concurrent.futures import ThreadPoolExecutor
 
-    from mlrag.indexing import index_paths
+    from mlrag.assemble import make_embedder
 
     settings = _settings()
     settings = settings.model_copy(update={k: v for k, v in {"host": host, "port": port}.items() if v is not None})
     try:
-        # `service` stands on mlrag and not the other way round: it is found by name, at run time.
-        service = importlib.import_module("service.app")
-        service.check_binding(settings, KeyRing(settings.keys_file))
+        with ThreadPoolExecutor(1) as pool:
+            loading = pool.submit(make_embedder, settings)  # half of a start, beside the other half
+            # `service` stands on mlrag and not the other way round: it is found by name, at run time.
+            service = importlib.import_module("service.app")
+            service.check_binding(settings, KeyRing(settings.keys_file))
+            embedder = loading.result()
         if settings.corpora.is_dir():
-            index_paths(settings, [settings.corpora], None, _err)
-        service.run(settings)
+            importlib.import_module("mlrag.indexing").index_paths(settings, [settings.corpora], None, _err, embedder)
+        service.run(settings, embedder)
     except (MlragError, OSError) as error:
         raise _fail(error) from None
 

@@ -26,13 +26,16 @@ def limits(settings: Settings) -> Limits:
     return Limits(settings.max_file_mb * 1_000_000, settings.max_file_seconds, settings.max_file_memory_mb * 1_000_000)
 
 
-def index_paths(settings: Settings, paths: Sequence[Path], lang: str | None, console: Console) -> list[str]:
+def index_paths(
+    settings: Settings, paths: Sequence[Path], lang: str | None, console: Console, embedder: Embedder | None = None
+) -> list[str]:
     """Bring the indexes up to date with these files and folders; report. The files or rows that were skipped.
 
+    `embedder`: one that is loaded already; else one is, where there is work.
     Raises DocumentError for a path that is not there, UnknownLanguageError, EmbedderMismatchError.
     """
     roots, files = _found(paths, lang)
-    return _run(settings, files, roots, None, lang, console, lambda: make_embedder(settings))
+    return _run(settings, files, roots, None, lang, console, lambda: embedder or make_embedder(settings))
 
 
 def watch_paths(settings: Settings, paths: Sequence[Path], lang: str | None, console: Console) -> None:

@@ -17,6 +17,7 @@ Vectors = NDArray[np.float32]  # (n, dim), or (dim,) for one
 PolicyName = Literal["dangerous", "harassment", "hate", "sexual"]  # what the safety filter looks for
 
 PART_OF = "mlrag.part_of"
+UPLOAD = "upload:"  # the source of a document that came over HTTP, before the name of its file
 _RECIPE = "1"  # raise it when chunking or sentence splitting changes: every document is then indexed anew
 
 

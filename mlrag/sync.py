@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from mlrag.corpus.chunking import chunk
 from mlrag.corpus.loaders import Sandbox, load, root_of
 from mlrag.errors import DocumentError, UnknownLanguageError
 from mlrag.index.embedders import Embedder
 from mlrag.index.language_index import LanguageIndex
 from mlrag.ingest import Progress, index_documents, pending, stores
 from mlrag.languages import language
-from mlrag.records import Document
+from mlrag.records import UPLOAD, Document
 
 
 @dataclass(slots=True)
@@ -58,6 +59,9 @@ def read_files(
 
 
 def _taken(document: Document, owner: str) -> str:
+    if owner.startswith(UPLOAD):
+        advice = "delete that document first, or give this one another id"
+        return f"{document.source}: the id {document.id!r} is that of an upload ({advice})"
     advice = "give it another one, or index their common folder"
     return f"{document.source}: the id {document.id!r} is that of {owner} ({advice})"
 
@@ -65,14 +69,50 @@ def _taken(document: Document, owner: str) -> str:
 def sync(read: Read, gone: Iterable[str], folder: Path, embedder: Callable[[], Embedder], progress: Progress) -> Synced:
     """Index what was read, remove what came from a path in `gone` or is no longer in its file.
 
-    A file that could not be read keeps what is indexed of it. `embedder` is called only where there is work.
+    A file that could not be read keeps what is indexed of it. A document whose id is that of another file that is still
+    there becomes a problem, and what is indexed stays. `embedder` is called only where there is work.
     """
+    gone = frozenset(gone)
+    _refuse_taken(read, gone, folder)
     todo = pending(read.documents, folder)
     if todo:
         index_documents(todo, folder, embedder(), progress)
     _remember_sources(read.documents, folder)
     removed = _remove(read, gone, folder)
     return Synced(len(todo), len(read.documents) - len(todo), removed)
+
+
+def _refuse_taken(read: Read, gone: frozenset[str], folder: Path) -> None:
+    """Take documents out of what was read whose id belongs to another file, in a language that they have a part in.
+
+    A file gives its id up when it is gone, or was read and no longer says it: so a moved or renamed file keeps working.
+    """
+    owners = {(lang, s.id): s.source for lang, store in stores(folder).items() for s in store.stored()}
+    said = {(d.source, d.id) for d in read.documents}
+    new = {(d.lang, d.id) for d in pending(read.documents, folder)}
+    kept = []
+
+    def stands(owner: str, doc_id: str) -> bool:
+        if owner in read.sources:
+            return (owner, doc_id) in said
+        return owner.startswith(UPLOAD) or (not _lies_in(owner, gone) and Path(owner).exists())
+
+    for d in read.documents:
+        langs = _languages(d) if (d.lang, d.id) in new else {d.lang}
+        others = {owners.get((lang, d.id), "") for lang in langs} - {"", d.source}
+        owner = next((other for other in sorted(others) if stands(other, d.id)), "")
+        if owner:
+            read.problems.append(_taken(d, owner))
+            continue
+        kept.append(d)
+        owners |= {(lang, d.id): d.source for lang in langs}
+    read.documents = kept
+
+
+def _languages(document: Document) -> set[str]:
+    """Those whose indexes will hold a part of it."""
+    parts = chunk(document, language(document.lang)) if document.detected else []
+    return {document.lang, *(p.lang for p in parts)}
 
 
 def missing(roots: Iterable[Path], files: Iterable[Path], folder: Path) -> list[str]:
@@ -92,10 +132,9 @@ def _remember_sources(documents: Sequence[Document], folder: Path) -> None:
             store.move(moved)
 
 
-def _remove(read: Read, gone: Iterable[str], folder: Path) -> int:
+def _remove(read: Read, places: frozenset[str], folder: Path) -> int:
     """How many documents were removed, each counted once however many languages it stood in."""
     kept = {(d.source, d.id, d.lang) for d in read.documents}
-    places = frozenset(gone)
     removed = set()
     for lang, store in stores(folder).items():
         old = [
@@ -106,7 +145,7 @@ def _remove(read: Read, gone: Iterable[str], folder: Path) -> int:
         ]
         if old:
             store.delete([s.id for s in old])
-            LanguageIndex(store.path.parent, lang).current()
+            LanguageIndex(store.path.parent, lang).tidy()
             removed |= {(s.source, s.id) for s in old}
     return len(removed)
 

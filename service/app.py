@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 import mlrag
+from mlrag.index.embedders import Embedder
 from mlrag.keys import KeyRing
 from mlrag.settings import Settings
 from service.auth import check_binding
@@ -23,12 +24,13 @@ _ABOUT = """Answers from your own documents, in the language of the question, wi
 Every error is `{"error": {"code", "message", "hint"}}`; `code` is stable."""
 
 
-def create_app(settings: Settings, *, heartbeat: float = 10.0) -> FastAPI:
-    """The service over one set of settings. `heartbeat`: seconds of silence after which a stream says it is alive."""
+def create_app(settings: Settings, *, heartbeat: float = 10.0, embedder: Embedder | None = None) -> FastAPI:
+    """The service over one set of settings. `heartbeat`: seconds of silence after which a stream says it is alive;
+    `embedder`: one that is loaded already."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.parts = parts = Parts(settings, metrics, heartbeat)
+        app.state.parts = parts = Parts(settings, metrics, heartbeat, embedder)
         yield
         parts.close()
         if hasattr(app.state, "spans"):
@@ -50,7 +52,7 @@ def create_app(settings: Settings, *, heartbeat: float = 10.0) -> FastAPI:
     return app
 
 
-def run(settings: Settings) -> None:
+def run(settings: Settings, embedder: Embedder | None = None) -> None:
     """Serve until stopped; prints where, and a line to try. Running answers get `grace` seconds to end.
 
     Raises SettingsError where the service would stand open to other machines.
@@ -71,7 +73,7 @@ def run(settings: Settings) -> None:
         soft_wrap=True,
     )
     uvicorn.run(
-        create_app(settings),
+        create_app(settings, embedder=embedder),
         host=settings.host,
         port=settings.port,
         log_config=None,

@@ -15,7 +15,7 @@ from typing import Literal
 from mlrag.corpus.loaders import SUFFIXES, Limits, Sandbox, load
 from mlrag.errors import DocumentError, MlragError
 from mlrag.ingest import index_documents
-from mlrag.records import Document
+from mlrag.records import UPLOAD, Document
 from mlrag.retrieval import Retriever
 from service.uploads import Upload
 
@@ -97,7 +97,7 @@ class Jobs:
     def _finish(self, job: Job, uploads: Sequence[Upload]) -> Job:
         try:
             documents, files = read_uploads(uploads, job.lang, self._limits)
-            job = replace(job, files=files)
+            job = replace(job, files=self._with_replaced(files, job.lang))
             index_documents(documents, self._folder, self._retriever.embedder, retriever=self._retriever)
         except MlragError as error:
             return replace(job, status="failed", error=str(error))
@@ -107,6 +107,17 @@ class Jobs:
         if not documents:
             return replace(job, status="failed", error="no file could be read")
         return replace(job, status="done")
+
+    def _with_replaced(self, files: tuple[File, ...], lang: str) -> tuple[File, ...]:
+        """Files with a warning where they replace a document that was indexed from a file of this machine."""
+        store = self._retriever.stores().get(lang)
+        told = []
+        for file in files:
+            old = store.document(file.doc_id) if store and file.doc_id else None
+            said = f"{file.name}: replaces the document that {Path(old.source).name} gave" if old else ""
+            replaced = old is not None and not old.source.startswith(UPLOAD)
+            told.append(replace(file, warnings=(*file.warnings, said)) if replaced else file)
+        return tuple(told)
 
 
 def read_uploads(uploads: Sequence[Upload], lang: str, limits: Limits) -> tuple[list[Document], tuple[File, ...]]:
@@ -138,7 +149,7 @@ def _read(upload: Upload, lang: str, sandbox: Sandbox) -> tuple[list[Document], 
         except DocumentError as error:
             message = error.message.replace(str(path), upload.name).replace(path.name, upload.name)
             raise DocumentError(message, error.hint) from error
-    source = f"upload:{upload.name}"
+    source = f"{UPLOAD}{upload.name}"
     documents = [replace(d, id=d.id.replace(path.name, upload.name), source=source) for d in loaded.documents]
     warnings = (w.replace(str(path), upload.name).replace(path.name, upload.name) for w in loaded.warnings)
     return documents, tuple(warnings)

@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from mlrag.answer_cache import AnswerCache
 from mlrag.assemble import make_embedder, make_pipeline
 from mlrag.errors import QuestionError
+from mlrag.index.embedders import Embedder
 from mlrag.indexing import limits
 from mlrag.retrieval import Retriever
 from mlrag.settings import Settings
@@ -22,12 +23,14 @@ _ASKERS = 32  # names come from requests: keep few
 
 
 class Parts:
-    """`heartbeat`: seconds of silence after which a stream says that it is alive."""
+    """`heartbeat`: seconds of silence after which a stream says that it is alive; `embedder`: one loaded already."""
 
-    def __init__(self, settings: Settings, metrics: Metrics, heartbeat: float = 10.0) -> None:
+    def __init__(
+        self, settings: Settings, metrics: Metrics, heartbeat: float = 10.0, embedder: Embedder | None = None
+    ) -> None:
         self.settings = settings
         self.heartbeat = heartbeat
-        self.retriever = Retriever(settings.index_dir, make_embedder(settings))
+        self.retriever = Retriever(settings.index_dir, embedder or make_embedder(settings))
         self.jobs = Jobs(settings.index_dir, self.retriever, limits(settings))
         self.workers = CapacityLimiter(settings.max_asks)
         self._cache = AnswerCache(settings.cache_file, settings, self.retriever) if settings.cache_answers else None
