@@ -1,7 +1,8 @@
 """Hybrid search in one language, and which other language to look in.
 
 Fusion: the top 100 of both legs are pooled; the dense score is exact for all of the pool, a passage the
-lexical leg did not return scores 0 there; fused = 2 × z(dense) + z(lexical), z over the pool.
+lexical leg did not return scores 0 there; fused = 2 × z(dense) + z(lexical), z over the pool. A question in another
+script than the index's is searched by the dense leg alone: what its words match there are names and numbers.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from mlrag.index.generation import Derived
 from mlrag.index.language_index import LanguageIndex
 from mlrag.index.null import read_null, write_null
 from mlrag.index.store import Store
-from mlrag.languages import off_topic
+from mlrag.languages import language, off_topic
 from mlrag.records import Evidence, Hit, Sentence, Vectors
+from mlrag.text.detect import written_as
 
 POOL = 100
 DENSE_WEIGHT = 2.0
@@ -37,9 +39,9 @@ def z_scores(values: Vectors) -> Vectors:
     return np.asarray((values - values.mean()) / deviation if deviation > 1e-9 else np.zeros_like(values), np.float32)
 
 
-def fuse(dense: Vectors, lexical: Vectors) -> Vectors:
-    """Fused scores of a pool."""
-    return DENSE_WEIGHT * z_scores(dense) + z_scores(lexical)
+def fuse(dense: Vectors, lexical: Vectors, readable: bool = True) -> Vectors:
+    """Fused scores of a pool; by the dense leg alone where the lexical one cannot read the question."""
+    return DENSE_WEIGHT * z_scores(dense) + readable * z_scores(lexical)
 
 
 class Retriever:
@@ -157,7 +159,7 @@ class Retriever:
         hidden = self._hidden(index, derived, exclude, only)
         idf = derived.lexical.idf(question)
         positions, dense, lexical = self._pool(derived, vector, idf, hidden)
-        fused = fuse(dense, lexical)
+        fused = fuse(dense, lexical, written_as(question, language(index.lang)))
         best = np.argsort(-fused, kind="stable")[:k]
         rows = derived.rows[positions[best]]
         passages = index.store.passages(rows.tolist())
@@ -178,7 +180,8 @@ class Retriever:
             positions, _ = derived.lexical.search(derived.lexical.idf(question), k)
         else:
             pool, dense, lexical = self._pool(derived, vector, derived.lexical.idf(question), np.zeros(0, np.int64))
-            positions = pool[np.argsort(-fuse(dense, lexical), kind="stable")[:k]]
+            fused = fuse(dense, lexical, written_as(question, language(lang)))
+            positions = pool[np.argsort(-fused, kind="stable")[:k]]
         return [p.id for p in index.store.passages(derived.rows[positions].tolist())]
 
     @staticmethod

@@ -37,6 +37,13 @@ def script_counts(text: str) -> Counter[str]:
     return counts
 
 
+def written_as(text: str, lang: Language) -> bool:
+    """Is a letter of the text in the language's own script (Latin letters count where it has no other), or has it none?"""
+    counts = script_counts(text)
+    own = set(lang.scripts) - {"Latin"} or {"Latin"}
+    return not counts or any(counts[script] for script in own)
+
+
 @cache
 def _script_of(character: str) -> str:
     return next((name for name, p in _scripts().items() if p.match(character)), "other")

@@ -104,7 +104,7 @@ async def _answer(parts: Parts, question: Question, request: Request) -> Respons
 async def ask_get(
     parts: PartsDep,
     request: Request,
-    q: Q,
+    q: Q = "",
     lang: LANG = None,
     variant: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
     think: Annotated[bool | None, Query(description="Let the model think first.")] = None,
@@ -156,7 +156,7 @@ _FOUND: Responses = {200: {"model": SearchReply, "description": "The passages fo
 @router.get("/search", response_class=JSON, responses=_FOUND)
 async def search_get(
     parts: PartsDep,
-    q: Q,
+    q: Q = "",
     lang: LANG = None,
     k: K = None,
     filters: FILTER_LIST = None,

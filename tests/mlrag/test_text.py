@@ -128,3 +128,21 @@ def test_a_long_word_is_cut_between_graphemes():
     passages = chunk(Document("d", "si", text), language("si"), 100)
     assert "".join(p.text for p in passages) == text
     assert all(unicodedata.category(p.text[0])[0] != "M" for p in passages)
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "readable"),
+    [
+        ("How long is the Nile?", "de", True),
+        ("How long is the Nile?", "ta", False),
+        ("நைல் நதி எவ்வளவு நீளம்?", "ta", True),
+        ("Samsung நிறுவனம்", "ta", True),
+        ("Wie heißt der Nil auf 日本語?", "ja", True),
+        ("What is NASA?", "ja", False),
+        ("ما طول نهر النيل؟", "ar", True),
+        ("ما طول نهر النيل؟", "si", False),
+        ("1969?", "si", True),
+    ],
+)
+def test_a_question_is_read_by_its_letters(text, code, readable):
+    assert written_as(text, language(code)) is readable
