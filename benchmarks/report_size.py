@@ -1,7 +1,7 @@
 """python -m benchmarks.report_size [--rows 100000]: what a report of so many rows takes.
 
-Rows of a stored run, copied under ids of their own (`benchmarks/scoring.py`). Wall seconds and the process's peak of
-memory after each step; intervals of 10,000 items in CPU seconds.
+Rows of a stored run, copied under ids of their own (`benchmarks/scoring.py`). CPU and wall seconds of each step
+and the process's peak of memory after it; intervals of 10,000 items in CPU seconds.
 """
 
 from __future__ import annotations
@@ -53,19 +53,24 @@ def main(
     found = rows_of(run, rows)
     plan = Plan(read_plan(folder).signature, {lang: [e for e, _ in both] for lang, both in found.items()})
     predictions = {"extractive": {lang: [p for _, p in both] for lang, both in found.items()}}
-    _say(console, f"{sum(map(len, found.values()))} rows, {len(found)} languages", 0.0)
-    begun = time.perf_counter()
+    _say(console, f"{sum(map(len, found.values()))} rows, {len(found)} languages", _now())
+    begun = _now()
     result: dict[str, Any] = evaluate(plan, predictions)
-    _say(console, "scored, with every mean and interval", time.perf_counter() - begun)
+    _say(console, "scored, with every mean and interval", begun)
     with tempfile.TemporaryDirectory() as out:
-        begun = time.perf_counter()
+        begun = _now()
         write_report(Path(out), result, Console(quiet=True))
-        _say(console, "report written: pages, JSON, Markdown, CSV, Parquet", time.perf_counter() - begun)
+        _say(console, "report written: pages, JSON, Markdown, CSV, Parquet", begun)
 
 
-def _say(console: Console, what: str, took: float) -> None:
+def _now() -> tuple[float, float]:
+    return time.process_time(), time.perf_counter()
+
+
+def _say(console: Console, what: str, begun: tuple[float, float]) -> None:
+    cpu, wall = (now - then for now, then in zip(_now(), begun, strict=True))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    console.print(f"{what}: {took:.1f} s, peak {peak:.0f} MiB", highlight=False)
+    console.print(f"{what}: {cpu:.1f} s of CPU, {wall:.1f} s on the wall, peak {peak:.0f} MiB", highlight=False)
 
 
 if __name__ == "__main__":
