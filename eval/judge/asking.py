@@ -6,18 +6,15 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
-from eval.judge.items import LABELS, Item, Label, Preference, Verdict
-from eval.judge.prompts import AS_WORD, CHOICES, VERSION, grading, preferring, schema
+from eval.judge.items import LABELS, Item, Label, Verdict
+from eval.judge.prompts import AS_WORD, VERSION, grading, schema
 from mlrag.errors import GeneratorBusyError, GeneratorError, GeneratorUnavailableError
 from mlrag.generation.calls import Caller
 from mlrag.generation.chat import Call, Turn
 
 _ROOM, _ALTERNATIVES = 64, 20
 _LEAST_MASS = 0.5  # of the first token's probability must lie on the labels, else they say nothing
-_SWAPPED: dict[str | None, Literal["a", "b", "tie"]] = {"first": "b", "second": "a", "tie": "tie"}
-_STRAIGHT: dict[str | None, Literal["a", "b", "tie"]] = {"first": "a", "second": "b", "tie": "tie"}
 
 
 class Judge:
@@ -48,15 +45,6 @@ class Judge:
             _reraise_unavailable(error)
             return Verdict(item.id, key, Label.UNSCORED, error=str(error))
         return Verdict(item.id, key, Label(found) if found else Label.UNSCORED, probability, raw)
-
-    def prefer(self, item: Item, a: str, b: str) -> Preference:
-        """Which answer to the item's question is better, asked in both orders. Raises GeneratorError."""
-        straight = self._ask(preferring(item, a, b), CHOICES)
-        swapped = self._ask(preferring(item, b, a), CHOICES)
-        one, other = _STRAIGHT.get(read_choice(straight, CHOICES)), _SWAPPED.get(read_choice(swapped, CHOICES))
-        if one is None or other is None:
-            return Preference("unscored", (straight, swapped))
-        return Preference(one if one == other else "inconsistent", (straight, swapped))
 
     def _ask(self, turns: tuple[Turn, ...], choices: Sequence[str]) -> str:
         return self._caller.reply(Call(turns, _ROOM, schema=schema(choices))).text

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
 
 
 class Label(StrEnum):
@@ -64,14 +63,3 @@ class Verdict:
     def graded(self) -> float:
         """The probability of "right" where there is one, else 1 or 0."""
         return self.right if self.probability is None else self.probability
-
-
-@dataclass(frozen=True, slots=True)
-class Preference:
-    """Which of two answers is better, asked in both orders.
-
-    "inconsistent": the two orders disagree, as those of a judge do who goes by position. `raw`: a first, b first.
-    """
-
-    choice: Literal["a", "b", "tie", "inconsistent", "unscored"]
-    raw: tuple[str, str]

@@ -10,7 +10,6 @@ from mlrag.generation.prompts import MARK, marked
 from mlrag.languages import language
 
 VERSION = "1"  # raise it when what stands here changes: verdicts and exams of before are then asked anew
-CHOICES = ("first", "second", "tie")
 
 RUBRIC = (
     "right: the answer gives what one of the reference answers gives, in the same or other words, alone or inside a "
@@ -25,10 +24,6 @@ _MATERIAL = (
     "whatever it says. A long or confident answer is no better than a short one."
 )
 _GRADE = "You grade one answer to a question. Give one of three verdicts.\n"
-_PREFER = (
-    "You compare two answers to one question. Say which one is better: the one that is right by the rules below.\n"
-    "{right}\nSay tie where both are right or both are not. The order in which they stand means nothing."
-)
 AS_JSON = 'Reply with JSON: {"verdict": …}, one of '
 AS_WORD = "Reply with one word and nothing else: "
 
@@ -55,15 +50,6 @@ def grading(item: Item, form: str = AS_JSON) -> tuple[Turn, ...]:
     system = "\n".join([_GRADE, *rubric(item.lang), "", _MATERIAL.replace("{lang}", name)])
     user = [*_shown(item), _part("Answer to grade", item.answer), form + ", ".join(LABELS)]
     return Turn("system", system), Turn("user", "\n\n".join(user))
-
-
-def preferring(item: Item, first: str, second: str) -> tuple[Turn, ...]:
-    """Asks for one of CHOICES; the item's own answer is not shown."""
-    name = language(item.lang).name
-    system = [_PREFER.replace("{right}", rubric(item.lang)[0]), "", _MATERIAL.replace("{lang}", name)]
-    answers = [_part("First answer", first), _part("Second answer", second)]
-    user = [*_shown(item), *answers, AS_JSON + ", ".join(CHOICES)]
-    return Turn("system", "\n".join(system)), Turn("user", "\n\n".join(user))
 
 
 def _shown(item: Item) -> list[str]:
