@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from eval.metrics import comparable
+from eval.metrics import comparable, normal, token_count
 from mlrag.languages import Language
-from mlrag.text.normalize import scoring
-from mlrag.text.tokens import scoring_tokens
 
 MIN_TOKENS = 6  # BLEU counts 4-grams: an answer of one to five words has hardly any
 _UNSPACED = 2  # a word of an unspaced script is about two characters
@@ -36,7 +34,7 @@ def bleu_tokenizer(lang: Language) -> str:
 
 def is_long(reference: str, lang: Language) -> bool:
     """Has a reference enough words for BLEU?"""
-    return len(scoring_tokens(reference, lang)) >= MIN_TOKENS * (1 if lang.spaced else _UNSPACED)
+    return token_count(reference, lang) >= MIN_TOKENS * (1 if lang.spaced else _UNSPACED)
 
 
 def corpus_bleu(answers: Sequence[str], references: Sequence[Sequence[str]], lang: Language) -> Bleu | None:
@@ -44,7 +42,7 @@ def corpus_bleu(answers: Sequence[str], references: Sequence[Sequence[str]], lan
     from sacrebleu.metrics.bleu import BLEU
 
     rows = [
-        (scoring(answer, lang), [scoring(r, lang) for r in wanted])
+        (normal(answer, lang), [normal(r, lang) for r in wanted])
         for answer, given in zip(answers, references, strict=True)
         if (wanted := comparable(given, lang)) and all(is_long(r, lang) for r in wanted)
     ]

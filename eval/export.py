@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from eval.scores import FIGURES
 from eval.summary import ANSWER
 from mlrag.languages import language
 
+_AT_ONCE = 10_000
 _TEXTS = ("variant", "lang", "tier", "id", "cluster", "kind", "question", "outcome", "text", "model", "error")
 _NUMBERS = ("confidence", "seconds", "first_token_seconds")
 _TOKENS = ("prompt_tokens", "output_tokens", "thinking_tokens")
@@ -61,32 +62,35 @@ def prediction_rows(result: Mapping[str, Any]) -> Iterator[Row]:
 
 def export(out: Path, result: Mapping[str, Any]) -> str:
     """Write rows and figures below `out`; why there is no Parquet, or ""."""
-    tables = {
-        "rows": (ROW_COLUMNS, list(prediction_rows(result))),
-        "figures": (FIGURE_COLUMNS, list(figure_rows(result))),
+    tables: dict[str, tuple[Mapping[str, type], Callable[[Mapping[str, Any]], Iterator[Row]]]] = {
+        "rows": (ROW_COLUMNS, prediction_rows),
+        "figures": (FIGURE_COLUMNS, figure_rows),
     }
     for name, (columns, rows) in tables.items():
-        write_csv(out / f"{name}.csv", list(columns), rows)
+        write_csv(out / f"{name}.csv", list(columns), rows(result))
     try:
         for name, (columns, rows) in tables.items():
-            write_parquet(out / f"{name}.parquet", columns, rows)
+            write_parquet(out / f"{name}.parquet", columns, rows(result))
     except ImportError:
         return "no Parquet files: install pyarrow, .venv/bin/pip install -e '.[parquet]'"
     return ""
 
 
-def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> None:
     """UTF-8, a head, an empty field for None."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerows(chain([columns], ([row[c] for c in columns] for row in rows)))
 
 
-def write_parquet(path: Path, columns: Mapping[str, type], rows: Sequence[Row]) -> None:
-    """Raises ImportError without pyarrow."""
+def write_parquet(path: Path, columns: Mapping[str, type], rows: Iterable[Row]) -> None:
+    """Written 10,000 rows at a time, so that no table is held whole. Raises ImportError without pyarrow."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     types = {str: pa.string(), float: pa.float64(), int: pa.int64(), bool: pa.bool_()}
     schema = pa.schema([(name, types[kind]) for name, kind in columns.items()])
-    pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), path)
+    left = iter(rows)
+    with pq.ParquetWriter(path, schema) as writer:
+        while some := list(islice(left, _AT_ONCE)):
+            writer.write_table(pa.Table.from_pylist(some, schema=schema))

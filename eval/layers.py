@@ -14,10 +14,11 @@ from functools import lru_cache
 
 import regex
 
-from eval.metrics import grams, normal
-from eval.outcome import MARKS
+from eval.metrics import GRAM, grams, normal
+from eval.outcome import unmarked
 from mlrag.languages import Language, language
-from mlrag.text.normalize import fold_digits, lower
+from mlrag.records import Span
+from mlrag.text.normalize import fold_digits, lower, scoring
 from mlrag.text.sentences import sentence_spans
 
 # Share of a sentence's 3-grams that one passage must hold. docs/measurement.md says how often each language's sentences
@@ -77,9 +78,19 @@ def numbers_absent(text: str, passages: Iterable[str]) -> Missing:
 
     Numbers written as words are not seen, on either side.
     """
-    held = {v for p in passages for run in _runs(p) for r in readings(run) for v in r.values}
-    said = _runs(MARKS.sub("", text))
+    return _numbers_absent(text, tuple(passages))
+
+
+@lru_cache(maxsize=2**17)
+def _numbers_absent(text: str, passages: tuple[str, ...]) -> Missing:
+    said = _runs(unmarked(text))
+    held = frozenset().union(*map(_values, passages)) if said else frozenset()
     return Missing(len(said), tuple(run for run in said if not any(r.values <= held for r in readings(run))))
+
+
+@lru_cache(maxsize=4096)
+def _values(passage: str) -> frozenset[Decimal]:
+    return frozenset(v for run in _runs(passage) for r in readings(run) for v in r.values)
 
 
 def _runs(text: str) -> list[str]:
@@ -97,27 +108,28 @@ def names_absent(text: str, passages: Sequence[str], lang: Language) -> Missing:
     In Latin scripts with capitals for names: capitalised words that do not begin a sentence. In other scripts:
     Latin words. An inflected form counts as held: one word may begin the other after four letters.
     """
-    text = MARKS.sub("", text)
+    text = unmarked(text)
     if names_decidable(lang):
-        pieces = [text[s.start : s.end] for s in sentence_spans(text)]
+        pieces = [text[s.start : s.end] for s in spans(text)]
         said = [m.group() for piece in pieces for m in _CAPITALISED.finditer(piece) if _inside(piece, m.start())]
     else:
         said = [] if set(lang.scripts) == {"Latin"} else _LATIN_WORD.findall(text)
     said = list(dict.fromkeys(said))
-    return Missing(len(said), tuple(w for w in said if not _held(w, _words(passages, lang), lang)))
+    words = frozenset().union(*(_words(p, lang.code) for p in passages)) if said else frozenset()
+    return Missing(len(said), tuple(w for w in said if not _held(lower(w, lang), words)))
 
 
 def _inside(sentence: str, at: int) -> bool:
     return bool(_WORD.search(sentence[:at]))
 
 
-def _words(passages: Iterable[str], lang: Language) -> set[str]:
-    folded = [lower(p, lang) for p in passages]
-    return {w for p in folded for w in (*_WORD.findall(p), *_LATIN_WORD.findall(p))}
+@lru_cache(maxsize=1024)
+def _words(passage: str, code: str) -> frozenset[str]:
+    folded = lower(passage, language(code))
+    return frozenset((*_WORD.findall(folded), *_LATIN_WORD.findall(folded)))
 
 
-def _held(word: str, words: set[str], lang: Language) -> bool:
-    word = lower(word, lang)
+def _held(word: str, words: frozenset[str]) -> bool:
     if word in words:
         return True
     return any(min(len(w), len(word)) >= 4 and (w.startswith(word) or word.startswith(w)) for w in words)
@@ -131,33 +143,49 @@ def words_unverified(text: str, passages: Sequence[str], lang: Language) -> Miss
     """
     if names_decidable(lang):
         return None
-    held = frozenset().union(*(_grams(p, lang.code) for p in passages))
-    said = list(dict.fromkeys(w for w in normal(MARKS.sub("", text), lang).split() if sum(map(str.isalpha, w)) >= 3))
+    held = [_passage_grams(p, lang.code) for p in passages]
+    said = list(dict.fromkeys(w for w in normal(unmarked(text), lang).split() if sum(map(str.isalpha, w)) >= 3))
     return Missing(len(said), tuple(w for w in said if _share_held(w, held, lang) < 0.5))
 
 
-def _share_held(word: str, held: frozenset[str], lang: Language) -> float:
+def _share_held(word: str, held: Sequence[frozenset[str]], lang: Language) -> float:
     found = grams(word, lang)
-    return sum(n for gram, n in found.items() if gram in held) / max(1, found.total())
+    there = [n for gram, n in found.items() if any(gram in passage for passage in held)]
+    return sum(there) / max(1, found.total())
 
 
 def support(sentence: str, passages: Iterable[str], lang: Language) -> float | None:
     """Share of a sentence's distinct character 3-grams in the passage that holds most; None below 5 of them."""
-    wanted = _grams(MARKS.sub("", sentence), lang.code)
+    wanted = grams(unmarked(sentence), lang).keys()
     if len(wanted) < MIN_GRAMS:
         return None
-    return max((len(wanted & _grams(p, lang.code)) / len(wanted) for p in passages), default=0.0)
+    held = (_passage_grams(p, lang.code) for p in passages)
+    return max((len(passage.intersection(wanted)) / len(wanted) for passage in held), default=0.0)
+
+
+@lru_cache(maxsize=1024)
+def _passage_grams(text: str, code: str) -> frozenset[str]:
+    """Those of `grams`, and others with a blank in them, which no word has: cutting the whole text is quicker."""
+    text = scoring(text, language(code))
+    short = [word for word in text.split() if len(word) < GRAM]
+    return frozenset([*short, *[text[i : i + GRAM] for i in range(len(text) - GRAM + 1)]])
 
 
 @lru_cache(maxsize=4096)
-def _grams(text: str, code: str) -> frozenset[str]:
-    return frozenset(grams(text, language(code)))
+def spans(text: str) -> list[Span]:
+    """`sentence_spans`, remembered. Read only."""
+    return sentence_spans(text)
 
 
 def unsupported_share(text: str, passages: Sequence[str], lang: Language) -> float | None:
     """Share of the answer's sentences whose support is below the threshold; None where none can be checked."""
-    text = MARKS.sub("", text)
-    found = [support(text[s.start : s.end], passages, lang) for s in sentence_spans(text)]
+    return _unsupported_share(text, tuple(passages), lang.code)
+
+
+@lru_cache(maxsize=4096)
+def _unsupported_share(text: str, passages: tuple[str, ...], code: str) -> float | None:
+    lang, text = language(code), unmarked(text)
+    found = [support(text[s.start : s.end], passages, lang) for s in spans(text)]
     checked = [f for f in found if f is not None]
     dense = not lang.spaced or "Hangul" in lang.scripts
     bar = SUPPORT_DENSE if dense else SUPPORT

@@ -5,19 +5,17 @@ Every score is None, not 0 or 1, where no reference is left after normalising: t
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
-from collections.abc import Sequence
-from functools import cache, lru_cache
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import regex
 
+from eval.chrf import sentence_chrf
 from mlrag.languages import Language, language
 from mlrag.text.normalize import scoring
-from mlrag.text.tokens import scoring_tokens
-
-if TYPE_CHECKING:
-    from sacrebleu.metrics.chrf import CHRF
+from mlrag.text.tokens import split_normal
 
 GRAM = 3
 _KOREAN = regex.compile(r"[\p{Hangul}\p{Nd}. ]*\p{Hangul}[\p{Hangul}\p{Nd}. ]*")  # "7번째" too
@@ -33,44 +31,59 @@ def normal(text: str, lang: Language) -> str:
     return _normal(text, lang.code)
 
 
-@lru_cache(maxsize=65536)
-def _tokens(text: str, code: str) -> tuple[str, ...]:
-    return tuple(scoring_tokens(text, language(code)))
+@lru_cache(maxsize=4096)
+def _bag(text: str, code: str) -> Counter[str]:
+    return Counter(split_normal(_normal(text, code), language(code)))
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=4096)
+def _line(text: str, code: str) -> str:
+    """The tokens with a blank before and after each, so that a run of whole tokens is a part of the string."""
+    return f" {' '.join(split_normal(_normal(text, code), language(code)))} "
+
+
+@lru_cache(maxsize=4096)
 def _grams(text: str, code: str) -> Counter[str]:
     words = _normal(text, code).split()
-    return Counter(word[i : i + GRAM] for word in words for i in range(max(1, len(word) - GRAM + 1)))
+    return Counter([word[i : i + GRAM] for word in words for i in range(max(1, len(word) - GRAM + 1))])
 
 
-@cache
-def _chrf() -> CHRF:
-    from sacrebleu.metrics.chrf import CHRF
-
-    return CHRF()
+@lru_cache(maxsize=4096)
+def _comparable(references: tuple[str, ...], code: str) -> list[str]:
+    return [r for r in references if _normal(r, code)]
 
 
 def comparable(references: Sequence[str], lang: Language) -> list[str]:
-    """The references that still say something after normalising ("…" does not)."""
-    return [r for r in references if normal(r, lang)]
+    """The references that still say something after normalising ("…" does not). Read only."""
+    return _comparable(tuple(references), lang.code)
+
+
+def token_count(text: str, lang: Language) -> int:
+    """How many tokens F1 counts in a text."""
+    return _bag(text, lang.code).total()
 
 
 def exact_match(answer: str, references: Sequence[str], lang: Language) -> float | None:
     """1.0 if the answer equals a reference after normalising for the language."""
-    wanted = {normal(r, lang) for r in comparable(references, lang)}
+    wanted = [normal(r, lang) for r in comparable(references, lang)]
     return float(normal(answer, lang) in wanted) if wanted else None
 
 
 def token_f1(answer: str, references: Sequence[str], lang: Language) -> float | None:
     """Best 2PR / (P + R) over references, on token multisets (characters in unspaced scripts)."""
-    got = Counter(_tokens(answer, lang.code))
-    return max((_f1(got, Counter(_tokens(r, lang.code))) for r in comparable(references, lang)), default=None)
+    got = _bag(answer, lang.code)
+    return max((_f1(got, _bag(r, lang.code)) for r in comparable(references, lang)), default=None)
 
 
 def _f1(got: Counter[str], wanted: Counter[str]) -> float:
-    common = (got & wanted).total()
+    common = _common(got, wanted)
     return 2 * common / (got.total() + wanted.total()) if common else 0.0
+
+
+def _common(a: Counter[str], b: Counter[str]) -> int:
+    """Size of the multisets' intersection, walking the smaller one."""
+    few, many = (a, b) if len(a) < len(b) else (b, a)
+    return sum([min(n, many[key]) for key, n in few.items() if key in many])
 
 
 def containment(answer: str, references: Sequence[str], lang: Language) -> float | None:
@@ -81,23 +94,36 @@ def containment(answer: str, references: Sequence[str], lang: Language) -> float
     never matches inside a longer number.
     """
     wanted = comparable(references, lang)
-    if not wanted:
-        return None
-    tokens_there = _tokens(answer, lang.code)
-    text = _normal(answer, lang.code)
-    return float(any(_stands(_normal(r, lang.code), _tokens(r, lang.code), text, tokens_there) for r in wanted))
+    return float(any(_stands(r, answer, lang.code) for r in wanted)) if wanted else None
 
 
-def _stands(reference: str, wanted: tuple[str, ...], text: str, tokens_there: tuple[str, ...]) -> bool:
-    if any(tokens_there[i : i + len(wanted)] == wanted for i in range(len(tokens_there) - len(wanted) + 1)):
+def _stands(reference: str, answer: str, code: str) -> bool:
+    if _line(reference, code) in _line(answer, code):
         return True
-    inside = sum(c.isalpha() for c in reference) >= 4
-    at_start = reference[-1].isdecimal() or bool(_KOREAN.fullmatch(reference))
-    if not (inside or at_start) or reference not in text:
+    wanted, text = _normal(reference, code), _normal(answer, code)
+    if wanted not in text:
         return False
-    before = r"(?<!\d)(?<!\d\.)" if inside else r"(?<![\p{L}\p{M}\p{N}])(?<!\d\.)"
-    after = r"(?!\d|\.\d)" if reference[-1].isdecimal() else ""
-    return bool(regex.search(f"{before}{regex.escape(reference)}{after}", text))
+    inside = sum(map(str.isalpha, wanted)) >= 4
+    if not inside and not wanted[-1].isdecimal() and not _KOREAN.fullmatch(wanted):
+        return False
+    return any(_fits(text, at, at + len(wanted), inside) for at in _places(wanted, text))
+
+
+def _places(part: str, text: str) -> Iterator[int]:
+    at = text.find(part)
+    while at >= 0:
+        yield at
+        at = text.find(part, at + 1)
+
+
+def _fits(text: str, start: int, end: int, inside: bool) -> bool:
+    """Does no longer number hold this part, nor, unless it may stand `inside` one, a word begin before it?"""
+    before, after = text[max(0, start - 2) : start], text[end : end + 2]
+    if before[-1:].isdecimal() or (before[-1:] == "." and before[:-1].isdecimal()):
+        return False
+    if text[end - 1].isdecimal() and (after[:1].isdecimal() or (after[:1] == "." and after[1:].isdecimal())):
+        return False
+    return inside or not before or unicodedata.category(before[-1])[0] not in "LMN"
 
 
 def grams(text: str, lang: Language) -> Counter[str]:
@@ -109,16 +135,19 @@ def char3_recall(answer: str, references: Sequence[str], lang: Language) -> floa
     """BERGEN's Recall_char3gram: share of a reference's 3-grams, as a multiset, in the answer; best reference."""
     got = grams(answer, lang)
     wanted = [grams(r, lang) for r in comparable(references, lang)]
-    return max(((got & w).total() / w.total() for w in wanted), default=None)
+    return max((_common(got, w) / w.total() for w in wanted), default=None)
 
 
 def chrf(answer: str, references: Sequence[str], lang: Language) -> float | None:
     """sacrebleu's sentence chrF2 on normalised text, best reference; in [0, 100]."""
     wanted = [normal(r, lang) for r in comparable(references, lang)]
-    return _chrf().sentence_score(normal(answer, lang), wanted).score if wanted else None
+    return sentence_chrf(normal(answer, lang), wanted) if wanted else None
 
 
 def chrf_signature() -> str:
     """sacrebleu's signature of the score above."""
-    _chrf().sentence_score("a", ["a"])  # the signature counts the references of the last call
-    return str(_chrf().get_signature())
+    from sacrebleu.metrics.chrf import CHRF
+
+    scorer = CHRF()
+    scorer.sentence_score("a", ["a"])  # the signature counts the references of the last call
+    return str(scorer.get_signature())

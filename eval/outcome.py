@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import unicodedata
 from enum import StrEnum
+from functools import lru_cache
 
 import regex
 
@@ -22,10 +22,15 @@ class Outcome(StrEnum):
     INVALID = "invalid"
 
 
+@lru_cache(maxsize=4096)
+def unmarked(text: str) -> str:
+    """A text without its citation marks."""
+    return MARKS.sub("", text)
+
+
 def outcome(prediction: Prediction, lang: Language) -> Outcome:
     """Abstained: flagged so, or the abstention sentence and nothing else. Invalid: no letter and no digit."""
-    said = MARKS.sub("", prediction.text)
+    said = unmarked(prediction.text)
     if prediction.abstained or normal(said, lang) == normal(lang.abstention, lang):
         return Outcome.ABSTAINED
-    readable = any(unicodedata.category(c)[0] in "LN" for c in said)
-    return Outcome.ANSWERED if readable else Outcome.INVALID
+    return Outcome.ANSWERED if any(map(str.isalnum, said)) else Outcome.INVALID

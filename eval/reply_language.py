@@ -5,16 +5,14 @@ Other code than the service's guard (`mlrag/text/detect.py`), which never grades
 
 from __future__ import annotations
 
-import unicodedata
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import regex
-from langdetect import DetectorFactory, LangDetectException, detect_langs
 
-from mlrag.languages import Language, languages
+from eval.first_choice import first_choice
+from mlrag.languages import Language, language, languages
 
-DetectorFactory.seed = 0  # langdetect is random without it
 MIN_LETTERS = 20
 _READ = 1000  # characters: more tell langdetect nothing new
 _NAMES = {"zh-cn": "zh", "zh-tw": "zh"}
@@ -35,6 +33,12 @@ class Reply(StrEnum):
 
 def reply_language(text: str, lang: Language) -> Reply:
     """The verdict on one reply. Never guesses that an unreadable text is in the language asked for."""
+    return _reply_language(text, lang.code)
+
+
+@lru_cache(maxsize=2**17)
+def _reply_language(text: str, code: str) -> Reply:
+    lang = language(code)
     own_latin = set(lang.scripts) == {"Latin"}
     text = _MARKS.sub(" ", text)
     if not own_latin:
@@ -45,29 +49,27 @@ def reply_language(text: str, lang: Language) -> Reply:
     if sum(ord(c) in lang.own_letters for c in letters) * 2 < len(letters):
         latin = sum(bool(_LATIN.match(c)) for c in letters) * 2 > len(letters)
         return Reply.ENGLISH if latin and _best(text[:_READ]) == "en" else Reply.OTHER
-    if not _rivals(lang.code):
+    if not _rivals(code):
         return Reply.ASKED
     best = _best(text[:_READ])
-    if best == lang.code:
+    if best == code:
         return Reply.ASKED
     return Reply.UNKNOWN if not best else Reply.ENGLISH if best == "en" else Reply.OTHER
 
 
 def _letters(text: str) -> list[str]:
-    return [c for c in text if unicodedata.category(c)[0] == "L"]
+    """str.isalpha is true of the categories L alone."""
+    return [c for c in text if c.isalpha()]
 
 
+@cache
 def _rivals(code: str) -> bool:
     """Is there another pack in the same script, so that letters alone do not tell?"""
     packs = languages()
     return any(set(p.scripts) & set(packs[code].scripts) for p in packs.values() if p.code != code)
 
 
-@lru_cache(maxsize=4096)
 def _best(text: str) -> str:
-    """langdetect's first choice as one of our codes; empty where it raises (it has no Sinhala profile)."""
-    try:
-        best = detect_langs(text)[0].lang
-    except LangDetectException:
-        return ""
-    return str(_NAMES.get(best, best))
+    """langdetect's first choice as one of our codes; "" where it reads nothing (it has no Sinhala profile)."""
+    best = first_choice(text)
+    return _NAMES.get(best, best)

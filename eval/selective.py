@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.statistics import Interval, bootstrap
+from eval.statistics import Interval, bootstrap, clustered_rate
 
 Row = tuple[str, float]  # cluster, value
 Floats = NDArray[np.float64]
@@ -115,14 +115,27 @@ def joined_interval(
 ) -> Interval:
     """Bootstrap of a number made of several means: whole clusters are drawn for all parts at once.
 
-    `join` maps each part's resampled means to the joined numbers. Resamples in which a part has no row are left out.
+    `join` maps each part's resampled means, in [0, 1], to the joined numbers, and falls with none of them. Resamples in
+    which a part has no row are left out. A part whose rows are all alike is alike in every resample: it stands at the
+    lower end of its Wilson interval for the lower end of this one, at the upper for the upper (docs/statistics.md).
     """
+    alike = {part: _wilson(rows) for part, rows in parts.items() if len({v for _, v in rows}) == 1}
 
-    def joined(sums: Floats, counts: Floats) -> Floats:
-        means = np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
-        return join(dict(zip(parts, means.T, strict=True)))
+    def at(ends: Mapping[Hashable, float]) -> Interval:
+        def joined(sums: Floats, counts: Floats) -> Floats:
+            means = np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0).T
+            shown = {part: np.where(np.isnan(m), m, ends.get(part, m)) for part, m in zip(parts, means, strict=True)}
+            return join(shown)
 
-    return _bootstrap(parts, joined, seed)
+        return _bootstrap(parts, joined, seed)
+
+    low = at({part: found.low for part, found in alike.items()})
+    high = at({part: found.high for part, found in alike.items()}) if alike else low
+    return Interval(low.low, high.high)
+
+
+def _wilson(rows: Sequence[Row]) -> Interval:
+    return clustered_rate([v for _, v in rows], [c for c, _ in rows])
 
 
 def _bootstrap(

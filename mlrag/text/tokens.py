@@ -55,7 +55,11 @@ def _bigrams(run: str) -> list[str]:
 
 def scoring_tokens(text: str, lang: Language) -> list[str]:
     """Tokens for EM, F1 and containment: one per character in unspaced scripts, else words."""
-    normal = scoring(text, lang)
+    return split_normal(scoring(text, lang), lang)
+
+
+def split_normal(normal: str, lang: Language) -> list[str]:
+    """The same of a text that went through `scoring` already."""
     return _CHARACTER.findall(normal) if not lang.spaced else normal.split()
 
 

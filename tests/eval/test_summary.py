@@ -62,6 +62,32 @@ def test_the_summary_is_a_harmonic_mean_and_needs_both_kinds_of_question():
     assert summary(halves)[0] == pytest.approx(1 / 2)
 
 
+@pytest.mark.parametrize(
+    ("worth", "silent", "value", "low", "high"),
+    [
+        # Wilson of 0 in n = 20 is [0, z²/(n + z²)] = [0, .1611], of 20 in 20 its mirror image
+        (0.0, 1.0, 0.0, 0.0, 2 * 0.1611 / 1.1611),
+        (0.0, 0.0, 0.0, 0.0, 0.1611),
+        (1.0, 1.0, 1.0, 0.8389, 1.0),
+    ],
+)
+def test_rows_that_are_all_alike_leave_the_summary_room(worth, silent, value, low, high):
+    rows = {
+        ANSWER: [(str(i), worth) for i in range(20)],
+        "summary:silence:near_miss": [(str(i), silent) for i in range(20)],
+    }
+    found, n, interval = summary(rows)
+    assert (found, n) == (value, 40)
+    assert (interval.low, interval.high) == (pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4))
+
+
+def test_a_summary_of_nothing_right_may_be_a_little_more():
+    silence = [(str(i), float(i % 2)) for i in range(20)]
+    interval = summary({ANSWER: [(str(i), 0.0) for i in range(20)], "summary:silence:near_miss": silence})[2]
+    assert interval.low == 0.0
+    assert 2 * 0.1611 * 0.5 / 0.6611 < interval.high < 2 * 0.1611 / 1.1611
+
+
 def test_saying_nothing_in_the_language_is_silence_and_a_hedge_is_not():
     gap = Example("nile-4", "en", "How wide is it?", False, kind="near_miss")
     silent = said("The documents do not say.", ())
