@@ -38,7 +38,7 @@ def script_counts(text: str) -> Counter[str]:
 
 
 def written_as(text: str, lang: Language) -> bool:
-    """Is a letter of the text in the language's own script (Latin letters count where it has no other), or has it none?"""
+    """Is a letter of the text in the language's own script (Latin where it has no other)? A text without letters is."""
     counts = script_counts(text)
     own = set(lang.scripts) - {"Latin"} or {"Latin"}
     return not counts or any(counts[script] for script in own)

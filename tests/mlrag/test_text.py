@@ -8,7 +8,7 @@ from mlrag.conformance import check_pack
 from mlrag.corpus.chunking import chunk
 from mlrag.languages import language, languages
 from mlrag.records import Document
-from mlrag.text.detect import detect
+from mlrag.text.detect import detect, written_as
 from mlrag.text.normalize import clean, fold_digits, scoring
 from mlrag.text.sentences import sentence_spans
 from mlrag.text.tokens import numbers, tokens
