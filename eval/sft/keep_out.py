@@ -1,0 +1,66 @@
+"""What a training set must not hold: every question that is evaluated on, and the documents that answer it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from eval.examples import QUESTIONS, Example
+from eval.plan import read_plan
+from eval.sft.questions import is_question_file, read_questions
+from eval.suites import open_suite
+from mlrag.index.store import Store
+from mlrag.settings import Settings
+
+
+@dataclass(slots=True)
+class KeepOut:
+    """`questions`: (language, text) -> where it stands. `texts`: of the documents that were found, by id."""
+
+    names: list[str] = field(default_factory=list)
+    questions: dict[tuple[str, str], str] = field(default_factory=dict)
+    documents: set[str] = field(default_factory=set)
+    texts: dict[str, str] = field(default_factory=dict)
+
+    def add(self, name: str, examples: Iterable[Example]) -> None:
+        self.names.append(name)
+        for e in examples:
+            self.questions.setdefault((e.lang, e.question), f"{name}: {e.id}")
+            self.documents |= {*e.gold_docs, *e.hidden}
+
+
+def read_keep_out(settings: Settings, paths: Iterable[Path], lang: str) -> KeepOut:
+    """Our own questions in every language, those of every run kept below the data folder, and the sets named.
+
+    `lang`: of a question file that says none. Raises CorpusFormatError for a set that cannot be read.
+    """
+    found = KeepOut()
+    for file in sorted(QUESTIONS.glob("*.jsonl")):
+        found.add(f"eval/questions/{file.name}", [d.example for d in read_questions(file, file.stem)])
+    for plan in sorted((settings.data_dir / "runs").glob("*/plan.json")):
+        examples = read_plan(plan.parent).examples
+        found.add(f"run {plan.parent.name}", [e for rows in examples.values() for e in rows])
+    for path in paths:
+        _add_set(found, path, settings, lang)
+    found.texts |= dict(_indexed_texts(settings, found.documents - set(found.texts)))
+    return found
+
+
+def _add_set(found: KeepOut, path: Path, settings: Settings, lang: str) -> None:
+    if is_question_file(path):
+        found.add(str(path), [d.example for d in read_questions(path, lang)])
+        return
+    suite = open_suite(path, None, settings.data_dir)
+    sets = (*suite.questions.values(), *suite.retrieval_only.values(), *suite.unanswerable.values())
+    found.add(str(path), [e for rows in sets for e in rows])
+    documents = [d for ds in suite.documents.values() for d in ds]
+    found.texts |= {d.id: d.text for d in documents if d.id in found.documents}
+
+
+def _indexed_texts(settings: Settings, ids: set[str]) -> Iterator[tuple[str, str]]:
+    """Texts of these documents in the indexes that the service and the bench keep."""
+    places = [*settings.index_dir.glob("*/store.sqlite"), *settings.data_dir.glob("eval/*/*/store.sqlite")]
+    for path in sorted(places):
+        store = Store(path, path.parent.name)
+        yield from ((d.id, d.text) for i in sorted(ids) if (d := store.document(i)))
