@@ -89,15 +89,16 @@ def compose(drafts: Sequence[Draft], shelf: Shelf, composer: Composer, plan: Pla
     rows: list[Row] = []
     left_out: list[LeftOut] = []
     answered: list[tuple[Draft, Split]] = []
-    for draft in _distinct(drafts, left_out):
+    distinct = _distinct(drafts, left_out)
+    for draft in (d for d in distinct if d.example.answerable):
         if plan.limit is not None and len(rows) >= plan.limit:
             break
         split = _split_of(draft, shelf, composer)
         if split is None:
             left_out.append(LeftOut("question", draft.example.id, "its_document_is_not_there"))
-        elif draft.example.answerable and _put(composer.answered(draft, split, shelf.of(split)), rows, left_out):
+        elif _put(composer.answered(draft, split, shelf.of(split)), rows, left_out):
             answered.append((draft, split))
-    brought = [d for d in _distinct(drafts, []) if not d.example.answerable]
+    brought = [d for d in distinct if not d.example.answerable]
     for split in SPLITS:
         asked: list[tuple[Draft, Collection[str]]] = [(d, ()) for d in brought if _drawn_split(d, shelf, plan) == split]
         own = sorted((d for d, s in answered if s == split), key=lambda d: drawn(plan.seed, d.example.id))
@@ -150,8 +151,6 @@ def _split_of(draft: Draft, shelf: Shelf, composer: Composer) -> Split | None:
     named = [shelf.split_of[d] for d in draft.example.gold_docs if d in shelf.split_of]
     if draft.example.gold_docs:
         return named[0] if len(named) == len(draft.example.gold_docs) and len(set(named)) == 1 else None
-    if not draft.example.answerable:
-        return "train"
     hits = composer.find(draft.example.question, shelf.documents).hits
     source = find_source(draft, hits, composer.lang)
     return shelf.split_of[hits[source.hit - 1].passage.doc_id] if source else None

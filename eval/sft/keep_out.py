@@ -10,6 +10,7 @@ from eval.examples import QUESTIONS, Example
 from eval.plan import read_plan
 from eval.sft.questions import is_question_file, read_questions
 from eval.suites import open_suite
+from mlrag.corpus.loaders import read_documents
 from mlrag.index.store import Store
 from mlrag.settings import Settings
 
@@ -33,7 +34,8 @@ class KeepOut:
 def read_keep_out(settings: Settings, paths: Iterable[Path], lang: str) -> KeepOut:
     """Our own questions in every language, those of every run kept below the data folder, and the sets named.
 
-    `lang`: of a question file that says none. Raises CorpusFormatError for a set that cannot be read.
+    `lang`: the one to export, and that of a question file that says none. Raises CorpusFormatError for a
+    set that cannot be read.
     """
     found = KeepOut()
     for file in sorted(QUESTIONS.glob("*.jsonl")):
@@ -43,6 +45,8 @@ def read_keep_out(settings: Settings, paths: Iterable[Path], lang: str) -> KeepO
         found.add(f"run {plan.parent.name}", [e for rows in examples.values() for e in rows])
     for path in paths:
         _add_set(found, path, settings, lang)
+    starters = read_documents([settings.corpora / lang], lang) if (settings.corpora / lang).is_dir() else ()
+    found.texts |= {d.id: d.text for d in starters if d.id in found.documents}
     found.texts |= dict(_indexed_texts(settings, found.documents - set(found.texts)))
     return found
 

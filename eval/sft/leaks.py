@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,7 @@ class Leaks:
 
     def __init__(self, keep_out: KeepOut, lang: Language, embedder: Embedder) -> None:
         self._keep_out = keep_out
+        self._lang = lang.code
         self._length = run_length(lang)
         self._runs = runs_of(keep_out.texts.values(), self._length)
         self._texts = {letters(text): name for name, text in keep_out.texts.items()}
@@ -42,7 +44,11 @@ class Leaks:
         self._equal = {letters(text): where for (_, text), where in keep_out.questions.items()}
         self._embedder = embedder
         self._vectors = np.asarray(embedder.encode_query(self._asked)) if self._asked else None
-        self.near = nearest_of_others(lang.code, embedder)
+
+    @property
+    def near(self) -> float:
+        """The cosine above which two questions are one."""
+        return nearest_of_others(self._lang, self._embedder)
 
     def document(self, document: Document, passages: Sequence[str]) -> LeftOut | None:
         """By id, then by content, then by what a passage shares letter for letter."""
@@ -82,6 +88,7 @@ class Leaks:
         return LeftOut("question", draft.example.id, reason, where) if reason else None
 
 
+@cache
 def nearest_of_others(lang: str, embedder: Embedder) -> float:
     """The largest cosine between two of our own questions on different topics: above it, two questions are one."""
     try:
