@@ -20,7 +20,7 @@ them."""
 
 def statistics(rows: Sequence[Row]) -> dict[str, Any]:
     """Rows, abstentions and tokens, by split. Tokens lie between the two numbers."""
-    found = {}
+    found: dict[str, Any] = {}
     for split in SPLITS:
         there = [r for r in rows if r.split == split]
         silent = sum(r.kind != "answered" for r in there)
@@ -63,7 +63,12 @@ def card(
     lines += ["configs:", "- config_name: default", "  data_files:", *configs, "---", ""]
     lines += [f"# Grounded answers in {lang.name}, made by `mlrag export-sft`", "", NOTE, ""]
     lines += [f"{unsaid} of {len(used)} documents do not say their licence: they are their owners', so ask before you"]
-    lines += ["publish this set or a model trained on it.", "", "| | " + " | ".join(files) + " |", "|---|---|---|"]
+    lines += [
+        "publish this set or a model trained on it.",
+        "",
+        "| | " + " | ".join(files) + " |",
+        "|---" * (len(files) + 1) + "|",
+    ]
     figures = statistics(rows)
     for name in figures["train"]:
         lines.append(f"| {name.replace('_', ' ')} | " + " | ".join(str(figures[s][name]) for s in files) + " |")

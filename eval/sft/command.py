@@ -122,15 +122,18 @@ def write(
     """Write, read back, and only then put in place. Raises LeakError, and then leaves what was there before."""
     for path in {files.train.parent, files.card.parent}:
         path.mkdir(parents=True, exist_ok=True)
+    splits = {"train": files.train, "validation": files.validation}
+    splits = {split: path for split, path in splits.items() if any(r.split == split for r in rows)}
     texts = {
         path: "".join(json.dumps(r.conversation(shape), ensure_ascii=False) + "\n" for r in rows if r.split == split)
-        for path, split in ((files.train, "train"), (files.validation, "validation"))
+        for split, path in splits.items()
     }
     drafts = {path: path.with_name(f"{path.name}.{os.getpid()}.tmp") for path in texts}
     try:
         for path, text in texts.items():
             drafts[path].write_text(text, encoding="utf-8")
         audited = audit(drafts.values(), leaks, exporter.lang.prompt["question"])
+        files.validation.unlink(missing_ok=True)  # an empty one is no file: loaders fail on it
         for path, draft in drafts.items():
             draft.replace(path)
     finally:
@@ -151,7 +154,7 @@ def write(
         "left_out": [asdict(x) for x in left_out],
     }
     files.leaks.write_text(json.dumps(report, ensure_ascii=False, indent=1), encoding="utf-8")
-    names = {"train": files.train.name, "validation": files.validation.name}
+    names = {split: path.name for split, path in splits.items()}
     files.card.write_text(card(exporter.lang, rows, shelf.documents, left_out, made, names), encoding="utf-8")
     files.rows.write_text("".join(_line(r) for r in rows), encoding="utf-8")
     return report
@@ -200,8 +203,10 @@ def main(
         made |= {"questions": ", ".join(map(str, questions or [])) or "none brought"}
         made |= {"written by": ", ".join(sorted({r.source for r in rows} - {"brought"})) or "no model"}
         made |= {"asked back": check_by} if variant else {}
-        if not rows:
-            raise CorpusFormatError("no row is left", f"{json.dumps(reasons(left_out))}; bring other documents")
+        if not any(r.split == "train" for r in rows):
+            raise CorpusFormatError(
+                "no row is left to train on", f"{json.dumps(reasons(left_out))}; bring other documents"
+            )
         files = files_of(out or settings.data_dir / "sft" / pack.code)
         report = write(files, rows, left_out, shelf, leaks, exporter, made, shape)
     except (MlragError, ValueError) as error:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from eval.examples import QUESTIONS, Example
-from eval.plan import read_plan
 from eval.sft.questions import is_question_file, read_questions
 from eval.suites import open_suite
 from mlrag.corpus.loaders import read_documents
+from mlrag.errors import CorpusFormatError
 from mlrag.index.store import Store
 from mlrag.settings import Settings
 
@@ -41,14 +42,32 @@ def read_keep_out(settings: Settings, paths: Iterable[Path], lang: str) -> KeepO
     for file in sorted(QUESTIONS.glob("*.jsonl")):
         found.add(f"eval/questions/{file.name}", [d.example for d in read_questions(file, file.stem)])
     for plan in sorted((settings.data_dir / "runs").glob("*/plan.json")):
-        examples = read_plan(plan.parent).examples
-        found.add(f"run {plan.parent.name}", [e for rows in examples.values() for e in rows])
+        found.add(f"run {plan.parent.name}", _asked(plan))
     for path in paths:
         _add_set(found, path, settings, lang)
     starters = read_documents([settings.corpora / lang], lang) if (settings.corpora / lang).is_dir() else ()
     found.texts |= {d.id: d.text for d in starters if d.id in found.documents}
     found.texts |= dict(_indexed_texts(settings, found.documents - set(found.texts)))
     return found
+
+
+def _asked(plan: Path) -> list[Example]:
+    """What a run asked, also one of an earlier version, whose rows cannot be scored any more."""
+    try:
+        rows = [r for found in json.loads(plan.read_text(encoding="utf-8"))["examples"].values() for r in found]
+        return [
+            Example(
+                id=r["id"],
+                lang=r["lang"],
+                question=r["question"],
+                answerable=r["answerable"],
+                gold_docs=tuple(r["gold_docs"]),
+                hidden=frozenset(r["hidden"]),
+            )
+            for r in rows
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CorpusFormatError(f"{plan} cannot be read: {error!r}", "remove that run's folder") from error
 
 
 def _add_set(found: KeepOut, path: Path, settings: Settings, lang: str) -> None:

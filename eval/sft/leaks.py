@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +45,7 @@ class Leaks:
         self._embedder = embedder
         self._vectors = np.asarray(embedder.encode_query(self._asked)) if self._asked else None
 
-    @property
+    @cached_property
     def near(self) -> float:
         """The cosine above which two questions are one."""
         return nearest_of_others(self._lang, self._embedder)
@@ -88,7 +88,6 @@ class Leaks:
         return LeftOut("question", draft.example.id, reason, where) if reason else None
 
 
-@cache
 def nearest_of_others(lang: str, embedder: Embedder) -> float:
     """The largest cosine between two of our own questions on different topics: above it, two questions are one."""
     try:

@@ -209,7 +209,7 @@ def test_the_command_writes_files_a_card_and_what_it_left_out(shelf, tmp_path, m
     assert [x["reason"] for x in report["left_out"] if x["id"] == "theirs"] == ["same_question"]
     rows = [json.loads(line) for line in (tmp_path / "set" / "train.jsonl").read_text("utf-8").splitlines()]
     assert len(rows) == report["audited_rows"] == 2
-    assert (tmp_path / "set" / "validation.jsonl").read_text("utf-8") == ""
+    assert not (tmp_path / "set" / "validation.jsonl").exists()
     card = (tmp_path / "set" / "README.md").read_text("utf-8")
     assert "| si-bakery |" in card and "CC0" in card
     assert json.loads((tmp_path / "set" / "leaks.json").read_text("utf-8")) == report
@@ -222,10 +222,15 @@ def test_the_command_says_what_is_missing(shelf, monkeypatch):
     assert nothing.exit_code == 1 and "--questions FILE" in nothing.stderr
 
 
-def test_questions_of_every_language_and_of_a_named_set_are_kept_out(shelf, tmp_path):
+def test_questions_of_every_language_of_runs_and_of_a_named_set_are_kept_out(tmp_path):
     mine = tmp_path / "set.jsonl"
     mine.write_text('{"qid": "q1", "lang": "ta", "question": "எது?", "answers": ["இது"], "gold_pids": ["p7"]}', "utf-8")
-    found = read_keep_out(Settings(data_dir=shelf), [mine], "ta")
+    old = {"id": "r1", "lang": "zh", "question": "哪条河？", "answerable": True, "gold_docs": ["p8"], "hidden": []}
+    plan = tmp_path / "runs" / "before" / "plan.json"
+    plan.parent.mkdir(parents=True)
+    plan.write_text(json.dumps({"signature": {}, "examples": {"zh": [old]}}), "utf-8")
+    found = read_keep_out(Settings(data_dir=tmp_path), [mine], "ta")
+    assert found.questions["zh", "哪条河？"] == "run before: r1" and "p8" in found.documents
     assert {"si-tea", "zh-tea", "p7"} <= found.documents
     assert found.questions["ta", "எது?"].endswith("q1")
 
