@@ -204,9 +204,8 @@ def main(
         made |= {"written by": ", ".join(sorted({r.source for r in rows} - {"brought"})) or "no model"}
         made |= {"asked back": check_by} if variant else {}
         if not any(r.split == "train" for r in rows):
-            raise CorpusFormatError(
-                "no row is left to train on", f"{json.dumps(reasons(left_out))}; bring other documents"
-            )
+            why = ", ".join(f"{reason} {number}" for reason, number in reasons(left_out).items())
+            raise CorpusFormatError("no row is left to train on", f"left out: {why}; bring other documents")
         files = files_of(out or settings.data_dir / "sft" / pack.code)
         report = write(files, rows, left_out, shelf, leaks, exporter, made, shape)
     except (MlragError, ValueError) as error:
