@@ -11,7 +11,8 @@ from typing import Any
 from eval.report.claims import NO_JUDGE, claim_lines
 from eval.report.tables import COLUMNS, DETAIL_TITLES, cell, detail_rows
 from eval.scores import Report
-from eval.versus import GAPS, HEAD, Contest, contest_rows, needed, rank_rows
+from eval.versus import GAIN_HEAD, GAPS, HEAD, Contest, contest_rows, gain_rows, needed, rank_rows, with_base
+from mlrag.variants import CustomVariant
 
 INTRO = (
     "Percent [95 % interval] n. A tier is the mean of its languages. Summary: harmonic mean of what replies to "
@@ -49,6 +50,7 @@ def markdown(result: dict[str, Any]) -> str:
     """tiers.md."""
     head = ["variant (model)", "tier or language", "rows", *(title for _, title in COLUMNS), "s p50 / p95"]
     lines = ["# Tier table", "", INTRO, "", *_table(head, table_rows(result)), ""]
+    lines += gain_lines(result["contests"], {v: v for v in result["variants"]}, result["signature"]["own_variants"])
     lines += contest_lines(result["contests"])
     lines += ["## More figures", "", "What each means: docs/measurement.md.", ""]
     lines += [*_table(["variant", "tier or language", *DETAIL_TITLES], detail_rows(result)), ""]
@@ -65,6 +67,21 @@ def contest_lines(contests: Sequence[Contest], pairs: bool = True) -> list[str]:
     lines += [VERSUS, "", *_table(HEAD, contest_rows(contests)), ""] if pairs else []
     lines += ["Those that share a rank are not told apart; for hallucination and error less is better.", ""]
     return [*lines, *_table(("figure", "tier or language", "ranks"), rank_rows(contests)), ""]
+
+
+def gain_lines(
+    contests: Sequence[Contest], shown: Mapping[str, str], own: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
+    """What a fine-tune gained over its base, as Markdown; nothing where no variant of the user's has its base there.
+
+    `shown`: the names in the report, and the variant that each is; `own`: the signature's `own_variants`.
+    """
+    pairs = with_base(shown, {name: CustomVariant(**found) for name, found in own.items()})
+    rows = list(gain_rows(contests, pairs))
+    if not rows:
+        return []
+    said = "Points of 100 on the rows that both have [95 % interval]; for hallucination and error less is better."
+    return ["## Gain over the base", "", said, "", *_table(GAIN_HEAD, rows), ""]
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

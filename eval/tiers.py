@@ -28,7 +28,7 @@ from eval.report.pages import Tables, write_pages
 from eval.report.tables import COLUMNS, DETAIL_TITLES, detail_rows, show
 from eval.runs import Prediction, Run
 from eval.scores import score_rows
-from eval.table import as_json, contest_lines, contests_json, markdown, table_rows
+from eval.table import as_json, contest_lines, contests_json, gain_lines, markdown, table_rows
 from eval.versus import contests
 from mlrag.errors import MlragError
 from mlrag.languages import language
@@ -85,15 +85,17 @@ def with_claims(result: dict[str, Any], judged: Judgement | None) -> dict[str, A
 def compare_runs(data_dir: Path, names: tuple[str, str]) -> dict[str, Any]:
     """Every variant of two runs against each other, on the questions that both asked."""
     folders = {name: find_run(data_dir, name) for name in names}
-    rows = {}
+    rows, shown = {}, {}
     for name, folder in folders.items():
         plan, run = read_plan(folder), Run(folder)
         for variant in run.variants():
+            shown[f"{name} {variant}"] = variant
             rows[f"{name} {variant}"] = {
                 lang: (examples, score_rows(examples, run.stored(examples, variant, lang), language(lang)))
                 for lang, examples in plan.asked(variant).items()
             }
-    return {"runs": {name: read_plan(f).signature for name, f in folders.items()}, "contests": contests(rows)}
+    signatures = {name: read_plan(f).signature for name, f in folders.items()}
+    return {"runs": signatures, "variants": shown, "contests": contests(rows)}
 
 
 def write_report(out: Path, result: dict[str, Any], console: Console) -> None:
@@ -113,6 +115,8 @@ def write_report(out: Path, result: dict[str, Any], console: Console) -> None:
 def _show(result: dict[str, Any]) -> None:
     out = Console()
     show(result, out)
+    gains = gain_lines(result["contests"], {v: v for v in result["variants"]}, result["signature"]["own_variants"])
+    out.print("\n".join(gains), markup=False, soft_wrap=True, end="")
     if result["contests"]:
         few = len(result["variants"]) < 3
         out.print("\n".join(contest_lines(result["contests"], pairs=few)), markup=False, soft_wrap=True)
@@ -181,7 +185,9 @@ def _print_comparison(found: dict[str, Any], as_json_: bool) -> None:
         shown = found | {"contests": contests_json(found["contests"])}
         print(json.dumps(shown, ensure_ascii=False, allow_nan=False))  # noqa: T201
         return
-    lines = contest_lines(found["contests"]) or ["the two runs share no question that both answered"]
+    own = {name: v for signature in found["runs"].values() for name, v in signature["own_variants"].items()}
+    lines = gain_lines(found["contests"], found["variants"], own)
+    lines += contest_lines(found["contests"]) or ["the two runs share no question that both answered"]
     Console().print("\n".join(lines), markup=False, soft_wrap=True)
 
 

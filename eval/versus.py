@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from eval.compare import Comparison, Scored, compare, ranks
 from eval.examples import Example
 from eval.statistics import Interval, needed_n
 from mlrag.languages import language
+from mlrag.variants import CustomVariant
 
 COMPARED = (  # figure, title, is more better?
     ("contains", "accuracy (contains)", True),
@@ -16,6 +17,7 @@ COMPARED = (  # figure, title, is more better?
     ("hallucination:article_removed", "halluc. article removed", False),
     ("error", "error rate", False),
 )
+GAIN_HEAD = ("figure", "own", "base", "tier or language", "own minus base", "n", "p", "Holm p")
 GAPS = (0.05, 0.1)  # whose needed n is printed
 HEAD = (
     "figure",
@@ -93,6 +95,36 @@ def contest_rows(found: Sequence[Contest]) -> Iterator[list[str]]:
             difference = f"{100 * c.difference.value:+.1f} {_between(c.difference.interval)}"
             sizes = [str(needed(c, gap)) for gap in GAPS]
             yield [contest.title, c.first, c.second, c.group, difference, str(n), wins, p, f"{c.adjusted:.3f}", *sizes]
+
+
+def with_base(shown: Mapping[str, str], own: Mapping[str, CustomVariant]) -> list[tuple[str, str]]:
+    """(the user's own, its base) for each of the user's own variants whose base was asked too, thinking alike.
+
+    `shown`: the names in a report, and the variant that each is.
+    """
+
+    def base(variant: str) -> str:
+        name = variant.removesuffix("+think")
+        return own[name].base + variant.removeprefix(name) if name in own else ""
+
+    return [(a, b) for a, first in shown.items() for b, second in shown.items() if base(first) == second]
+
+
+def gain_rows(found: Sequence[Contest], pairs: Iterable[tuple[str, str]]) -> Iterator[list[str]]:
+    """What each of the user's own variants has more than its base: the comparison of the two, the base second."""
+    for contest in found:
+        for own, base in pairs:
+            for c in contest.comparisons:
+                if {c.first, c.second} == {own, base}:
+                    yield [contest.title, own, base, c.group, *_gain(c, turned=c.first == base)]
+
+
+def _gain(c: Comparison, turned: bool) -> list[str]:
+    low, high = c.difference.interval.low, c.difference.interval.high
+    value, interval = c.difference.value, c.difference.interval
+    if turned:
+        value, interval = -value, Interval(-high, -low)
+    return [f"{100 * value:+.1f} {_between(interval)}", str(c.difference.n), f"{c.p:.3f}", f"{c.adjusted:.3f}"]
 
 
 def rank_rows(found: Sequence[Contest]) -> Iterator[list[str]]:

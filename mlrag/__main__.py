@@ -1,4 +1,4 @@
-"""The commands: index, ask, serve, keys, languages, doctor. Results go to stdout, the rest to stderr."""
+"""The commands: index, ask, serve, export-sft, keys, languages, doctor. Results go to stdout, the rest to stderr."""
 
 from __future__ import annotations
 
@@ -120,6 +120,19 @@ def serve(
         service.run(settings, embedder)
     except (MlragError, OSError) as error:
         raise _fail(error) from None
+
+
+@app.command(
+    "export-sft",
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def export_sft(context: typer.Context) -> None:
+    """Write a training set from your documents, without what is evaluated on; --help says how."""
+    import importlib
+
+    # `eval` stands on mlrag and not the other way round: it is found by name, at run time.
+    importlib.import_module("eval.sft.command").app(context.args, prog_name="mlrag export-sft")
 
 
 languages_app = typer.Typer(help="The installed languages.", invoke_without_command=True)

@@ -17,8 +17,10 @@ from eval.plan import Plan, find_run, latest_run, read_plan, write_plan
 from eval.runs import Prediction, Run
 from eval.table import as_json, markdown, plain
 from eval.tiers import compare_runs, stored, write_report
+from eval.versus import with_base
 from mlrag.errors import CorpusFormatError, GeneratorError
 from mlrag.languages import language
+from mlrag.variants import CustomVariant
 
 ASKED = {
     "en": [Example(f"q{i}", "en", f"Which river is {i}?", True, (f"Nile {i}",), cluster=f"q{i}") for i in range(12)],
@@ -208,3 +210,20 @@ def test_a_repeated_call_would_be_seen(tmp_path):
     assert len(rows_on_disk(tmp_path)) == 1
     watch(body)
     assert watch.repeated == [prompt_of(body)]
+
+
+def test_a_fine_tune_is_told_its_gain_over_its_base(tmp_path):
+    own = {"my-si": {"tag": "ollama:me/gemma", "base": "e4b", "context": None}}
+    plan = Plan({**PLAN.signature, "own_variants": own}, PLAN.examples)
+    result = stored(fill(tmp_path / "runs" / "one", {"e4b": 6, "my-si": 12, "31b": 12}, plan))
+    page = markdown(result)
+    assert "| accuracy (contains) | my-si | e4b | ta | +50.0 [" in page
+    assert "| accuracy (contains) | my-si | 31b | ta |" not in page.partition("## Against each other")[0]
+    assert "Gain over the base" not in markdown(stored(fill(tmp_path / "two", {"e4b": 6, "31b": 12})))
+    assert with_base({"a e4b+think": "e4b+think", "b my-si+think": "my-si+think", "b my-si": "my-si"}, read(own)) == [
+        ("b my-si+think", "a e4b+think")
+    ]
+
+
+def read(own):
+    return {name: CustomVariant(**found) for name, found in own.items()}

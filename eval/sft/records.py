@@ -1,0 +1,67 @@
+"""What travels through an export: drafts of questions, rows of the training set, and what was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from eval.examples import Example
+from mlrag.generation.budget import estimate, fewest
+from mlrag.generation.chat import Turn
+
+Split = Literal["train", "validation"]
+SPLITS: tuple[Split, ...] = ("train", "validation")
+Kind = Literal["answered", "document_hidden", "unanswerable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A question that may become a row. `reply`: its answer as a sentence, "" where the source's own sentence will do.
+
+    `quote`: the sentence that answers, where it is known. `source`: who wrote it, "brought" or a variant.
+    """
+
+    example: Example
+    reply: str = ""
+    quote: str = ""
+    source: str = "brought"
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A document or a question that is in no file, and why. `near`: what it is too near to, "" for none."""
+
+    what: Literal["document", "question"]
+    id: str
+    reason: str
+    near: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One conversation to learn. `documents` are those whose passages are shown, `gold` the one that answers."""
+
+    id: str
+    split: Split
+    kind: Kind
+    source: str
+    question: str
+    documents: tuple[str, ...]
+    gold: tuple[str, ...]
+    prompt: tuple[Turn, ...]
+    reply: str
+
+    @property
+    def tokens(self) -> tuple[int, int]:
+        """Tokens of the conversation, from below and from above: Gemma 4's own tokenizer is not asked."""
+        texts = [*(t.content for t in self.prompt), self.reply]
+        return sum(map(fewest, texts)), sum(map(estimate, texts))
+
+    def conversation(self, shape: str) -> Mapping[str, Any]:
+        """As TRL and Unsloth read it: "messages", or "prompt-completion", whose loss is on the completion alone."""
+        prompt = [{"role": t.role, "content": t.content} for t in self.prompt]
+        completion = [{"role": "assistant", "content": self.reply}]
+        if shape == "prompt-completion":
+            return {"prompt": prompt, "completion": completion}
+        return {"messages": prompt + completion}
