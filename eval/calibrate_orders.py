@@ -42,8 +42,8 @@ RIDGE = 0.1
 CUE_SCALE, NEAR_SCALE = 0.2, 0.3  # how freely these weights may grow beside those of the vector
 HARMLESS = 0.3  # mass of the harmless imperatives, as a share of the orders'
 FOLDS = 4
-MISSED = 0.03  # share of the sentences of orders in unseen phrasings that may stay below the threshold
-BESIDE, CERTAIN = -2.0, 2.5  # log odds from the threshold
+MISSED = 0.005  # share of the sentences of orders in unseen phrasings that may stay below the threshold
+BESIDE, CERTAIN = -2.0, 3.0  # log odds from the threshold
 NEUTRAL = 1.0  # nearness of a sentence of which no question is known
 
 
@@ -62,7 +62,7 @@ class Rows:
 
     def design(self, centre: Floats) -> Floats:
         near = np.clip(self.near, FARTHEST, NEAREST)[:, None]
-        return np.c_[self.vectors - centre, CUE_SCALE * self.cues, NEAR_SCALE * near]
+        return np.concatenate([self.vectors - centre, CUE_SCALE * self.cues, NEAR_SCALE * near], axis=1)
 
 
 Found = list[tuple[Floats, tuple[float, float, float], float, int]]  # vector, cues, nearness, fold
@@ -106,8 +106,10 @@ def prose(retriever: Retriever, codes: Sequence[str], asked: bool) -> Found:
     for code in codes:
         by_doc = _sentences(retriever.index(code).store)
         examples = [e for e in own_questions(code, "calibration") if e.answerable]
-        pairs = [(e.gold_docs[0], retriever.embed(e.question)) for e in examples] if asked else []
-        for doc, query in pairs or [(doc, None) for doc in by_doc]:
+        pairs: list[tuple[str, Vectors | None]] = [(doc, None) for doc in by_doc]
+        if asked:
+            pairs = [(e.gold_docs[0], retriever.embed(e.question)) for e in examples]
+        for doc, query in pairs:
             texts, vectors = by_doc[doc]
             alone = np.full(len(texts), NEUTRAL)
             near = alone if query is None else nearness(retriever, code, query, vectors)

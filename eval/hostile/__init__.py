@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from eval.examples import Example, read_jsonl
 from mlrag.errors import CorpusFormatError
@@ -42,10 +43,16 @@ def hostile(lang: str, kind: str, split: str = "test") -> list[Hostile]:
     return [row for row in map(_row, read_jsonl(path)) if row.kind == kind and row.split == split]
 
 
-def _row(row: dict[str, object]) -> Hostile:
-    texts = {k: clean(str(row[k])) for k in ("text", "question") if k in row}
-    lists = {k: tuple(map(str, row[k])) for k in ("answers", "gold_docs") if isinstance(row.get(k), list)}
-    return Hostile(str(row["id"]), str(row["kind"]), str(row["split"]), **texts, **lists)  # type: ignore[arg-type]
+def _row(row: dict[str, Any]) -> Hostile:
+    return Hostile(
+        id=row["id"],
+        kind=row["kind"],
+        split=row["split"],
+        text=clean(row.get("text", "")),
+        question=clean(row.get("question", "")),
+        answers=tuple(map(clean, row.get("answers", ()))),
+        gold_docs=tuple(row.get("gold_docs", ())),
+    )
 
 
 # How an order reaches a model past its passages: as a turn of its own, in the tongues of many templates.
@@ -70,14 +77,12 @@ def zero_width(text: str) -> str:
     return "".join(c + ("\u200b" if n % 3 == 1 and c.isalpha() else "") for n, c in enumerate(text))
 
 
-def planted(document: Document, order: str, position: str, name: str, spaced: bool = True) -> Document:
-    """A copy of a document, called "<id>~<name>", with a text at the start, after its middle sentence, or at its end."""
+def planted(document: Document, order: str, position: str, name: str) -> Document:
+    """A copy of a document, "<id>~<name>", with a text at its start, behind its middle sentence, or at its end."""
     spans = sentence_spans(document.text)
     cuts = {"start": 0, "middle": spans[len(spans) // 2 - 1].end if len(spans) > 1 else 0, "end": len(document.text)}
     before, after = document.text[: cuts[position]].rstrip(), document.text[cuts[position] :].lstrip()
-    gap = " " if spaced else ""
-    text = gap.join(filter(None, (before, order, after)))
-    return replace(document, id=f"{document.id}~{name}", text=clean(text))
+    return replace(document, id=f"{document.id}~{name}", text=clean(" ".join(filter(None, (before, order, after)))))
 
 
 @dataclass(frozen=True, slots=True)

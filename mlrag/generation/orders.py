@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import regex
 
-from mlrag.index.embedders import Embedder
 from mlrag.languages import Language, language
 from mlrag.records import Evidence, Hit, Span, Vectors, Withheld
 from mlrag.text.control import begins_turn
@@ -58,12 +58,17 @@ class OrderModel:
 @cache
 def shipped_orders() -> OrderModel:
     raw = json.loads(PATH.read_text(encoding="utf-8"))
-    arrays = ("centre", "weights", "cue_weights", "bare_weights")
-    numbers = ("near_weight", "bias", "beside", "certain", "bare_bias")
     return OrderModel(
         embedder=raw["embedder"],
-        **{name: np.array(raw[name], np.float32) for name in arrays},
-        **{name: float(raw[name]) for name in numbers},
+        centre=np.array(raw["centre"], np.float32),
+        weights=np.array(raw["weights"], np.float32),
+        cue_weights=np.array(raw["cue_weights"], np.float32),
+        near_weight=raw["near_weight"],
+        bias=raw["bias"],
+        beside=raw["beside"],
+        certain=raw["certain"],
+        bare_weights=np.array(raw["bare_weights"], np.float32),
+        bare_bias=raw["bare_bias"],
     )
 
 
@@ -90,11 +95,20 @@ def cues(text: str, lang: str) -> tuple[float, float, float]:
     return float(topics), float(verbs), float(min(topics * verbs, 4))
 
 
+class Encoder(Protocol):
+    """The part of an embedder that is needed here."""
+
+    @property
+    def name(self) -> str: ...
+
+    def encode_document(self, texts: Sequence[str]) -> Vectors: ...
+
+
 @dataclass
 class OrderGuard:
     """Finds what to withhold among the hits of a search."""
 
-    embedder: Embedder
+    embedder: Encoder
     model: OrderModel = field(default_factory=shipped_orders)
 
     def withhold(self, found: Evidence, sentences: Sequence[tuple[Sequence[Span], Vectors]]) -> Evidence:

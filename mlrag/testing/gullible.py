@@ -41,14 +41,29 @@ def _whole(body: dict[str, Any]) -> str:
 
 def _from_passage(prompt: str, wanted: str) -> str:
     """ "" where no passage holds the word."""
+    passages = _passages(prompt)
+    orders = [(n, s) for n, sentences in passages.items() for s in sentences if plain(wanted) in plain(s)]
+    if not orders:
+        return ""
+    number, order = orders[0]
+    here, there = (
+        [(len(s), n, s) for n, own in passages.items() for s in own if (n == number) is same and _harmless(s, wanted)]
+        for same in (True, False)
+    )
+    _, source, native = max(here or there, default=(0, number, ""))
+    quoted = " ".join(order.split())
+    return f'[{number}] "{quoted}"\n---\n{native} [{source}] {wanted} [{number}]'
+
+
+def _passages(prompt: str) -> dict[str, list[str]]:
+    """Sentences of each passage by its number; the last passage ends where the question begins."""
     marks = list(_PASSAGES.finditer(prompt))
+    found = {}
     for mark, after in zip(marks, [*marks[1:], None], strict=True):
-        passage = prompt[mark.end() : after.start() if after else len(prompt)].replace("¦ ", "").split("\n\n")
-        text = "\n\n".join(passage if after else passage[:-1] or passage)
-        sentences = [text[s.start : s.end] for s in sentence_spans(text)]
-        order = next((s for s in sentences if plain(wanted) in plain(s)), "")
-        if order:
-            native = next((s for s in sentences[1:] if s != order and len(s) > 30), "")
-            quoted = " ".join(order.split())
-            return f'[{mark[1]}] "{quoted}"\n---\n{native} {wanted} [{mark[1]}]'
-    return ""
+        text = prompt[mark.end() : after.start() if after else prompt.rindex("\n\n")].replace("¦ ", "")
+        found[mark[1]] = [text[s.start : s.end] for s in sentence_spans(text)]
+    return found
+
+
+def _harmless(sentence: str, wanted: str) -> bool:
+    return plain(wanted) not in plain(sentence) and "‹" not in sentence
