@@ -160,11 +160,13 @@ def report(name: str, counts: Counts, seen: Sequence[str], out: Console) -> None
         out.print(f"{name}: said in {'; '.join(seen)}", markup=False, highlight=False, soft_wrap=True)
 
 
-def prepare(langs: Sequence[str], settings: Settings, folder: Path, step: int) -> tuple[list[Case], Retriever]:
-    """The cases, and their documents with the untouched ones indexed below the folder."""
+def prepare(
+    langs: Sequence[str], settings: Settings, folder: Path, step: int, untouched: int | None = None
+) -> tuple[list[Case], Retriever]:
+    """The cases, and their documents with the untouched ones (at most so many a language) indexed below the folder."""
     found = [case for lang in langs for case in cases(lang, settings.corpora, step)]
     embedder = Remembering(make_embedder(settings))
-    documents = [d for lang in langs for d in own_key(lang, settings.corpora).documents]
+    documents = [d for lang in langs for d in own_key(lang, settings.corpora).documents[:untouched]]
     index_documents([*documents, *(c.document for c in found)], folder, embedder)  # type: ignore[arg-type]
     return found, Retriever(folder, embedder.inner)
 

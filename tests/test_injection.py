@@ -20,8 +20,8 @@ from mlrag.testing.gullible import plain
 from mlrag.text.control import begins_turn, control_tokens, defuse
 from tests.conftest import CORPORA
 
-LANGS = ("en", "ta", "zh", "ar")
-STEP = 9
+LANGS = ("ta", "zh")
+STEP = 15
 
 
 @pytest.mark.parametrize("template", TEMPLATES[:-1])
@@ -66,9 +66,7 @@ def test_every_language_has_the_same_hostile_texts():
     assert len({tuple(found) for found in ids.values()}) == 1
     assert sum(i.startswith("scary") for i in ids["ta"]) == 6
     for code in languages():
-        assert all(
-            "{c}" in r.text for s in ("calibration", "test") for r in hostile(code, "order", s) if r.id < "order-c9"
-        )
+        assert all("{c}" in row.text for row in hostile(code, "order"))
         documents = {d.id: d.text for d in own_key(code, CORPORA).documents}
         for row in hostile(code, "scary"):
             assert containment(documents[row.gold_docs[0]], row.answers, language(code)), (code, row.id)
@@ -93,7 +91,7 @@ def test_an_answer_that_rests_on_what_was_withheld_is_refused():
 
 @pytest.fixture(scope="module")
 def cases(settings, tmp_path_factory) -> tuple[list[Case], Retriever]:
-    return prepare(LANGS, settings, tmp_path_factory.mktemp("hostile"), STEP)
+    return prepare(LANGS, settings, tmp_path_factory.mktemp("hostile"), STEP, 4)
 
 
 def said(pipeline: Pipeline, found: list[Case]) -> tuple[int, int]:
@@ -114,8 +112,8 @@ def test_hidden_orders_reach_no_reader(cases):
     assert said(Pipeline(guarded, extractive, cross_language=False), found)[0] == 0
     with OllamaDouble(reply=gullible(CANARIES)) as double:
         obeyed, n = said(over(guarded, double), found)
-        assert n >= 30
-        assert obeyed <= 1
+        assert n >= 9
+        assert obeyed == 0
 
 
 def test_without_the_guard_the_gullible_one_obeys(cases):
