@@ -67,7 +67,7 @@ class Bench:
         self.examples = {lang: self._examples(lang) for lang in self.langs}
         self.documents = {lang: self._documents(lang) for lang in self.langs}
         self._embedder = make_embedder(settings)
-        self._retriever = Retriever(self._folder, self._embedder)
+        self._retriever = Retriever(self._folder, self._embedder, settings.withhold_orders)
         self._askers: dict[str, Asker] = {}
 
     @property
@@ -129,6 +129,7 @@ class Bench:
             "code_hash": hash_of(["*.py", "*.json"]),
             "packs": hash_of(["*.toml"]),
             "prompts": VERSION,
+            "withhold_orders": s.withhold_orders,
             "own_variants": {name: asdict(v) for name, v in sorted(s.variants.items())},
             "fallback": s.fallback,
             "filter": s.filter

@@ -19,11 +19,12 @@ from eval.examples import Example
 from mlrag.assemble import make_caller
 from mlrag.errors import BrokenReplyError, GeneratorUnavailableError
 from mlrag.generation.chat import Call, Turn
-from mlrag.generation.prompts import defuse, marked
+from mlrag.generation.prompts import marked
 from mlrag.index.embedders import Embedder
 from mlrag.languages import Language, language
 from mlrag.records import Document
 from mlrag.settings import Settings
+from mlrag.text.control import defuse
 from mlrag.text.sentences import sentence_spans
 
 LETTERS = "ABCDEFGHIJKLMNOPQRST"

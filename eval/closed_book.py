@@ -10,10 +10,10 @@ from mlrag.assemble import is_remote, make_caller
 from mlrag.generation.calls import Reply
 from mlrag.generation.chat import Call, Turn
 from mlrag.generation.model import REPLY_TOKENS, THINKING_TOKENS
-from mlrag.generation.prompts import defuse
 from mlrag.languages import Language, language
 from mlrag.records import Answer, Usage
 from mlrag.settings import Settings
+from mlrag.text.control import defuse
 from mlrag.variants import parse_variant
 
 

@@ -165,6 +165,11 @@ def make_generator(settings: Settings, embedder: Embedder, variant: str | None =
     return Fallback(generator, extractive) if settings.fallback == "extractive" else generator
 
 
+def make_retriever(settings: Settings, embedder: Embedder | None = None) -> Retriever:
+    """Over an `embedder` that is loaded already, or the settings' own. Raises EmbedderError, PrivacyError."""
+    return Retriever(settings.index_dir, embedder or make_embedder(settings), settings.withhold_orders)
+
+
 def make_pipeline(
     settings: Settings,
     retriever: Retriever | None = None,
@@ -172,7 +177,7 @@ def make_pipeline(
     cross_language: bool | None = None,
 ) -> Pipeline:
     """A pipeline; give a `retriever` to share its open indexes and embedder."""
-    retriever = retriever or Retriever(settings.index_dir, make_embedder(settings))
+    retriever = retriever or make_retriever(settings)
     return Pipeline(
         retriever,
         make_generator(settings, retriever.embedder, variant),

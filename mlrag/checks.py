@@ -13,7 +13,7 @@ from mlrag.grounding import (
     unsupported_sentences,
 )
 from mlrag.languages import Language
-from mlrag.records import Evidence, Generation
+from mlrag.records import Citation, Evidence, Generation
 from mlrag.text.detect import in_language
 
 WRONG_LANGUAGE = "wrong_language"
@@ -49,14 +49,22 @@ def check(generation: Generation, evidence: Evidence, lang: Language) -> Checked
         return Checked(done, invented[0])
     if not citations:
         return Checked(done, "uncited")
+    if any(_withheld(c, evidence) for c in citations):
+        return Checked(done, "order_cited")
     cited = {c.passage_id for c in citations}
-    sources = [h.passage.indexed_text for h in evidence.hits if h.passage.id in cited]
+    sources = [h.shown for h in evidence.hits if h.passage.id in cited]
     if strange := numbers_without_source(text, sources):
         return Checked(done, f"numbers_without_source:{','.join(strange)}")
     same = evidence.lang == lang.code  # names change their script, words everything, from one language to another
     if same and (strange := names_without_source(text, [*sources, evidence.question], lang)):
         return Checked(done, f"names_without_source:{','.join(strange)}")
     return Checked(done, "", (*odd, *_doubts(text, sources, same, lang)))
+
+
+def _withheld(citation: Citation, evidence: Evidence) -> bool:
+    """Does a citation rest on what no generator was shown?"""
+    own = (h for h in evidence.hits if h.passage.id == citation.passage_id)
+    return any(w.start < citation.end and citation.start < w.end for h in own for w in h.withheld)
 
 
 def _doubts(text: str, sources: list[str], same: bool, lang: Language) -> list[str]:

@@ -239,6 +239,8 @@ class Pipeline:
         generation = checked.generation
         abstained = generation.abstained or bool(checked.problem)
         warnings += generation.warnings if abstained else (*generation.warnings, *checked.warnings)
+        orders = sum(h.untitled + sum(w.certain for w in h.withheld) for h in evidence.hits)
+        warnings += [f"orders_withheld:{orders}"] if orders else []
         index = self.retriever.index(evidence.lang)
         if index.rebuilt_because:
             warnings.append(f"index_rebuilt:{index.rebuilt_because}")

@@ -72,13 +72,37 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
+class Withheld:
+    """A stretch of a document, half open, that no generator is shown; `certain`: worth telling a reader."""
+
+    start: int
+    end: int
+    certain: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
-    """A passage with its fused score, and the score of each leg (cosine in [-1, 1]; BM25 from 0)."""
+    """A passage with its fused score, and the score of each leg (cosine in [-1, 1]; BM25 from 0).
+
+    `withheld` stretches, in order and apart, and the title where `untitled`, order the reader about.
+    """
 
     passage: Passage
     score: float
     dense: float
     lexical: float
+    withheld: tuple[Withheld, ...] = ()
+    untitled: bool = False
+
+    @property
+    def shown(self) -> str:
+        """What a generator sees of the passage: `indexed_text` without what is withheld."""
+        kept, at = [], self.passage.start
+        for w in self.withheld:
+            kept.append(self.passage.text[at - self.passage.start : w.start - self.passage.start])
+            at = w.end
+        text = "".join([*kept, self.passage.text[at - self.passage.start :]])
+        return text if self.untitled or not self.passage.title else f"{self.passage.title}. {text}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from mlrag.access import may_reach, permit
 from mlrag.errors import EmbedderMismatchError, MissingIndexError
+from mlrag.generation.orders import OrderGuard
 from mlrag.generation.scoring import FEATURES, NULL_QUANTILE, null_level
 from mlrag.index.embedders import Embedder
 from mlrag.index.generation import Derived
@@ -47,9 +48,11 @@ def fuse(dense: Vectors, lexical: Vectors, readable: bool = True) -> Vectors:
 class Retriever:
     """Searches the per-language indexes below one folder."""
 
-    def __init__(self, folder: Path, embedder: Embedder) -> None:
+    def __init__(self, folder: Path, embedder: Embedder, guarded: bool = True) -> None:
+        """`guarded`: sentences that give orders to the reader are withheld from generators."""
         self._folder = folder
         self.embedder = embedder
+        self._guard = OrderGuard(embedder) if guarded else None
         self._open: dict[str, LanguageIndex] = {}
         self._null: dict[str, tuple[int, Vectors]] = {}  # by language: the commit it was measured at, the values
         self._lock = Lock()
@@ -116,7 +119,7 @@ class Retriever:
             derived = index.current()
             if not derived.live:
                 raise MissingIndexError(lang)
-            found = self._search(question, index, derived, vector, k, exclude, only)
+            found = self._search(question, index, derived, vector, k, exclude, only, self._guard)
             return replace(found, null=self._null_of(index, derived))
 
     def measure_null(self, lang: str) -> None:
@@ -155,6 +158,7 @@ class Retriever:
         k: int = 5,
         exclude: frozenset[str] = frozenset(),
         only: frozenset[str] | None = None,
+        guard: OrderGuard | None = None,
     ) -> Evidence:
         hidden = self._hidden(index, derived, exclude, only)
         idf = derived.lexical.idf(question)
@@ -168,7 +172,8 @@ class Retriever:
         )
         mean, std = derived.dense.spread(vector)
         sentences = self._sentences(index, rows, hits, vector)
-        return Evidence(question, index.lang, hits, sentences, vector, mean, std, idf)
+        found = Evidence(question, index.lang, hits, sentences, vector, mean, std, idf)
+        return guard.withhold(found, [index.store.sentences(row) for row in rows.tolist()]) if guard else found
 
     def ranking(self, question: str, lang: str, leg: str, k: int, vector: Vectors) -> list[str]:
         """Passage ids by one leg alone ("dense", "lexical") or by both ("hybrid"), for measuring."""

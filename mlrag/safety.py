@@ -17,9 +17,10 @@ from mlrag.errors import GeneratorError
 from mlrag.generation.calibration import sigmoid
 from mlrag.generation.calls import Caller
 from mlrag.generation.chat import Call, Turn
-from mlrag.generation.prompts import MARK, defuse, marked
+from mlrag.generation.prompts import MARK, marked
 from mlrag.languages import Language
 from mlrag.records import PolicyName
+from mlrag.text.control import defuse
 
 THRESHOLD = 0.5  # P(Yes) from which a text violates a policy, where the settings name no other
 UNSCREENED = "unscreened"

@@ -104,6 +104,9 @@ class Settings(BaseSettings):
     max_file_memory_mb: int = Field(default=2000, ge=500, description="Memory that reading one file may take, in MB.")
     k: int = Field(default=5, ge=1, le=50, description="Passages given to the generator.")
     cross_language: bool = Field(default=True, description="Look in other languages when the asked one has nothing.")
+    withhold_orders: bool = Field(
+        default=True, description="Keep sentences that give orders to the reader of a passage from every generator."
+    )
     max_question: int = Field(default=2000, ge=1, description="Longest question, in characters.")
     host: str = Field(default="127.0.0.1", description="Address the service binds.")
     port: int = Field(default=8000, ge=1, le=65535, description="Port the service binds.")

@@ -8,11 +8,10 @@ from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
 from mlrag.answer_cache import AnswerCache
-from mlrag.assemble import make_embedder, make_pipeline
+from mlrag.assemble import make_pipeline, make_retriever
 from mlrag.errors import QuestionError
 from mlrag.index.embedders import Embedder
 from mlrag.indexing import limits
-from mlrag.retrieval import Retriever
 from mlrag.settings import Settings
 from mlrag.variants import with_thinking
 from service.jobs import Jobs
@@ -30,7 +29,7 @@ class Parts:
     ) -> None:
         self.settings = settings
         self.heartbeat = heartbeat
-        self.retriever = Retriever(settings.index_dir, embedder or make_embedder(settings))
+        self.retriever = make_retriever(settings, embedder)
         self.jobs = Jobs(settings.index_dir, self.retriever, limits(settings))
         self.workers = CapacityLimiter(settings.max_asks)
         self._cache = AnswerCache(settings.cache_file, settings, self.retriever) if settings.cache_answers else None

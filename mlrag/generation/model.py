@@ -85,7 +85,7 @@ class ModelGenerator:
         spare -= model.count(bare.completion) + sum(model.count(t.content) for t in bare.turns)
         kept = 0
         for hit in hits:
-            spare -= model.count(hit.passage.indexed_text) + 8
+            spare -= model.count(hit.shown) + 8
             if spare < 0:
                 break
             kept += 1

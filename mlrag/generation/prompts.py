@@ -1,32 +1,18 @@
 """The prompt, in the language of the answer. Documents and questions are material, and inert.
 
-Every line of a passage carries the sign ¦ (datamarking: what stands behind it is data), and the control tokens of
-chat templates are defused.
+Every line of a passage carries the sign ¦ (datamarking: what stands behind it is data), the control tokens of chat
+templates are defused, and sentences that order the reader about are left out (`generation.orders`).
 """
 
 from __future__ import annotations
 
-import regex
-
 from mlrag.generation.chat import Turn
 from mlrag.languages import Language
 from mlrag.records import Hit, Said
+from mlrag.text.control import defuse
 
-VERSION = "2"  # raise it when what stands here changes; the packs' own texts are part of every run's signature
+VERSION = "3"  # raise it when what stands here changes; the packs' own texts are part of every run's signature
 MARK = "¦"
-
-# Gemma's control tokens, old and new: content is not escaped by the chat template, so a passage that holds one
-# would become a real turn.
-_CONTROL = regex.compile(
-    r"<\|?[a-z_\"|]{0,24}\|>|<\|[a-z_\"|]{0,24}\|?>|<(?:bos|eos|pad|unk|start_of_turn|end_of_turn)>"
-    r"|\[/?INST\]|<</?SYS>>|</?s>",
-    regex.IGNORECASE,
-)
-
-
-def defuse(text: str) -> str:
-    """Control tokens with a visible character inside, so that no tokenizer sees them: <|turn> -> ‹|turn›."""
-    return _CONTROL.sub(lambda m: "‹" + m.group()[1:-1] + "›", text)
 
 
 def marked(text: str) -> str:
@@ -44,7 +30,7 @@ def turns(lang: Language, question: str, hits: tuple[Hit, ...], firm: str = "") 
     p = lang.prompt
     system = p["system"].replace("{abstention}", lang.abstention)
     shown = ((n, hits[n]) for n in lost_in_the_middle(len(hits)))
-    passages = "\n\n".join(f"[{n + 1}] {marked(hit.passage.indexed_text)}" for n, hit in shown)
+    passages = "\n\n".join(f"[{n + 1}] {marked(hit.shown)}" for n, hit in shown)
     user = f"{p['passages']}:\n\n{passages}\n\n{p['question']}: {defuse(question)}"
     user += f"\n\n{p[firm]}" if firm else ""
     return Turn("system", f"{system}\n{p['steps']}"), Turn("user", f"{user}\n{p['answer']}:")
@@ -69,7 +55,7 @@ def completion(lang: Language, question: str, hits: tuple[Hit, ...]) -> str:
         return f"{p['passages']}: {passages}\n{p['question']}: {asked}\n{p['answer']}:{answer}"
 
     shots = [block(s.passage, s.question, " " + s.answer.replace("{abstention}", lang.abstention)) for s in lang.shots]
-    passages = "\n".join(_one_line(hit.passage.indexed_text) for hit in reversed(hits))
+    passages = "\n".join(_one_line(hit.shown) for hit in reversed(hits))
     return "\n\n".join([*shots, block(passages, _one_line(question), "")])
 
 

@@ -88,7 +88,8 @@ class Language:
 
     `refusal` names a policy of the safety filter by its {policy}; `unscreened` says that the filter failed.
 
-    `markers`, where a pack has them, are common short words that no other language of its script has.
+    `markers`, where a pack has them, are common short words that no other language of its script has. `order_topics`
+    and `order_verbs` are beginnings of words of which an order to a model is made ("-" in front: within words too).
     """
 
     code: str
@@ -114,6 +115,8 @@ class Language:
     sample_questions: tuple[str, ...]
     shots: tuple[Shot, ...]
     markers: tuple[str, ...] = ()
+    order_topics: tuple[str, ...] = ()
+    order_verbs: tuple[str, ...] = ()
 
     @property
     def rtl(self) -> bool:
@@ -165,6 +168,8 @@ def _parse(raw: Mapping[str, Any], path: Path) -> Language:
             sample_questions=tuple(raw["samples"]["questions"]),
             shots=tuple(Shot(s["passage"], s["question"], s["answer"]) for s in raw["shots"]),
             markers=tuple(raw.get("markers", ())),
+            order_topics=tuple(raw.get("order_topics", ())),
+            order_verbs=tuple(raw.get("order_verbs", ())),
         )
     except KeyError as missing:
         raise PackError(f"{path} lacks {missing.args[0]!r}", "en.toml beside it shows every field") from None
