@@ -5,8 +5,8 @@ model behind Ollama's protocol that thinks for `--pause` seconds before each ans
 once. Each client asks, reads to the end and asks anew, no two questions alike; 20 more than there is room for ask too,
 and are to get 503 and when to come back. Two writers upload a document, find it, and delete it. The memory is the
 server's resident set every 10 s; its slope is that of the least squares after the first fifth, which warms up. At last
-the server gets SIGTERM while all streams are open, with `grace` 120 s: each has to come to its end. This process is nice, the server is
-not.
+the server gets SIGTERM while all streams are open, with `grace` 120 s: each has to come to its end. This process is
+nice, the server is not.
 """
 
 from __future__ import annotations
