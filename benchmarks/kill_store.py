@@ -113,7 +113,7 @@ def mark_of(text: str) -> str:
 def operations(texts: Texts, chance: random.Random) -> Iterator[Operation]:
     """For ever. `texts` follows what was finished."""
     while True:
-        lang = chance.choice(sorted(languages()))
+        lang = chance.choice(sorted(texts))
         known = texts[lang]
         kind = chance.choice(
             ("add", "change", "delete", "clear") if len(known) > KEPT // 2 else ("add", "add", "change")
@@ -325,19 +325,21 @@ def kill_once(work: Work, texts: Texts, seed: int, most: float, result: Result) 
     return begun
 
 
-def measure(folder: Path, kills: dict[str, int], most: float, seed: int = 0) -> Result:
-    """Kill so often on each road. `most`: seconds after which it is killed at the latest."""
+def measure(
+    folder: Path, kills: dict[str, int], most: float, seed: int = 0, codes: Sequence[str] | None = None
+) -> Result:
+    """Kill so often on each road. `most`: seconds after which it is killed at the latest; `codes`: languages."""
     result = Result()
     for road, count in kills.items():
         embedder: Embedder = Hashed() if road == "sync" else E5(workers=1)
         place = folder / road
         work = (by_http if road == "http" else by_sync)(place, embedder)
-        texts = filled(place, embedder, random.Random(seed))
+        texts = filled(place, embedder, codes or sorted(languages()), random.Random(seed))
         for number in range(count):
             language_index.WHOLE_BELOW = 0 if number % 2 else 500
             before = len(result.problems)
             cut = kill_once(work, texts, seed + number, most, result)
-            langs = sorted(languages()) if number % 10 == 9 or number == count - 1 else [cut.lang] if cut else []
+            langs = sorted(texts) if number % 10 == 9 or number == count - 1 else [cut.lang] if cut else []
             check(place, embedder, texts, cut, langs, result)
             result.kills += 1
             result.roads[road] += 1
@@ -346,9 +348,9 @@ def measure(folder: Path, kills: dict[str, int], most: float, seed: int = 0) -> 
     return result
 
 
-def filled(folder: Path, embedder: Embedder, chance: random.Random) -> Texts:
+def filled(folder: Path, embedder: Embedder, codes: Sequence[str], chance: random.Random) -> Texts:
     """The documents that there are before the first kill."""
-    texts: Texts = {lang: {f"{n}.txt": text_of(lang, chance) for n in range(KEPT // 2 + 2)} for lang in languages()}
+    texts: Texts = {lang: {f"{n}.txt": text_of(lang, chance) for n in range(KEPT // 2 + 2)} for lang in codes}
 
     def task(_pipe: int) -> None:
         for lang, own in texts.items():

@@ -62,6 +62,15 @@ def _plain(value: object) -> object:
     return sorted(map(repr, value)) if isinstance(value, frozenset | set) else value
 
 
+def _open(name: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(name, timeout=5, isolation_level=None, check_same_thread=False)
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "secure_delete=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+    connection.executescript(_SCHEMA)
+    connection.execute("DELETE FROM answers WHERE 0")  # a file that can only be read fails here
+    return connection
+
+
 class AnswerCache:
     """At most `size` answers, the least lately used dropped first.
 
@@ -75,12 +84,12 @@ class AnswerCache:
         self._answers = TypeAdapter(Answer)
         self._documents: dict[str, tuple[int, str]] = {}
         self._lock = threading.Lock()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._connection = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
-        self._connection.execute("PRAGMA journal_mode=WAL")
-        self._connection.execute("PRAGMA synchronous=NORMAL")
-        self._connection.execute("PRAGMA secure_delete=ON")
-        self._connection.executescript(_SCHEMA)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = _open(str(path))
+        except (sqlite3.Error, OSError) as error:
+            _log.warning("answers are kept in memory alone, %s cannot be written: %s", path, error)
+            self._connection = _open(":memory:")
 
     def close(self) -> None:
         """Leave one file behind, without its journal."""

@@ -55,6 +55,8 @@ class Retriever:
         self._guard = OrderGuard(embedder) if guarded else None
         self._open: dict[str, LanguageIndex] = {}
         self._null: dict[str, tuple[int, Vectors]] = {}  # by language: the commit it was measured at, the values
+        self._off_topic: dict[str, Vectors] = {}  # by language: its off-topic questions, embedded
+        self._measuring: dict[str, Lock] = {}
         self._lock = Lock()
 
     def languages(self) -> list[str]:
@@ -137,17 +139,23 @@ class Retriever:
         questions = [q.question for q in off_topic(index.lang)]
         if not questions:
             return None
-        known = self._null.get(index.lang)
-        if known is not None and known[0] == derived.commit:
-            return known[1]
-        key = hashlib.sha256(repr((questions, FEATURES, NULL_QUANTILE)).encode()).hexdigest()
-        null = read_null(derived.folder, key)
-        if null is None:
-            vectors = self.embedder.encode_query(questions)
-            null = null_level([self._search(q, index, derived, v) for q, v in zip(questions, vectors, strict=True)])
-            write_null(derived.folder, key, null)
-        self._null[index.lang] = derived.commit, null
-        return null
+        with self._measuring.setdefault(index.lang, Lock()):  # after a change, one measures and the others wait
+            known = self._null.get(index.lang)
+            if known is not None and known[0] == derived.commit:
+                return known[1]
+            key = hashlib.sha256(repr((questions, FEATURES, NULL_QUANTILE)).encode()).hexdigest()
+            null = read_null(derived.folder, key)
+            if null is None:
+                vectors = self._embedded(index.lang, questions)
+                null = null_level([self._search(q, index, derived, v) for q, v in zip(questions, vectors, strict=True)])
+                write_null(derived.folder, key, null)
+            self._null[index.lang] = derived.commit, null
+            return null
+
+    def _embedded(self, lang: str, questions: Sequence[str]) -> Vectors:
+        if lang not in self._off_topic:
+            self._off_topic[lang] = self.embedder.encode_query(questions)
+        return self._off_topic[lang]
 
     def _search(
         self,

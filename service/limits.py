@@ -7,11 +7,10 @@ import time
 
 from anyio import CancelScope, CapacityLimiter
 from limits import parse_many
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mlrag.rates import RateWindow
 from mlrag.settings import Settings
 from service.access import need_of
 from service.asgi import Refusal, Sender, client_of, come_back, header, refuse
@@ -74,14 +73,14 @@ class RateLimit:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._rates = parse_many(settings.rate_limit) if settings.rate_limit else []
-        self._window = MovingWindowRateLimiter(MemoryStorage())
+        self._window = RateWindow()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["state"]["keyed"] and need_of(scope["method"], scope["path"]).scope:
             who = scope["state"]["key"] or f"address {client_of(scope)}"
             full = next((rate for rate in self._rates if not self._window.hit(rate, who)), None)
             if full:
-                seconds = self._window.get_window_stats(full, who).reset_time - time.time()
+                seconds = self._window.opens_in(full, who)
                 return await refuse(send, come_back(429, "too_many_requests", f"more than {full}", seconds))
         return await self._app(scope, receive, send)
 

@@ -12,8 +12,6 @@ from threading import BoundedSemaphore, Event, Thread
 
 import stamina
 from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 from pybreaker import CircuitBreaker, CircuitBreakerError
 
 from mlrag.errors import (
@@ -26,6 +24,7 @@ from mlrag.errors import (
     QuotaError,
 )
 from mlrag.generation.chat import Call, ChatModel, Finish, Piece, TextScorer, Timeouts
+from mlrag.rates import RateWindow
 
 logging.getLogger("stamina").addHandler(logging.NullHandler())  # a retry is in the answer's time, not on the screen
 
@@ -61,7 +60,7 @@ class Gate:
         self.host = host
         self._slots = BoundedSemaphore(concurrency)
         self._rate = RateLimitItemPerMinute(per_minute) if per_minute else None
-        self._window = MovingWindowRateLimiter(MemoryStorage())
+        self._window = RateWindow()
         self._breaker = CircuitBreaker(_FAILURES, _REST, exclude=[_callers_own], throw_new_error_on_trip=False)
 
     @contextmanager
@@ -90,7 +89,7 @@ class Gate:
 
     def _await_turn(self, until: float, waiting: Waiting) -> None:
         while self._rate and not self._window.hit(self._rate, self.host):
-            opens = self._window.get_window_stats(self._rate, self.host).reset_time - time.time()
+            opens = self._window.opens_in(self._rate, self.host)
             if time.monotonic() + opens > until:
                 raise _FullError(
                     f"the rate limit for {self.host} is used up for {opens:.0f} s", "ask again then", opens

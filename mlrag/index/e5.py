@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import BoundedSemaphore
 
 import numpy as np
 import regex
@@ -66,6 +67,7 @@ class E5:
             + weights.matrix("emb.type", weights.types, weights.hidden)[0]
         )
         self._workers = workers or os.cpu_count() or 1
+        self._places = BoundedSemaphore(self._workers)  # more at once are no faster, and each takes its own memory
         self.engine = f"onnxruntime-int8-{limit}"
         self.dim = weights.hidden
 
@@ -103,5 +105,6 @@ class E5:
         begin, end = self._ends
         states = dequantize(self._words[[begin, *ids, end]])
         states += self._positions[: len(states)]
-        result = self._session.run([self._output], {"x": states[None]})[0]
+        with self._places:
+            result = self._session.run([self._output], {"x": states[None]})[0]
         return np.asarray(result[0].sum(0), np.float32)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import sys
 import tempfile
 import threading
 import uuid
@@ -17,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mlrag.errors import MissingIndexError
-from mlrag.index.generation import Derived, build, damage, extend, opened
+from mlrag.index.generation import FORMAT, Derived, build, damage, extend, opened
 from mlrag.index.storage import storage_error
 from mlrag.index.store import Store
 
@@ -88,7 +89,7 @@ class LanguageIndex:
 
     def _generations(self, first: int, last: int) -> list[Path]:
         """Folders of the commits from `first` to `last`, newest first, whole builds before others."""
-        found = [(_commit(p), "-whole" in p.name, p) for p in self.folder.glob("gen-*") if p.suffix != ".tmp"]
+        found = [(_commit(p), "-whole" in p.name, p) for p in self.folder.glob(f"gen-*-{FORMAT}*")]
         return [p for number, _, p in sorted(found, reverse=True) if number is not None and first <= number <= last]
 
     def _make(self, commit: int) -> Derived:
@@ -127,7 +128,7 @@ class LanguageIndex:
 
         In a folder that cannot be written it lies elsewhere, and as long as this process. Raises StorageError.
         """
-        folder = self.folder / f"gen-{commit}{kind}"
+        folder = self.folder / f"gen-{commit}-{FORMAT}{kind}"
         draft = self.folder / f"gen-{commit}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp"
         _drafts.add(draft.name)
         try:
@@ -160,8 +161,10 @@ class LanguageIndex:
 
     def _sweep(self, commit: int) -> None:
         """Remove generations older than the last but one, which a reader may hold, and drafts of dead processes."""
-        old = self._generations(0, commit - 1)[1:]
-        for folder in [*old, *(p for p in self.folder.glob("gen-*.tmp") if not _alive(p))]:
+        kept = {*self._generations(0, commit - 1)[:1], *self._generations(commit, sys.maxsize)}
+        for folder in self.folder.glob("gen-*"):
+            if folder in kept or (_alive(folder) if folder.suffix == ".tmp" else _commit(folder) == commit):
+                continue
             shutil.rmtree(folder, ignore_errors=True)
 
 

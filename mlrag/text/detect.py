@@ -8,6 +8,7 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from functools import cache
+from threading import Lock
 from typing import Any
 
 import regex
@@ -18,6 +19,7 @@ from mlrag.text.tokens import words
 UNKNOWN = "und"
 _NOISE = regex.compile(r"https?://\S+|\S{1,64}@\S+|\[\d+\]|`[^`]*`")  # bounded: an unspaced text is one long \S+
 _TRACE = 0.05  # Kana below this share of the letters is a quoted word
+_loading = Lock()
 _STRANGER = 0.75  # how sure the full model must be of another language before we answer "und"
 
 
@@ -49,9 +51,17 @@ def _script_of(character: str) -> str:
     return next((name for name, p in _scripts().items() if p.match(character)), "other")
 
 
-@cache
 def _identifier(codes: tuple[str, ...]) -> Any:
-    """py3langid over these languages, over all it knows where there are none; probabilities normalised."""
+    """py3langid over these languages, over all it knows where there are none; probabilities normalised.
+
+    Loaded by one thread while the others wait: 50 at once would take 50 times its memory.
+    """
+    with _loading:
+        return _loaded(codes)
+
+
+@cache
+def _loaded(codes: tuple[str, ...]) -> Any:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

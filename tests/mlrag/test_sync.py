@@ -15,6 +15,8 @@ from mlrag.__main__ import app
 from mlrag.errors import MissingIndexError
 from mlrag.index.store import Store
 from mlrag.retrieval import Retriever
+from service.jobs import Jobs
+from service.uploads import Upload
 from tests.conftest import HOUSE
 
 run = CliRunner()
@@ -45,6 +47,15 @@ def index(*args, status=0):
 def stored(docs, lang):
     path = docs.parent / "var" / "index" / lang / "store.sqlite"
     return {s.id for s in Store(path, lang).stored()} if path.is_file() else set()
+
+
+def text(docs, lang, doc_id):
+    return Store(docs.parent / "var" / "index" / lang / "store.sqlite", lang).document(doc_id).text
+
+
+def wait_for_job(jobs, job):
+    wait_for(lambda: jobs.get(job.id).status in ("done", "failed"), "the upload")
+    return jobs.get(job.id)
 
 
 def found(docs, embedder, question, lang):
@@ -175,3 +186,43 @@ def test_a_watched_folder_is_answered_from_without_a_restart(docs, embedder):
     finally:
         process.kill()
         process.wait()
+
+
+def test_an_id_is_not_taken_from_a_file_that_is_still_there(docs):
+    one, two = docs / "one" / "a.txt", docs / "two" / "a.txt"
+    write(one, TAMIL)
+    index(one.parent)
+    write(two, f"{TAMIL} வேறு.")
+    said = index(two.parent, status=1).replace("\n", "")
+    assert f"{two}: the id 'a.txt' is that of {one}" in said
+    assert "0 documents indexed" in said
+    assert text(docs, "ta", "a.txt") == TAMIL
+    write(one, f"{TAMIL} மாற்றப்பட்டது.")
+    assert "1 documents indexed" in index(one.parent)
+    one.rename(docs / "one" / "b.txt")
+    assert "1 documents indexed" in index(two.parent)
+    assert text(docs, "ta", "a.txt") == f"{TAMIL} வேறு."
+
+
+def test_an_id_is_not_taken_through_a_part_in_another_language(docs):
+    write(docs / "one" / "a.txt", f"{TAMIL}\n\n{ENGLISH}")
+    write(docs / "two" / "a.txt", ENGLISH)
+    index(docs / "one")
+    assert "is that of" in index(docs / "two", status=1)
+    assert ENGLISH in text(docs, "en", "a.txt")
+    assert TAMIL in text(docs, "en", "a.txt")
+
+
+def test_an_id_is_not_taken_from_an_upload(docs, embedder):
+    folder = docs.parent / "var" / "index"
+    jobs = Jobs(folder, Retriever(folder, embedder))
+    job = wait_for_job(jobs, jobs.add("ta", [Upload("a.txt", TAMIL.encode())]))
+    assert (job.status, job.files[0].warnings) == ("done", ())
+    write(docs / "a.txt", f"{TAMIL} வேறு.")
+    assert "is that of an upload" in index(docs, status=1)
+    assert text(docs, "ta", "a.txt") == TAMIL
+    write(docs / "b.txt", f"{TAMIL} மற்றொன்று.")
+    index(docs, status=1)
+    job = wait_for_job(jobs, jobs.add("ta", [Upload("b.txt", TAMIL.encode())]))
+    assert job.files[0].warnings == ("b.txt: replaces the document that b.txt gave",)
+    jobs.close()
