@@ -1,7 +1,7 @@
-"""python -m benchmarks.advice [--quick] [--worlds 1000]: does the rule of eval.advise keep its word where truth is known?
+"""python -m benchmarks.advice [--quick] [--worlds 1000]: does the rule of eval.advise keep its word?
 
 A world is a machine, a mix of languages, what each variant is truly worth in each, and as many answered questions
-as somebody asked. The rule sees the answers only. Beside it: the parameter count that other tools go by, the
+as somebody asked; all known but to the rule. The rule sees the answers only. Beside it: the parameter count that other tools go by, the
 highest measured mean, and the largest that fits. Markdown on stdout; needs no model.
 """
 
@@ -137,7 +137,7 @@ def by_parameters(world: World, table: Table) -> int:
 
 
 def by_parameters_and_truth(world: World, table: Table) -> int:
-    """The same size, and thinking as it is truly best: what no count can know, so that thinking is not held against it."""
+    """The same size, and thinking as it is truly best: what no count can know, so that it is not held against it."""
     size = world.runners[by_parameters(world, table)].spec
     same = [i for i, r in enumerate(world.runners) if r.spec is size]
     return min(same, key=lambda i: float(world.loss[i]))

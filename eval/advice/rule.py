@@ -1,7 +1,7 @@
 """The rule: the cheapest candidate that is not worse than the best by the margin, or "cannot tell". Pure numpy.
 
-A candidate's loss is max over the others of (their mean − its own). "Its loss is below the margin" is claimed where, for
-every other one, the one-sided cluster-robust test of their paired difference rejects "at least the margin"; since
+A candidate's loss is max over the others of (their mean − its own). "Its loss is below the margin" is claimed where,
+for every other one, the one-sided cluster-robust test of their paired difference rejects "at least the margin"; since
 all of them must reject, no correction is due within a candidate. Over the k candidates Holm's steps are
 k − 1, k − 1, k − 2, … 1: the true best loses nothing, so at most k − 1 of the claims can be wrong (Shaffer 1986).
 """
@@ -16,6 +16,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.statistics import wilson
 from eval.statistics.student import student_quantile, student_tails
 
 Floats = NDArray[np.float64]
@@ -93,7 +94,7 @@ def losses(table: Table) -> Losses:
     share = table.weights[table.stratum] / sizes[table.stratum]
     means = np.stack([np.bincount(table.stratum, v, strata) for v in table.values]) / sizes
     residual = (table.values - means[:, table.stratum]) * share
-    sums = np.stack([np.bincount(table.cluster, r, groups) for r in residual])
+    sums = np.stack([np.bincount(table.cluster, r, groups).astype(float) for r in residual])
     shared = len(np.unique(table.cluster * strata + table.stratum)) > groups
     df = groups - (1 if shared else strata)
     gap = (means @ table.weights)[None, :] - (means @ table.weights)[:, None]
@@ -212,3 +213,16 @@ def _more(table: Table, pair: tuple[int, int], target: float, now: float) -> dic
             break
         kept |= short
     return {s: math.ceil(wanted[s] - sizes[s]) for s in range(strata) if wanted[s] > sizes[s]}
+
+
+def own_mean(table: Table, place: int) -> tuple[float, float, float]:
+    """One candidate's weighted mean and the ends of its 95 % interval: Wilson's on the effective number of rows."""
+    strata, groups = len(table.weights), int(table.cluster.max()) + 1
+    sizes = np.bincount(table.stratum, minlength=strata)
+    share, v = table.weights[table.stratum] / sizes[table.stratum], table.values[place]
+    means = np.bincount(table.stratum, v, strata) / sizes
+    moved = np.bincount(table.cluster, (v - means[table.stratum]) * share, groups)
+    mean, variance = float(means @ table.weights), float(moved @ moved) * groups / max(1, groups - 1)
+    alike = 1 / float((np.bincount(table.cluster, share, groups) ** 2).sum())
+    found = wilson(mean, mean * (1 - mean) / variance if variance > 1e-12 else alike)
+    return mean, found.low, found.high
