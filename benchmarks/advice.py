@@ -1,8 +1,8 @@
 """python -m benchmarks.advice [--quick] [--worlds 1000]: does the rule of eval.advise keep its word?
 
-A world is a machine, a mix of languages, what each variant is truly worth in each, and as many answered questions
-as somebody asked; all known but to the rule. The rule sees the answers only. Beside it: the parameter count that other tools go by, the
-highest measured mean, and the largest that fits. Markdown on stdout; needs no model.
+A world is a machine, a mix of languages, what each variant is truly worth in each, and as many answered questions as
+somebody asked. The rule sees the answers only. Beside it: the parameter count that other tools go by, the highest
+measured mean, and the largest that fits. Markdown on stdout; needs no model.
 """
 
 from __future__ import annotations
@@ -210,15 +210,15 @@ def main(
     quick: Annotated[bool, typer.Option("--quick", help="60 worlds and few questions, in seconds.")] = False,
 ) -> None:
     """Print how often each way of choosing errs."""
-    start = time.process_time()
-    print("| worlds | questions a language | chooser | chose, % | beyond the margin, % of worlds | of those chosen, % "
+    start, say = time.process_time(), typer.echo
+    say("| worlds | questions a language | chooser | chose, % | beyond the margin, % of worlds | of those chosen, % "
           "| loss, points | GB | kept |")  # fmt: skip
-    print("|---|---|---|---|---|---|---|---|---|")
+    say("|---|---|---|---|---|---|---|---|---|")
     for kind in WORLDS:
         for questions in (50, 200) if quick else QUESTIONS:
             for name, tally in simulate(kind, questions, 60 if quick else worlds).items():
-                print(_line(kind, questions, name, tally))
-    print(f"\nMargin {100 * MARGIN:.0f} points; {time.process_time() - start:.0f} s of one core.")
+                say(_line(kind, questions, name, tally))
+    say(f"\nMargin {100 * MARGIN:.0f} points; {time.process_time() - start:.0f} s of one core.")
 
 
 if __name__ == "__main__":

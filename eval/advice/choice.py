@@ -93,7 +93,7 @@ def advise(need: Need, machine: Machine, evidence: Evidence) -> Advice:
     lines = tuple(_line(group, weights, there, priced, need) for group, weights in _groups(need.weights).items())
     choice = pick(fits, tuple(need.weights))
     unmeasured = _unmeasured(fits, there)
-    flips = _flips(lines, there, fits, need)
+    flips = (*_flips(lines, there, fits, need), *_by_admission(lines[0], evidence.measured, fits, need))
     shown = priced if there else costs([f for f in fits if f.feasible], {}, need)
     return Advice(need, machine, evidence, fits, shown, lines, choice, unmeasured, flips)
 
@@ -114,14 +114,14 @@ def _feasible_names(fits: Sequence[Fit]) -> list[str]:
 
 
 def _groups(weights: Mapping[str, float]) -> dict[str, Mapping[str, float]]:
-    """The mix, its tiers where there are several, its languages where there are several."""
+    """The mix, its tiers where there are several, and the languages of what holds several."""
     tiers: dict[str, dict[str, float]] = {}
     for lang, weight in weights.items():
         tiers.setdefault(f"T{language(lang).tier}", {})[lang] = weight
     scaled = {t: {x: w / sum(found.values()) for x, w in found.items()} for t, found in sorted(tiers.items())}
     groups: dict[str, Mapping[str, float]] = {MIX: weights}
     groups |= scaled if len(scaled) > 1 else {}
-    return groups | ({lang: {lang: 1.0} for lang in weights} if len(weights) > 1 else {})
+    return groups | {lang: {lang: 1.0} for found in tiers.values() if len(found) > 1 for lang in found}
 
 
 def _line(group: str, weights: Mapping[str, float], there: Mapping[str, Measured], priced: Costs, need: Need) -> Line:
@@ -201,3 +201,20 @@ def _by_language(lines: Sequence[Line]) -> list[str]:
     first = lines[0].chosen
     others = [x for x in lines[1:] if x.chosen and x.chosen != first]
     return [f"for {line.group} alone it is {line.chosen}" for line in others]
+
+
+def _by_admission(mix: Line, measured: Mapping[str, Measured], fits: Sequence[Fit], need: Need) -> list[str]:
+    """The excluded that got more right than the choice on the same rows, with the change that admits them."""
+    said = []
+    for f in fits:
+        name, chosen = f.candidate.name, mix.chosen or mix.leading
+        if f.feasible or name not in measured or chosen is None:
+            continue
+        table = compared({n: measured[n] for n in (chosen, name)}, mix.weights, need.answerable).table
+        if table is None or len(table.names) < 2:
+            continue
+        mine, other = (own_mean(table, place)[0] for place in (0, 1))
+        if other > mine:
+            change = " and ".join(o.change for o in f.obstacles)
+            said.append(f"{name}, excluded, had {100 * other:.1f} against {100 * mine:.1f}; it would take: {change}")
+    return said

@@ -144,7 +144,7 @@ def fit(one: Candidate, need: Need, machine: Machine, p95: float | None = None, 
         _slow(p95, need),
         _dear(dollars, need),
     ]
-    notes = _notes(one, need, p95, dollars)
+    notes = _notes(one, need, machine, memory, p95, dollars)
     return Fit(one, 0.0 if one.modelless else memory, disk, price, tuple(o for o in found if o), tuple(notes))
 
 
@@ -235,11 +235,15 @@ def _dear(dollars: float | None, need: Need) -> Obstacle | None:
     )
 
 
-def _notes(one: Candidate, need: Need, p95: float | None, dollars: float | None) -> list[str]:
+def _notes(
+    one: Candidate, need: Need, machine: Machine, memory: float | None, p95: float | None, dollars: float | None
+) -> list[str]:
     """What was not held against it, because nobody knows."""
     notes = []
     if need.p95 is not None and p95 is None and not one.modelless:
         notes.append("its seconds are not measured: the p95 that was asked for is not checked")
+    if memory is not None and 0 < machine.vram < memory:
+        notes.append(f"it fits into RAM and not into {machine.vram:g} GB of GPU memory: expect it to be slow")
     if need.budget is not None and one.place != "here" and dollars is None:
         notes.append("its price is not known: the budget is not checked")
     if need.audio or need.images:

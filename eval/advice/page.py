@@ -29,6 +29,7 @@ def write_page(path: Path, advice: Advice, matrix: Matrix, made: Mapping[str, An
         made=made,
         words=words,
         kinds=KINDS,
+        unit=UNITS[advice.costs.basis],
         packs=packs,
         drawing=_frontier(advice),
         best=frontier(advice),

@@ -149,7 +149,7 @@ def _standings(names: Sequence[str], found: Losses, margin: float) -> tuple[Stan
     steps = (margin - found.gap) / error
     np.fill_diagonal(steps, np.inf)
     rivals = steps.argmin(1)
-    adjusted = _holm_with_a_best([_above(steps[c, r], found.df) for c, r in enumerate(rivals)])
+    adjusted = _holm_with_a_best([_above(float(steps[c, r]), found.df) for c, r in enumerate(rivals)])
     half = student_quantile(found.df)
     made = []
     for c, r in enumerate(rivals):
