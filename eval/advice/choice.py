@@ -12,7 +12,7 @@ from eval.advice.costing import Costs, costs, dollars
 from eval.advice.evidence import Evidence, Measured, compared
 from eval.advice.feasible import Fit, all_ways, fit
 from eval.advice.need import COSTS, Machine, Need
-from eval.advice.published import Pick, pick
+from eval.advice.published import Pick, kept_out, pick
 from eval.advice.rule import Ruling, decide, own_mean
 from mlrag.languages import language
 
@@ -93,9 +93,10 @@ def advise(need: Need, machine: Machine, evidence: Evidence) -> Advice:
     lines = tuple(_line(group, weights, there, priced, need) for group, weights in _groups(need.weights).items())
     choice = pick(fits, tuple(need.weights))
     unmeasured = _unmeasured(fits, there)
-    flips = (*_flips(lines, there, fits, need), *_by_admission(lines[0], evidence.measured, fits, need))
+    flips = [*_flips(lines, there, fits, need), *_by_admission(lines[0], evidence.measured, fits, need)]
+    flips += [] if lines[0].means else kept_out(fits, choice.chosen)
     shown = priced if there else costs([f for f in fits if f.feasible], {}, need)
-    return Advice(need, machine, evidence, fits, shown, lines, choice, unmeasured, flips)
+    return Advice(need, machine, evidence, fits, shown, lines, choice, unmeasured, tuple(flips))
 
 
 def _fits(need: Need, machine: Machine, evidence: Evidence) -> tuple[Fit, ...]:

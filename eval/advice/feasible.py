@@ -16,6 +16,7 @@ QUANTISATIONS: tuple[Quantisation, ...] = ("q4_0", "q4_k_m", "sfp8", "bf16")
 _GIB = 2**30 / 1e9
 _OVERHEAD = 1.2  # of Google's memory figures, docs/variants.md
 _NAMED = ("q4_k_m", "q4_0", "bf16")
+NO_CHANGE = "nothing about it"
 TOOLS = "Tau2, mean of 3"
 
 
@@ -165,7 +166,7 @@ def _senses(one: Candidate, need: Need) -> Obstacle | None:
     if not lacking:
         return None
     able = [s.name for s in family().values() if set(wanted) <= set(s.modalities)]
-    return Obstacle(f"it takes no {' and no '.join(lacking)} (model card)", f"one that does: {', '.join(able)}")
+    return Obstacle(f"it takes no {' and no '.join(lacking)} (model card)", f"{NO_CHANGE}; {', '.join(able)} can")
 
 
 def _tools(one: Candidate, need: Need) -> Obstacle | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from eval.advice.feasible import Candidate, Fit
+from eval.advice.feasible import NO_CHANGE, Candidate, Fit
 from mlrag.variants import PublishedScore, VariantSpec, family
 
 RANKED_BY = "MMMLU"
@@ -50,6 +50,20 @@ def pick(fits: Sequence[Fit], langs: Sequence[str]) -> Pick:
         return Pick(fallback, None, silent, "no model fits; extractive needs none")
     scores = ", ".join(f"{name} {family()[name].score(RANKED_BY)}" for name in order)
     return Pick(names[0], names[1] if names[1:] else None, silent, f"{RANKED_BY}, thinking on: {scores}")
+
+
+def kept_out(fits: Sequence[Fit], chosen: str | None) -> list[str]:
+    """Members published above the chosen one that no way admits, each with the least that would."""
+    scores = {f.candidate.name: f.candidate.spec.score(RANKED_BY) for f in fits if f.candidate.spec}
+    able = {f.candidate.spec.name for f in fits if f.feasible and f.candidate.spec}
+    said: dict[str, str] = {}
+    for f in sorted((f for f in fits if f.candidate.spec and len(f.obstacles) == 1), key=lambda f: f.memory or 0.0):
+        one, spec = f.candidate, f.candidate.spec
+        there = not f.obstacles[0].change.startswith(NO_CHANGE)
+        if there and spec and spec.name not in able and scores[one.name] > scores.get(chosen or "", 0.0):
+            change = f.obstacles[0].change
+            said.setdefault(spec.name, f"{RANKED_BY} {scores[one.name]} ({one.name}) would take: {change}")
+    return list(said.values())
 
 
 def _effort(one: Candidate) -> tuple[int, str]:

@@ -140,7 +140,7 @@ def decide(table: Table, cost: Sequence[float], margin: float) -> Ruling:
         chosen = min(within, key=lambda i: (cost[i], -standings[i].mean))
         return Ruling(table.names[chosen], standings, {}, None)
     pair, target = _needed_error(found, margin)
-    more = _more(table, pair, target, float(found.variance[pair])) if found.df > 0 else {}
+    more = _more(table, pair, target, float(found.variance[pair]))
     return Ruling(None, standings, more, (table.names[pair[0]], table.names[pair[1]]))
 
 
@@ -190,7 +190,8 @@ def _needed_error(found: Losses, margin: float) -> tuple[tuple[int, int], float]
 def _more(table: Table, pair: tuple[int, int], target: float, now: float) -> dict[int, int]:
     """More rows by stratum for a standard error of `target`, where they tell most: n ∝ weight × deviation (Neyman).
 
-    Deviations are those seen, at least that of one row in the stratum that differs, times the design effect.
+    Deviations are those seen, at least that of one row in the stratum that differs, times the design effect. As many
+    again where that asks for none (one cluster tells nothing of its own spread).
     """
     strata = len(table.weights)
     sizes = np.bincount(table.stratum, minlength=strata)
@@ -212,7 +213,8 @@ def _more(table: Table, pair: tuple[int, int], target: float, now: float) -> dic
         if not short.any():
             break
         kept |= short
-    return {s: math.ceil(wanted[s] - sizes[s]) for s in range(strata) if wanted[s] > sizes[s]}
+    more = {s: math.ceil(wanted[s] - sizes[s]) for s in range(strata) if wanted[s] > sizes[s]}
+    return more or dict(enumerate(sizes.tolist()))
 
 
 def own_mean(table: Table, place: int) -> tuple[float, float, float]:
