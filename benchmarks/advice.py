@@ -1,8 +1,9 @@
 """python -m benchmarks.advice [--quick] [--worlds 1000]: does the rule of eval.advise keep its word?
 
 A world is a machine, a mix of languages, what each variant is truly worth in each, and as many answered questions as
-somebody asked. The rule sees the answers only. Beside it: the parameter count that other tools go by, the highest
-measured mean, and the largest that fits. Markdown on stdout; needs no model.
+somebody asked (benchmarks/advice_worlds.py). The rule sees the answers only. Beside it: the parameter count that
+other tools go by, the highest measured mean, and the largest that fits. Then the rule with its advice followed: asked
+again with as many questions as it wanted, until it chooses. Markdown on stdout; needs no model.
 """
 
 from __future__ import annotations
@@ -11,107 +12,17 @@ import time
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Annotated
 
 import numpy as np
 import typer
-from numpy.typing import NDArray
 
+from benchmarks.advice_worlds import MARGIN, WORLDS, Runner, World, answers, first_rows
 from eval.advice.rule import Table, decide
 from eval.statistics import wilson
-from mlrag.fitting import fits, memory_gb
-from mlrag.variants import VariantSpec, family
 
-Floats = NDArray[np.float64]
-Rng = np.random.Generator
-MARGIN = 0.02
 QUESTIONS = (50, 200, 1000, 4000)  # a language
-MACHINES = (8, 12, 16, 24, 32, 48, 80)  # GB for the model
-_NORMAL = NormalDist()
-_LIMITS = np.array([_NORMAL.inv_cdf(p) for p in np.linspace(0.001, 0.999, 999)])
-
-
-@dataclass(frozen=True, slots=True)
-class Runner:
-    """A variant with thinking off or on. `spec` is None for extractive; `cost` orders, GB and then thinking."""
-
-    spec: VariantSpec | None
-    think: bool
-    cost: float
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """`truth` is (runners, languages), what share of questions ends right; only runners that fit are in it."""
-
-    runners: tuple[Runner, ...]
-    truth: Floats
-    weights: Floats
-    questions: int
-
-    @property
-    def loss(self) -> Floats:
-        worth = self.truth @ self.weights
-        return np.asarray(worth.max() - worth)
-
-
-def machine(rng: Rng) -> tuple[Runner, ...]:
-    """Who fits a machine and a context drawn by chance, asked of the real memory figures."""
-    room, context = float(rng.choice(MACHINES)), int(rng.choice([2048, 8192, 32768]))
-    runners = [Runner(None, False, 0.0)]
-    for spec in family().values():
-        if fits(spec, room, context):
-            need = memory_gb(spec, "q4_k_m", context)
-            runners += [Runner(spec, False, need), Runner(spec, True, need + 0.01)]
-    return tuple(runners)
-
-
-def plain_world(rng: Rng, questions: int) -> World:
-    """Bigger is better by and large, thinking helps or harms, languages differ, and near ties are common."""
-    runners = machine(rng)
-    langs = int(rng.integers(1, 9))
-    size = np.array([np.log(r.spec.parameters.published) if r.spec else 0.5 for r in runners])
-    slope, level = rng.uniform(-0.05, 0.5), rng.normal(0.2, 0.5)
-    own = rng.normal(0, 0.2, len(runners)) + np.array([rng.normal(0.1, 0.2) * r.think for r in runners])
-    hard = rng.normal(0, 0.5, langs)
-    latent = level + slope * (size - 2)[:, None] + own[:, None] + hard + rng.normal(0, 0.1, (len(runners), langs))
-    return World(runners, _shares(latent), rng.dirichlet(np.full(langs, 2.0)), questions)
-
-
-def hard_world(rng: Rng, questions: int) -> World:
-    """The worst for the rule: all but one are behind by a hair more than the margin, in every language."""
-    runners = machine(rng)
-    while len(runners) < 2:
-        runners = machine(rng)
-    langs = int(rng.integers(1, 9))
-    best = rng.uniform(0.3, 0.97, langs)
-    truth = np.tile(best - MARGIN - 1e-4, (len(runners), 1))
-    truth[int(rng.integers(len(runners)))] = best
-    return World(runners, truth, rng.dirichlet(np.full(langs, 2.0)), questions)
-
-
-def _shares(latent: Floats) -> Floats:
-    return np.vectorize(_NORMAL.cdf)(latent)
-
-
-def answers(world: World, rng: Rng) -> Table:
-    """Yes/no rows. An item is alike hard for all runners and languages, so rows pair and cluster as ours do."""
-    runners, langs = world.truth.shape
-    n = world.questions
-    item = rng.standard_normal(n)
-    per_lang = np.sqrt(0.5) * item + np.sqrt(0.5) * rng.standard_normal((langs, n))
-    alike = rng.uniform(0.3, 0.8)
-    own = rng.standard_normal((runners, langs, n))
-    limits = np.interp(world.truth, np.linspace(0.001, 0.999, 999), _LIMITS)
-    right = np.sqrt(alike) * per_lang + np.sqrt(1 - alike) * own < limits[:, :, None]
-    return Table(
-        tuple(map(str, range(runners))),
-        right.reshape(runners, -1).astype(float),
-        np.repeat(np.arange(langs), n),
-        np.tile(np.arange(n), langs),
-        world.weights,
-    )
+START, MOST, ROUNDS = 100, 6000, 8  # questions a language at first and at last, and how often it is asked again
 
 
 def bucket(runner: Runner) -> float:
@@ -145,7 +56,8 @@ def by_parameters_and_truth(world: World, table: Table) -> int:
 
 def by_mean(world: World, table: Table) -> int:
     del world
-    found = [np.bincount(table.stratum, v) @ table.weights for v in table.values]
+    sizes = np.bincount(table.stratum)
+    found = [np.bincount(table.stratum, v) / sizes @ table.weights for v in table.values]
     return int(np.argmax(found))
 
 
@@ -162,15 +74,16 @@ CHOOSERS: dict[str, Chooser] = {
     "the same, thinking told by an oracle *": by_parameters_and_truth,
     "largest that fits *": by_size,
 }
-WORLDS = {"plain": plain_world, "hard": hard_world}
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Of the worlds: where it chose, where that was beyond the margin, and what it gave up and paid on average."""
+    """Of the worlds: where it chose, where that was beyond the margin, where it did not fit into memory, and what it
+    gave up (a share) and paid (GB) on average."""
 
     chose: int
     wrong: int
+    infeasible: int
     loss: float
     cost: float
     worlds: int
@@ -178,31 +91,63 @@ class Tally:
 
 def simulate(kind: str, questions: int, worlds: int) -> dict[str, Tally]:
     rng = np.random.default_rng([zlib.crc32(kind.encode()), questions])
-    picks: dict[str, list[tuple[float, float]]] = {name: [] for name in CHOOSERS}
+    picks: dict[str, list[tuple[World, int]]] = {name: [] for name in CHOOSERS}
     for _ in range(worlds):
         world = WORLDS[kind](rng, questions)
         table = answers(world, rng)
         for name, choose in CHOOSERS.items():
             place = choose(world, table)
             if place is not None:
-                picks[name].append((float(world.loss[place]), world.runners[place].cost))
+                picks[name].append((world, place))
     return {name: _tally(found, worlds) for name, found in picks.items()}
 
 
-def _tally(found: Sequence[tuple[float, float]], worlds: int) -> Tally:
-    wrong = sum(loss > MARGIN for loss, _ in found)
-    mean = [float(np.mean(column)) for column in zip(*found, strict=True)] if found else [0.0, 0.0]
-    return Tally(len(found), wrong, mean[0], mean[1], worlds)
+def follow(kind: str, worlds: int) -> tuple[Tally, float]:
+    """The rule when its "ask n more" is followed; and how many questions a language that took on average."""
+    rng = np.random.default_rng([zlib.crc32(kind.encode()), 1])
+    picks: list[tuple[World, int]] = []
+    asked: list[float] = []
+    for _ in range(worlds):
+        world = WORLDS[kind](rng, MOST)
+        table = answers(world, rng)
+        counts = np.full(len(world.weights), START)
+        if len(world.runners) == 1:
+            picks.append((world, 0))
+            continue
+        for _ in range(ROUNDS):
+            ruling = decide(first_rows(table, counts), [r.cost for r in world.runners], MARGIN)
+            if ruling.chosen is not None:
+                picks.append((world, int(ruling.chosen)))
+                break
+            counts = np.minimum(MOST, counts + np.array([ruling.more.get(s, 0) for s in range(len(counts))]))
+        asked.append(float(counts.mean()))
+    return _tally(picks, worlds), float(np.mean(asked))
 
 
-def _line(kind: str, questions: int, name: str, t: Tally) -> str:
+def _tally(found: Sequence[tuple[World, int]], worlds: int) -> Tally:
+    losses = [float(world.loss[place]) for world, place in found]
+    costs = [world.runners[place].cost for world, place in found]
+    over = sum(int(cost) > world.room for (world, _), cost in zip(found, costs, strict=True))
+    wrong = sum(loss > MARGIN for loss in losses)
+    loss, cost = (float(np.mean(column)) if column else 0.0 for column in (losses, costs))
+    return Tally(len(found), wrong, over, loss, cost, worlds)
+
+
+def _line(kind: str, questions: str, name: str, t: Tally) -> str:
     share = wilson(t.wrong / t.worlds, t.worlds)
-    kept = "" if name.endswith("*") else "yes" if t.wrong <= 0.05 * t.worlds else "**no**"
+    kept = "" if name.endswith("*") else "yes" if t.wrong <= 0.05 * t.worlds and not t.infeasible else "**no**"
     of_chosen = f"{100 * t.wrong / t.chose:.1f}" if t.chose else "–"
     return (
         f"| {kind} | {questions} | {name} | {100 * t.chose / t.worlds:.1f} | {100 * t.wrong / t.worlds:.1f} "
-        f"[{100 * share.low:.1f}, {100 * share.high:.1f}] | {of_chosen} | {100 * t.loss:.1f} | {t.cost:.1f} | {kept} |"
+        f"[{100 * share.low:.1f}, {100 * share.high:.1f}] | {of_chosen} | {t.infeasible} | {100 * t.loss:.1f} "
+        f"| {t.cost:.1f} | {kept} |"
     )
+
+
+HEAD = (
+    "| worlds | questions a language | chooser | chose, % | beyond the margin, % of worlds | of those chosen, % "
+    "| infeasible | loss, points | GB | kept |"
+)
 
 
 def main(
@@ -210,15 +155,16 @@ def main(
     quick: Annotated[bool, typer.Option("--quick", help="60 worlds and few questions, in seconds.")] = False,
 ) -> None:
     """Print how often each way of choosing errs."""
-    start, say = time.process_time(), typer.echo
-    say("| worlds | questions a language | chooser | chose, % | beyond the margin, % of worlds | of those chosen, % "
-          "| loss, points | GB | kept |")  # fmt: skip
-    say("|---|---|---|---|---|---|---|---|---|")
+    start, count = time.process_time(), 60 if quick else worlds
+    typer.echo(f"{HEAD}\n|{'---|' * 10}")
     for kind in WORLDS:
-        for questions in (50, 200) if quick else QUESTIONS:
-            for name, tally in simulate(kind, questions, 60 if quick else worlds).items():
-                say(_line(kind, questions, name, tally))
-    say(f"\nMargin {100 * MARGIN:.0f} points; {time.process_time() - start:.0f} s of one core.")
+        for questions in QUESTIONS[:2] if quick else QUESTIONS:
+            for name, tally in simulate(kind, questions, count).items():
+                typer.echo(_line(kind, str(questions), name, tally))
+    for kind in ("plain", "hard"):
+        tally, asked = follow(kind, count // 10 if quick else count)
+        typer.echo(_line(kind, f"{START} at first, {asked:.0f} at last", "eval.advise, followed", tally))
+    typer.echo(f"\nMargin {100 * MARGIN:.0f} points; {time.process_time() - start:.0f} s of one core.")
 
 
 if __name__ == "__main__":

@@ -189,7 +189,7 @@ def _too_few(found: Mapping[str, Measured], weights: Mapping[str, float]) -> dic
         for lang in weights:
             n = len(m.outcomes.get(lang, {}))
             if n < max(1, ENOUGH * most[lang]):
-                left_out[name] = f"{n} of {most[lang]} questions answered in {lang}"
+                left_out[name] = f"{n} of {most[lang]} rows in {lang}" if most[lang] else f"no rows in {lang}"
     return left_out
 
 

@@ -22,6 +22,7 @@ from eval.advice.costing import Costs, costs
 from eval.advice.feasible import Candidate, Fit
 from eval.advice.need import CostBasis, presets
 from eval.advice.published import published
+from mlrag.variants import family
 
 Kind = Literal["measured", "published"]
 Source = Literal["measured", "published", "computed", "unknown"]
@@ -117,7 +118,14 @@ def shown(advice: Advice) -> list[Fit]:
     for f in sorted(measured, key=lambda f: f.candidate.own) + list(advice.feasible):
         if f.candidate.spec:
             first.setdefault((f.candidate.spec.name, f.candidate.think), f)
-    return [*measured, *(f for f in first.values() if f not in measured)]
+    return sorted([*measured, *(f for f in first.values() if f not in measured)], key=_place_in_line)
+
+
+def _place_in_line(found: Fit) -> tuple[int, str, bool]:
+    """extractive, then the family from the smallest up, each without and with thinking, then strangers."""
+    one = found.candidate
+    size = list(family()).index(one.spec.name) if one.spec else -1 if one.modelless else len(family())
+    return size, one.name.removesuffix("+think"), one.think
 
 
 def _dimension_row(d: Mapping[str, Any], fits: Sequence[Fit], advice: Advice, weight: float) -> Row:
@@ -267,3 +275,15 @@ def frontier(advice: Advice) -> list[str]:
             kept.append(name)
             best = means[name].value
     return kept
+
+
+def sources(matrix: Matrix) -> list[str]:
+    """Where published cells come from: dimension, source, and the value of each candidate that has one from there."""
+    said = []
+    for row in (r for r in matrix.rows if r.kind == "published"):
+        found: dict[str, list[str]] = {}
+        for name, c in zip(matrix.names, row.cells, strict=True):
+            if c.source == "published":
+                found.setdefault(c.why, []).append(f"{name} {c.said}")
+        said += [f"{row.title}: {', '.join(values)} ({why})" for why, values in found.items()]
+    return said

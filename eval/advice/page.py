@@ -11,7 +11,7 @@ from markupsafe import Markup
 from eval.advice import words
 from eval.advice.choice import Advice
 from eval.advice.costing import UNITS
-from eval.advice.matrix import KINDS, Matrix, frontier
+from eval.advice.matrix import KINDS, Matrix, frontier, sources
 from eval.report.charts import Spot, cost
 from eval.report.pages import font_rules, render
 from eval.scores import Figure
@@ -31,9 +31,10 @@ def write_page(path: Path, advice: Advice, matrix: Matrix, made: Mapping[str, An
         kinds=KINDS,
         unit=UNITS[advice.costs.basis],
         packs=packs,
+        sources=sources(matrix),
         drawing=_frontier(advice),
         best=frontier(advice),
-        lines=[(line, words.line_in_words(line, advice)) for line in advice.lines],
+        lines=[(line, words.line_in_words(line)) for line in advice.lines],
         gained=gained,
         fonts=font_rules(packs),
     )

@@ -21,9 +21,9 @@ def published(
 ) -> tuple[PublishedScore | None, PublishedScore | None]:
     """The score for this thinking setting, and the one for the other; what names neither counts for both."""
     there = [s for s in spec.scores if s.benchmark == benchmark] if spec else []
-    this, other = ("thinking on", "thinking off") if think else ("thinking off", "thinking on")
-    fitting = next((s for s in there if other not in s.conditions), None)
-    return fitting, next((s for s in there if other in s.conditions), None) if this else None
+    other = "thinking off" if think else "thinking on"
+    fitting = (s for s in there if other not in s.conditions)
+    return next(fitting, None), next((s for s in there if other in s.conditions), None)
 
 
 @dataclass(frozen=True, slots=True)

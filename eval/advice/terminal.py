@@ -32,7 +32,7 @@ def show(advice: Advice, matrix: Matrix, made: Mapping[str, Any], gained: tuple[
     for flip in ([f"runner-up: {runner_up}"] if runner_up else []) + list(advice.flips):
         say(f"flip: {flip}")
     if advice.evidence.measured:
-        console.print(as_rich("By your runs", words.LINE_HEAD, [words.line_in_words(x, advice) for x in advice.lines]))
+        console.print(as_rich("By your runs", words.LINE_HEAD, [words.line_in_words(x) for x in advice.lines]))
         say(f"on the frontier of quality and {advice.costs.basis}: {', '.join(frontier(advice))}")
     for kind in KINDS:
         if any(t.total is not None for t in matrix.totals[kind]):

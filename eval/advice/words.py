@@ -74,7 +74,7 @@ def about_languages(advice: Advice) -> Iterator[str]:
         yield from of_language(lang)
 
 
-def line_in_words(line: Line, advice: Advice) -> list[str]:
+def line_in_words(line: Line) -> list[str]:
     """Group, choice, how sure, the two that lead, what is lacking."""
     name = (
         line.group if line.group == MIX or line.group.startswith("T") else f"{line.group} {language(line.group).name}"
@@ -90,7 +90,6 @@ def line_in_words(line: Line, advice: Advice) -> list[str]:
     shown = dict(kv for kv in means if kv[0] in (line.chosen, line.leading, line.runner_up))
     told = "; ".join(f"{n} {100 * m.value:.1f} [{100 * m.low:.1f}, {100 * m.high:.1f}]" for n, m in shown.items())
     lacking = commands.in_words(line.more) if line.more else ", ".join(f"{n}: {w}" for n, w in line.left_out.items())
-    del advice
     return [name, line.chosen or (f"({line.leading})" if line.leading else "–"), sure, told, str(line.n), lacking]
 
 

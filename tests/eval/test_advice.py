@@ -9,13 +9,14 @@ from typer.testing import CliRunner
 
 import eval.advise
 import eval.tiers
-from benchmarks.advice import MARGIN, Runner, bucket, hard_world, plain_world, simulate
+from benchmarks.advice import bucket, follow, simulate
 from benchmarks.advice_profiles import Profile, Script, make_run
+from benchmarks.advice_worlds import MARGIN, Runner, hard_world, plain_world
 from eval.advice.choice import advise
 from eval.advice.evidence import NOTHING, Evidence, Measured, Outcome, compared, read_evidence
 from eval.advice.feasible import all_ways, candidate, fit
 from eval.advice.gain import gains
-from eval.advice.matrix import make_matrix, weights_for
+from eval.advice.matrix import make_matrix, sources, weights_for
 from eval.advice.need import (
     Machine,
     Need,
@@ -149,6 +150,12 @@ def test_it_is_wrong_in_at_most_one_world_of_twenty(kind):
     tally = simulate(kind, 200, 150)["eval.advise"]
     assert tally.wrong <= ALPHA * tally.worlds
     assert tally.chose > 0
+
+
+def test_its_advice_can_be_followed_to_a_choice():
+    tally, asked = follow("plain", 15)
+    assert (tally.chose, tally.wrong, tally.infeasible) == (15, 0, 0)
+    assert asked > 100
 
 
 def test_hard_worlds_are_as_hard_as_they_can_be():
@@ -349,7 +356,7 @@ def test_near_ties_on_few_questions_cannot_be_told():
 
 def test_who_was_not_asked_in_a_language_is_left_out_and_said():
     found = advise(need(), SERVER, evidence(measured("e4b", 0.9), measured("31b", 0.9, langs=("ta",))))
-    assert found.mix.left_out == {"31b": "0 of 1400 questions answered in si"}
+    assert found.mix.left_out == {"31b": "0 of 1400 rows in si"}
     assert found.mix.status == "one measured"
     assert {line.group: line.status for line in found.lines}["T4"] == "one measured"
 
@@ -401,6 +408,11 @@ def test_totals_are_weighted_means_and_measured_ones_never_meet_published_ones()
     assert (think.said, think.source, think.score) == ("88.4", "published", 0.884)
     assert row["multilingual"]["e4b"].said == "76.6 (thinking on)"
     assert row["quality"]["12b"].source == "unknown"
+    sinhala = [s for s in sources(matrix) if "SinhalaMMLU" in s]
+    assert len(sinhala) == 1
+    assert sinhala[0].startswith(
+        "Sinhala multiple choice (SinhalaMMLU): e4b 61.86 (thinking on), e4b+think 61.86 (hugg"
+    )
     scores = [(3, 88.4), (1, 84.3), (1, 80.0), (1, 76.9), (1, 66.4), (1, 74.4)]  # what all five have
     expected = sum(w * s for w, s in scores) / sum(w for w, _ in scores) / 100
     assert by_name["published"]["31b+think"].total == pytest.approx(expected)
