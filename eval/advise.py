@@ -131,7 +131,7 @@ def main(
         by_dimension = weights_for(preset, parse_numbers(weights))
         evidence = _evidence(settings, need, run or [], published, console)
         gained = _gained(evidence, compare, settings)
-        advice = advise(need, machine, evidence)
+        advice = advise(need, machine, evidence, settings.variants)
         matrix = make_matrix(advice, by_dimension, gamma)
     except (MlragError, ValueError, OSError) as error:
         console.print(f"[red]{error}[/red]", highlight=False)

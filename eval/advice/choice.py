@@ -10,11 +10,12 @@ import numpy as np
 
 from eval.advice.costing import Costs, costs, dollars
 from eval.advice.evidence import Evidence, Measured, compared
-from eval.advice.feasible import Fit, all_ways, fit
+from eval.advice.feasible import Candidate, Fit, all_ways, candidate, fit
 from eval.advice.need import COSTS, Machine, Need
 from eval.advice.published import Pick, kept_out, pick
 from eval.advice.rule import Ruling, decide, own_mean
 from mlrag.languages import language
+from mlrag.variants import CustomVariant
 
 Status = Literal["measured", "cannot tell", "one measured", "nothing measured"]
 MIX = "mix"
@@ -85,9 +86,10 @@ class Advice:
         return tuple(n for n, m in self.evidence.measured.items() if m.stand_in)
 
 
-def advise(need: Need, machine: Machine, evidence: Evidence) -> Advice:
-    """Feasibility first, then the rule among what was measured; what was published stands beside it."""
-    fits = _fits(need, machine, evidence)
+def advise(need: Need, machine: Machine, evidence: Evidence, own: Mapping[str, CustomVariant] | None = None) -> Advice:
+    """Feasibility first, then the rule among what was measured; what was published stands beside it. `own`: the
+    user's own names, which are candidates too."""
+    fits = _fits(need, machine, evidence, own or {})
     there = {n: evidence.measured[n] for n in _feasible_names(fits) if n in evidence.measured}
     priced = costs([f for f in fits if f.candidate.name in there], there, need)
     lines = tuple(_line(group, weights, there, priced, need) for group, weights in _groups(need.weights).items())
@@ -99,10 +101,11 @@ def advise(need: Need, machine: Machine, evidence: Evidence) -> Advice:
     return Advice(need, machine, evidence, fits, shown, lines, choice, unmeasured, tuple(flips))
 
 
-def _fits(need: Need, machine: Machine, evidence: Evidence) -> tuple[Fit, ...]:
-    """The measured ones first by name, then every other way."""
+def _fits(need: Need, machine: Machine, evidence: Evidence, own: Mapping[str, CustomVariant]) -> tuple[Fit, ...]:
+    """The measured ones first, then the user's own, then every other way."""
     measured = {m.candidate.key: m for m in evidence.measured.values()}
-    ways = [m.candidate for m in measured.values()] + [c for c in all_ways() if c.key not in measured]
+    others = [*(candidate(name, own) for name in own), *all_ways()]
+    ways = [m.candidate for m in measured.values()] + [c for c in others if c.key not in measured]
     found = []
     for one in ways:
         m = measured.get(one.key)
@@ -153,15 +156,20 @@ def _runner_up(ruling: Ruling, priced: Costs) -> str | None:
 
 
 def _unmeasured(fits: Sequence[Fit], there: Mapping[str, Measured]) -> tuple[str, ...]:
-    """Feasible ways to run a member and thinking setting that no feasible measured row speaks of."""
-    seen = {(m.candidate.spec.name, m.candidate.think) for m in there.values() if m.candidate.spec}
-    found: list[str] = [] if any(m.candidate.modelless for m in there.values()) else ["extractive"]
+    """Who is feasible and was not asked: extractive, each member and thinking in its first way, the user's own."""
+    seen = {_member(m.candidate) for m in there.values()}
+    found = []
     for f in fits:
         one = f.candidate
-        if f.feasible and one.spec and (one.spec.name, one.think) not in seen:
-            seen.add((one.spec.name, one.think))
+        if f.feasible and (one.spec or one.modelless) and _member(one) not in seen:
+            seen.add(_member(one))
             found.append(one.name)
-    return tuple(n for n in found if any(f.candidate.name == n and f.feasible for f in fits))
+    return tuple(found)
+
+
+def _member(one: Candidate) -> tuple[str, bool]:
+    """What is one and the same however it is run; a fine-tune is itself."""
+    return one.name if one.own or not one.spec else one.spec.name, one.think
 
 
 def _flips(lines: Sequence[Line], there: Mapping[str, Measured], fits: Sequence[Fit], need: Need) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from eval.advice.need import Machine, Need, presets
@@ -245,6 +246,8 @@ def _notes(
         notes.append("its seconds are not measured: the p95 that was asked for is not checked")
     if memory is not None and 0 < machine.vram < memory:
         notes.append(f"it fits into RAM and not into {machine.vram:g} GB of GPU memory: expect it to be slow")
+    if one.key[0] == "llamacpp" and not Path(one.key[1]).is_file():
+        notes.append("the name stands for the path of a GGUF file of those weights: put yours in its place")
     if need.budget is not None and one.place != "here" and dollars is None:
         notes.append("its price is not known: the budget is not checked")
     if need.audio or need.images:

@@ -15,23 +15,19 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eval.advice.choice import Advice
 from eval.advice.costing import Costs, costs
 from eval.advice.feasible import Candidate, Fit
 from eval.advice.need import CostBasis, presets
 from eval.advice.published import published
+from eval.advice.totals import Total, totals
 from mlrag.variants import family
 
 Kind = Literal["measured", "published"]
 Source = Literal["measured", "published", "computed", "unknown"]
 KINDS: tuple[Kind, ...] = ("measured", "published")
 GAMMA = 0.25  # how strongly cost counts: sixteen times the cost halves the score
-DRAWS, SPREAD = 2000, 0.5  # of weights for the stability, and the deviation of their logarithm
-LEAST_KNOWN = 0.5
-_SEED = 0
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +55,6 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Total:
-    """One candidate's totals over one kind; None where too little is known. `known`: of what share of the weights.
-
-    `first`: in what share of 2,000 draws of the weights its efficiency-adjusted score is the highest; `ranks`: the 5th
-    and 95th of a hundred of its ranks there.
-    """
-
-    name: str
-    total: float | None
-    efficient: float | None
-    known: float
-    first: float
-    ranks: tuple[int, int] | None
-
-
-@dataclass(frozen=True, slots=True)
 class Matrix:
     """Columns are the candidates in the order of `names`."""
 
@@ -99,24 +79,19 @@ def weights_for(scenario: Mapping[str, Any] | None, given: Mapping[str, float]) 
 def make_matrix(advice: Advice, weights: Mapping[str, float], gamma: float = GAMMA) -> Matrix:
     """`weights` by dimension; what the columns are says `shown`."""
     fits = shown(advice)
+    names = tuple(f.candidate.name for f in fits)
     priced: dict[Kind, Costs] = {"measured": advice.costs, "published": costs(fits, {}, advice.need, "memory")}
     rows = [_dimension_row(d, fits, advice, weights[d["name"]]) for d in presets()["dimension"]]
-    totals = {kind: _totals([r for r in rows if r.kind == kind], fits, priced[kind], gamma) for kind in KINDS}
-    return Matrix(
-        tuple(f.candidate.name for f in fits),
-        (*rows, *_facts(fits, advice)),
-        totals,
-        gamma,
-        {kind: priced[kind].basis for kind in KINDS},
-    )
+    found = {kind: _totals([r for r in rows if r.kind == kind], names, priced[kind], gamma) for kind in KINDS}
+    return Matrix(names, (*rows, *_facts(fits, advice)), found, gamma, {kind: priced[kind].basis for kind in KINDS})
 
 
 def shown(advice: Advice) -> list[Fit]:
     """The columns: what is feasible and measured, and the first way of each other feasible member and thinking."""
     measured = [f for f in advice.feasible if f.candidate.name in advice.evidence.measured]
     first: dict[tuple[str, bool], Fit] = {}
-    for f in sorted(measured, key=lambda f: f.candidate.own) + list(advice.feasible):
-        if f.candidate.spec:
+    for f in (*measured, *advice.feasible):
+        if f.candidate.spec and not f.candidate.own:
             first.setdefault((f.candidate.spec.name, f.candidate.think), f)
     return sorted([*measured, *(f for f in first.values() if f not in measured)], key=_place_in_line)
 
@@ -126,6 +101,11 @@ def _place_in_line(found: Fit) -> tuple[int, str, bool]:
     one = found.candidate
     size = list(family()).index(one.spec.name) if one.spec else -1 if one.modelless else len(family())
     return size, one.name.removesuffix("+think"), one.think
+
+
+def _totals(rows: Sequence[Row], names: Sequence[str], priced: Costs, gamma: float) -> tuple[Total, ...]:
+    score = np.array([[math.nan if c.score is None else c.score for c in r.cells] for r in rows], float)
+    return totals(names, score, np.array([r.weight for r in rows], float), priced, gamma)
 
 
 def _dimension_row(d: Mapping[str, Any], fits: Sequence[Fit], advice: Advice, weight: float) -> Row:
@@ -214,55 +194,6 @@ def _price(found: Fit) -> Cell:
         if found.dollars
         else Cell("unknown", "–", source)
     )
-
-
-def _totals(rows: Sequence[Row], fits: Sequence[Fit], priced: Costs, gamma: float) -> tuple[Total, ...]:
-    names = [f.candidate.name for f in fits]
-    score = np.array([[math.nan if c.score is None else c.score for c in r.cells] for r in rows], float)
-    weight = np.array([r.weight for r in rows], float)
-    share = (weight @ ~np.isnan(score)) / max(float(weight.sum()), 1e-12)
-    there = [i for i in range(len(names)) if share[i] >= LEAST_KNOWN]
-    common = ~np.isnan(score[:, there]).any(1)
-    blank = {n: Total(n, None, None, float(share[i]), 0.0, None) for i, n in enumerate(names)}
-    if not there or not weight[common].sum():
-        return tuple(blank.values())
-    return tuple((blank | _ranked(names, there, score[common], weight[common], priced, gamma, share)).values())
-
-
-def _ranked(
-    names: Sequence[str],
-    there: Sequence[int],
-    score: Floats,
-    weight: Floats,
-    priced: Costs,
-    gamma: float,
-    share: Floats,
-) -> dict[str, Total]:
-    """Those that have a total, with how often they are first when every weight is drawn anew around its value."""
-    found = score[:, there]
-    discount = _discounts([names[i] for i in there], priced, gamma)
-    drawn = weight * np.exp(SPREAD * np.random.default_rng(_SEED).standard_normal((DRAWS, len(weight))))
-    adjusted = (drawn @ found) / drawn.sum(1, keepdims=True) * discount
-    ranks = (-adjusted).argsort(1, kind="stable").argsort(1) + 1
-    total = weight @ found / weight.sum()
-    made = {}
-    for place, i in enumerate(there):
-        ends = np.quantile(ranks[:, place], [0.05, 0.95], method="nearest")
-        first = float(np.mean(ranks[:, place] == 1))
-        low, high = int(ends[0]), int(ends[1])
-        effective = float(total[place] * discount[place])
-        made[names[i]] = Total(names[i], float(total[place]), effective, float(share[i]), first, (low, high))
-    return made
-
-
-def _discounts(names: Sequence[str], priced: Costs, gamma: float) -> Floats:
-    """(c_min / c)^γ; a cost that is not known counts as the dearest."""
-    values = np.array([math.nan if (v := priced.values.get(n)) is None else v for n in names], float)
-    if np.isnan(values).all():
-        return np.ones(len(values))
-    most = float(np.nanmax(values))
-    held = np.maximum(np.nan_to_num(values, nan=most), max(most / 100, 1e-9))
-    return np.asarray((held.min() / held) ** gamma)
 
 
 def frontier(advice: Advice) -> list[str]:

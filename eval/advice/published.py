@@ -60,7 +60,13 @@ def kept_out(fits: Sequence[Fit], chosen: str | None) -> list[str]:
     for f in sorted((f for f in fits if f.candidate.spec and len(f.obstacles) == 1), key=lambda f: f.memory or 0.0):
         one, spec = f.candidate, f.candidate.spec
         there = not f.obstacles[0].change.startswith(NO_CHANGE)
-        if there and spec and spec.name not in able and scores[one.name] > scores.get(chosen or "", 0.0):
+        if (
+            there
+            and spec
+            and not one.own
+            and spec.name not in able
+            and scores[one.name] > scores.get(chosen or "", 0.0)
+        ):
             change = f.obstacles[0].change
             said.setdefault(spec.name, f"{RANKED_BY} {scores[one.name]} ({one.name}) would take: {change}")
     return list(said.values())

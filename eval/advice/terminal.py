@@ -9,7 +9,8 @@ from rich.console import Console
 
 from eval.advice import words
 from eval.advice.choice import Advice
-from eval.advice.matrix import KINDS, Matrix, Total, frontier
+from eval.advice.matrix import KINDS, Matrix, frontier
+from eval.advice.totals import Total
 from eval.report.plain import as_rich
 
 

@@ -56,6 +56,8 @@ def cautions(advice: Advice) -> Iterator[str]:
     if advice.mix.status == "nothing measured" and advice.published.silent:
         names = ", ".join(language(x).name for x in advice.published.silent)
         yield f"MMMLU, by which the published ones are ranked, has no {names}, and asks nothing of documents."
+    if advice.mix.status == "one measured" and advice.published.chosen:
+        yield f"By published figures alone it would be {advice.published.chosen} ({advice.published.said})."
     for note in dict.fromkeys(n for f in advice.feasible if f.candidate.name == advice.choice for n in f.notes):
         yield f"{advice.choice}: {note}."
 

@@ -29,6 +29,7 @@ from eval.advice.need import (
 )
 from eval.advice.published import COVERED, pick, published
 from eval.advice.rule import ALPHA, Table, decide, losses, own_mean
+from eval.advice.words import cautions
 from eval.statistics import macro_difference
 from eval.statistics.student import student_quantile
 from mlrag.errors import CorpusFormatError, UnknownLanguageError
@@ -358,6 +359,7 @@ def test_who_was_not_asked_in_a_language_is_left_out_and_said():
     found = advise(need(), SERVER, evidence(measured("e4b", 0.9), measured("31b", 0.9, langs=("ta",))))
     assert found.mix.left_out == {"31b": "0 of 1400 rows in si"}
     assert found.mix.status == "one measured"
+    assert any("By published figures alone it would be 31b+think" in c for c in cautions(found))
     assert {line.group: line.status for line in found.lines}["T4"] == "one measured"
 
 
@@ -381,6 +383,7 @@ def test_published_figures_decide_where_nothing_was_measured_and_say_so():
     assert found.mix.status == "nothing measured"
     assert found.published.silent == ("ta", "si")
     assert any("1.7 GB more" in f for f in found.flips)
+    assert any("GGUF file" in c for c in cautions(found))
     assert pick([fit(candidate("extractive"), need(), SERVER)], ["ta"]).chosen == "extractive"
 
 
@@ -433,6 +436,20 @@ def test_weights_move_the_rank_and_its_stability_is_told():
 def test_weights_of_nothing_are_refused(given):
     with pytest.raises(ValueError, match=r"dimension|0 or more"):
         weights_for(None, given)
+
+
+def test_a_fine_tune_is_a_row_of_its_own_and_stands_for_nobody():
+    tuned = measured("my-si", 0.9, own={"my-si": CustomVariant("ollama:me/tuned", "e4b")})
+    found = advise(need(), SERVER, evidence(tuned, measured("31b", 0.5)))
+    matrix = make_matrix(found, weights_for(None, {}))
+    row = next(r for r in matrix.rows if r.name == "multilingual")
+    assert found.choice == "my-si"
+    assert "e4b" in found.unmeasured
+    assert "my-si" not in found.unmeasured
+    unasked = advise(need(), SERVER, NOTHING, {"my-si": CustomVariant("ollama:me/tuned", "e4b")})
+    assert "my-si" in unasked.unmeasured
+    assert {"my-si", "e4b"} < set(matrix.names)
+    assert row.cells[matrix.names.index("my-si")].score is None
 
 
 # As typed
