@@ -13,7 +13,7 @@ from eval.selective import Point
 
 QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)
 _ROW = 38  # pixels of a row of the waterfall
-_SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
+_COSTS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,15 +132,15 @@ def scatter(name: str, title: str, spots: Sequence[Spot], axes: tuple[str, str])
     )
 
 
-def cost(name: str, title: str, spots: Sequence[Spot], axes: tuple[str, str]) -> Markup:
-    """Seconds (logarithmic) against a share in [0, 1]."""
-    seconds = [s.x for s in spots] or [1.0]
-    low = max((t for t in _SECONDS if t <= min(seconds)), default=_SECONDS[0])
-    high = min((t for t in _SECONDS if t >= max(seconds) and t > low), default=_SECONDS[-1])
+def cost(name: str, title: str, spots: Sequence[Spot], axes: tuple[str, str], unit: str = "s") -> Markup:
+    """What it costs (logarithmic, in `unit`) against a share in [0, 1]."""
+    costs = [s.x for s in spots] or [1.0]
+    low = max((t for t in _COSTS if t <= min(costs)), default=_COSTS[0])
+    high = min((t for t in _COSTS if t >= max(costs) and t > low), default=_COSTS[-1])
     x, y = Scale(low, high, 52, 540, log=True), Scale(0, 1, 230, 20)
-    ticks = [t for t in _SECONDS if low <= t <= high]
+    ticks = [t for t in _COSTS if low <= t <= high]
     parts = [*_levels(y, 52, 540), *(line(x(t), 20, x(t), 230, "grid") for t in ticks)]
-    parts += [text(x(t), 246, f"{t:g} s", anchor="middle") for t in ticks]
+    parts += [text(x(t), 246, f"{t:g} {unit}", anchor="middle") for t in ticks]
     parts += [text(296, 266, axes[0], anchor="middle"), _side(axes[1], 125)]
     return chart(name, title, _list(spots, axes), (660, 274), *parts, *_labelled(spots, x, y, (26, 230), whiskers=True))
 

@@ -106,8 +106,13 @@ def write_pages(out: Path, result: Mapping[str, Any], tables: Tables) -> None:
         _write(out / f"{pack.code}.html", view, "language.html", pack=pack, parts=parts, draw=drawings)
 
 
+def render(template: str, **values: Any) -> str:
+    """A page in the report's clothes; every value is escaped that is not Markup."""
+    return _pages.get_template(template).render(**values)
+
+
 def _write(path: Path, view: View, template: str = "", **values: Any) -> None:
-    page = _pages.get_template(template or path.name).render(view=view, fonts=font_rules(view.packs), **values)
+    page = render(template or path.name, view=view, fonts=font_rules(view.packs), **values)
     path.write_text(page, encoding="utf-8", errors="replace")
 
 

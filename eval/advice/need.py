@@ -1,0 +1,143 @@
+"""What somebody needs: languages with weights, constraints, and the machine to plan for."""
+
+from __future__ import annotations
+
+import shutil
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from eval.examples import read_jsonl
+from mlrag.corpus.loaders import read_documents
+from mlrag.errors import CorpusFormatError
+from mlrag.languages import language, languages
+from mlrag.machine import Memory, physical_cores
+from mlrag.text.detect import detect
+
+Locality = Literal["device", "own servers", "any"]
+CostBasis = Literal["seconds", "memory", "money"]
+LOCALITIES: tuple[Locality, ...] = ("device", "own servers", "any")
+COSTS: tuple[CostBasis, ...] = ("seconds", "memory", "money")
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The machine that models would run on. GB of 10^9 bytes; None: not known. `source` is "probed" or "given"."""
+
+    ram: float | None
+    vram: float
+    disk: float | None
+    cores: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One person's wishes. `weights` by language sum to 1.
+
+    `context` in tokens, `concurrency` questions at once, `p95` in seconds and `budget` in dollars for 1,000 questions:
+    None sets no limit. `reserve`: GB of RAM left to everything else. `margin`: what may be given up for a cheaper
+    variant, a share of questions; `answerable`: what share of them the documents answer; `tools_floor`: per cent.
+    """
+
+    weights: Mapping[str, float]
+    context: int = 8192
+    concurrency: int = 1
+    locality: Locality = "own servers"
+    p95: float | None = None
+    budget: float | None = None
+    audio: bool = False
+    images: bool = False
+    tools: bool = False
+    finetune: bool = False
+    cost: CostBasis | None = None
+    reserve: float = 2.0
+    margin: float = 0.02
+    answerable: float = 0.5
+    tools_floor: float = 60.0
+
+
+@cache
+def presets() -> dict[str, Any]:
+    """scenarios.toml: scenario, regime, offer, dimension."""
+    return tomllib.loads(Path(__file__).with_name("scenarios.toml").read_text(encoding="utf-8"))
+
+
+def known(kind: str, name: str) -> dict[str, Any]:
+    """One scenario or regime. Raises ValueError with those there are."""
+    found = presets()[kind]
+    if name not in found:
+        raise ValueError(f"there is no {kind} {name!r}; known: {', '.join(found)}")
+    return dict(found[name])
+
+
+def build(weights: Mapping[str, float], scenario: str | None, regime: str | None, given: Mapping[str, Any]) -> Need:
+    """Defaults, then the scenario, then the regime's locality, then what was `given` (None: not). Raises ValueError."""
+    names = {f.name for f in fields(Need)}
+    need = Need(weights)
+    for layer in (known("scenario", scenario) if scenario else {}, known("regime", regime) if regime else {}, given):
+        need = replace(need, **{k: v for k, v in layer.items() if k in names - {"weights"} and v is not None})
+    if need.locality not in LOCALITIES or need.cost not in (None, *COSTS):
+        raise ValueError(f"locality is one of {', '.join(LOCALITIES)}, cost one of {', '.join(COSTS)}")
+    if not 0 < need.margin <= 1 or not 0 < need.answerable <= 1:
+        raise ValueError(f"margin lies in (0, 100] points and answerable in (0, 1], not {100 * need.margin:g} and "
+                         f"{need.answerable:g}")  # fmt: skip
+    return need
+
+
+def machine_for(memory: Memory, folder: Path, given: Mapping[str, float | None]) -> Machine:
+    """The probed machine, with what was `given` (ram, vram, disk) in its place."""
+    there = next(p for p in (folder, *folder.absolute().parents) if p.is_dir())
+    probed = Machine(
+        memory.ram_total, memory.vram_total, shutil.disk_usage(there).free / 1e9, physical_cores(), "probed"
+    )
+    chosen = {k: v for k, v in given.items() if v is not None}
+    return replace(probed, **chosen, source="given") if chosen else probed  # type: ignore[arg-type]
+
+
+def parse_weights(text: str) -> dict[str, float]:
+    """ "ta=3,si" -> {"ta": 0.75, "si": 0.25}. Raises ValueError, UnknownLanguageError."""
+    found: dict[str, float] = {}
+    for part in filter(None, (p.strip() for p in text.split(","))):
+        code, _, weight = part.partition("=")
+        try:
+            found[language(code.strip()).code] = float(weight or 1)
+        except ValueError:
+            raise ValueError(f"{part!r} is no weight; for example: --langs ta=3,si=1") from None
+    return shares(found)
+
+
+def shares(found: Mapping[str, float]) -> dict[str, float]:
+    """The same, summing to 1. Raises ValueError where nothing or less than nothing is there."""
+    total = sum(found.values())
+    if not found or min(found.values()) <= 0:
+        raise ValueError("weights of languages are above 0; for example: --langs ta=3,si=1")
+    return {code: value / total for code, value in found.items()}
+
+
+def weights_of_log(path: Path) -> dict[str, float]:
+    """Shares of the languages of a log of questions: a line a question, or JSON lines with a "question"."""
+    if path.suffix == ".jsonl":
+        texts: Iterable[str] = (str(row.get("question") or row.get("q") or "") for row in read_jsonl(path))
+    else:
+        texts = path.read_text(encoding="utf-8").splitlines()
+    return _counted((detect(text), 1.0) for text in texts if text.strip())
+
+
+def weights_of_corpus(path: Path) -> dict[str, float]:
+    """Shares of the languages of a folder of documents, by characters."""
+    return _counted((d.lang, float(len(d.text))) for d in read_documents([path]))
+
+
+def _counted(found: Iterable[tuple[str, float]]) -> dict[str, float]:
+    counts: Counter[str] = Counter()
+    for code, amount in found:
+        if code in languages():
+            counts[code] += amount  # type: ignore[assignment]
+    if not counts:
+        raise CorpusFormatError("no text in an installed language was found", "give --langs ta=3,si=1 instead")
+    return shares(counts)
