@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic
 
 from eval.plan import base_of, closed
@@ -30,9 +30,15 @@ def turns(question: str, lang: Language) -> tuple[Turn, ...]:
 
 
 class ClosedBook:
-    """A model asked without any passage; it stands where a Pipeline does. What has no model fails at each question."""
+    """A model asked without any passage; it stands where a Pipeline does. What has no model fails at each question.
 
-    def __init__(self, settings: Settings, variant: str) -> None:
+    `turns` makes what the model is told of a question.
+    """
+
+    def __init__(
+        self, settings: Settings, variant: str, turns: Callable[[str, Language], tuple[Turn, ...]] = turns
+    ) -> None:
+        self._turns = turns
         self._settings = settings
         self._variant = base_of(variant)
         self._think = parse_variant(self._variant, settings.variants).think
@@ -51,7 +57,7 @@ class ClosedBook:
         caller = make_caller(self._settings, self._variant)
         room = REPLY_TOKENS + THINKING_TOKENS * self._think
         begun = monotonic()
-        reply = caller.reply(Call(turns(question, language(lang)), room, self._think))
+        reply = caller.reply(Call(self._turns(question, language(lang)), room, self._think))
         host = caller.model.host
         return Answer(
             text=reply.text,

@@ -103,7 +103,12 @@ def write_pages(out: Path, result: Mapping[str, Any], tables: Tables) -> None:
 
 
 def _write(path: Path, view: View, template: str = "", **values: Any) -> None:
-    page = _pages.get_template(template or path.name).render(view=view, fonts=font_rules(view.packs), **values)
+    write(path, template or path.name, view.packs, view=view, **values)
+
+
+def write(path: Path, template: str, packs: Sequence[Language], **values: Any) -> None:
+    """A page from a template of the folder, with the fonts of these languages."""
+    page = _pages.get_template(template).render(fonts=font_rules(packs), **values)
     path.write_text(page, encoding="utf-8", errors="replace")
 
 
