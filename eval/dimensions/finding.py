@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from eval.report.tables import cell
 from eval.scores import Figure
+from eval.statistics import Interval
 from eval.table import plain
 
-Cell = Figure | str
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """A mean that is no share, such as seconds, over n rows with its 95 % interval; None where nobody measured it."""
+
+    value: float | None
+    n: int
+    interval: Interval | None
+    digits: int = 1
+
+
+Cell = Figure | Amount | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +57,22 @@ class Finding:
 
 
 def shown(value: Cell) -> str:
+    if isinstance(value, Amount):
+        return _amount(value)
     return value if isinstance(value, str) else cell(value)
 
 
+def _amount(found: Amount) -> str:
+    """ "12.3 [10.1, 14.5] n=3"; without an interval where one row says nothing of its spread."""
+    if found.value is None:
+        return "–"
+    low, high = (found.interval.low, found.interval.high) if found.interval else (math.nan, math.nan)
+    spread = f" [{low:.{found.digits}f}, {high:.{found.digits}f}]" if math.isfinite(high - low) else ""
+    return f"{found.value:.{found.digits}f}{spread} n={found.n}"
+
+
 def as_json(finding: Finding) -> dict[str, Any]:
-    """Tables as lists of rows by title; a figure is {"value", "n", "low", "high"}, null where it is not known."""
+    """Tables as lists of rows by title; a figure or amount is {"value", "n", "low", "high"}, null where not known."""
     sections = {s.title: [dict(zip(s.head, map(_value, row), strict=True)) for row in s.rows] for s in finding.sections}
     return {"run": finding.run, "signature": plain(finding.signature), "sections": plain(sections)}
 

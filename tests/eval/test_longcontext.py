@@ -29,7 +29,7 @@ def there():
 
 def answers_at(hunt):
     """How many passages hold an answer, per cent of the others before the first, and half a passage in per cent."""
-    shown = hunt.example.question.split("\n\n[")[1:]
+    shown = [p.partition("] ")[2] for p in hunt.example.question.split("\n\n[")[1:]]
     pack = language(hunt.example.lang)
     held = [n for n, p in enumerate(shown) if containment(p.rpartition("\n\n")[0] or p, hunt.example.answers, pack)]
     others = len(shown) - 1
