@@ -39,8 +39,11 @@ def as_it_stands(prompt: str, lang: Language) -> tuple[Turn, ...]:
 
 
 def direct(settings: Settings, variant: str) -> ClosedBook:
-    """The model behind a variant, given each prompt as it stands. What has no model fails at each question."""
-    return ClosedBook(settings, variant, as_it_stands)
+    """The model behind a variant, given each prompt as it stands; what it did not finish is scored as far as it goes.
+
+    What has no model fails at each question.
+    """
+    return ClosedBook(settings, variant, as_it_stands, keep_unfinished=True)
 
 
 def sign(suite: str, settings: Settings, examples: Examples, **more: Any) -> dict[str, Any]:

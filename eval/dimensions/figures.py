@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
+from eval.closed_book import UNFINISHED
+from eval.runs import Prediction
 from eval.scores import NO_FIGURE, Figure
 from eval.statistics import Difference, Interval, macro_difference, macro_rate
 from eval.statistics.moments import Rows
@@ -43,6 +45,12 @@ def points(found: Difference) -> str:
         f"{100 * end:+.1f}" if math.isfinite(end) else "?" for end in (found.interval.low, found.interval.high)
     )
     return f"{100 * found.value:+.1f} [{low}, {high}] n={found.n}"
+
+
+def unfinished(predictions: Iterable[Prediction]) -> str:
+    """How many replies used up their room: "3 of 40"; "" for none."""
+    ran = [UNFINISHED in p.warnings for p in predictions if not p.error]
+    return f"{sum(ran)} of {len(ran)}" if any(ran) else ""
 
 
 def mean_of(values: Iterable[float | None]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from eval.dimensions.figures import difference, groups, points, rate
+from eval.dimensions.figures import difference, groups, points, rate, unfinished
 from eval.dimensions.finding import Cell, Section
 from eval.instructions.checks import KINDS, Verdict, check, read
 from eval.instructions.tasks import MOST, Task
@@ -135,17 +135,14 @@ def sections(found: Mapping[str, Mapping[str, Sequence[tuple[Task, Prediction]]]
         v: {x: [c for t, p in pairs if (c := checked(t, p))] for x, pairs in langs.items()}
         for v, langs in found.items()
     }
-    failed = {
-        v: {x: [p.error for _, p in pairs if p.error] for x, pairs in langs.items()} for v, langs in found.items()
-    }
     return (
         Section(
             "Each constraint followed, by how many there are",
             "Of the constraints that the checkers could decide. Numbers grounded: replies with numbers, all of which "
             "stand in the passages. No text: abstentions and replies without a letter; every constraint is dropped.",
-            ("variant", "group", *LEVELS, "numbers grounded", "no text", "failed"),
+            ("variant", "group", *LEVELS, "numbers grounded", "no text", "unfinished", "failed"),
             [
-                _each_line(v, group, langs, by_lang, failed[v])
+                _each_line(v, group, langs, by_lang, {x: [p for _, p in found[v][x]] for x in langs})
                 for v, by_lang in rows.items()
                 for group, langs in groups(by_lang).items()
             ],
@@ -181,13 +178,14 @@ def sections(found: Mapping[str, Mapping[str, Sequence[tuple[Task, Prediction]]]
 
 
 def _each_line(
-    variant: str, group: str, langs: Sequence[str], rows: ByLanguage, failed: Mapping[str, Sequence[str]]
+    variant: str, group: str, langs: Sequence[str], rows: ByLanguage, said: Mapping[str, Sequence[Prediction]]
 ) -> list[Cell]:
-    errors = [e for x in langs for e in failed[x]]
+    errors = [p.error for x in langs for p in said[x] if p.error]
+    cut = unfinished(p for x in langs for p in said[x])
     grounded = _rate(rows, langs, lambda c: _known(c.grounded))
     silent = _rate(rows, langs, lambda c: _known(not c.written))
     levels = (each_followed(rows, langs, n) for n in range(1, MOST + 1))
-    return [variant, group, *levels, grounded, silent, f"{len(errors)}: {errors[0]}" if errors else ""]
+    return [variant, group, *levels, grounded, silent, cut, f"{len(errors)}: {errors[0]}" if errors else ""]
 
 
 def _kind_lines(variant: str, rows: ByLanguage) -> list[list[Cell]]:

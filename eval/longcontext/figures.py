@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from eval.dimensions.figures import groups, mean_of, rate
+from eval.dimensions.figures import groups, mean_of, rate, unfinished
 from eval.dimensions.finding import Cell, Section
 from eval.longcontext.contexts import DEPTHS, Hunt
 from eval.metrics import containment
@@ -69,9 +69,9 @@ def sections(
             "Found, by length of the context",
             "Over all depths. Lengths are tokens, estimated from above; “–” where a language's material or the "
             "variant's window ends before.",
-            ("variant", "group", *heads, "failed"),
+            ("variant", "group", *heads, "unfinished", "failed"),
             [
-                [v, g, *(found(by, langs, n) for n in lengths), _failed(by, langs)]
+                [v, g, *(found(by, langs, n) for n in lengths), _unfinished(by, langs), _failed(by, langs)]
                 for v, by in rows.items()
                 for g, langs in groups(by).items()
             ],
@@ -105,6 +105,10 @@ def sections(
             ],
         ),
     )
+
+
+def _unfinished(rows: ByLanguage, langs: Sequence[str]) -> str:
+    return unfinished(p for x in langs for _, p in rows[x])
 
 
 def _failed(rows: ByLanguage, langs: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from eval.choosing import chance
-from eval.dimensions.figures import difference, groups, mean_of, points, rate
+from eval.dimensions.figures import difference, groups, mean_of, points, rate, unfinished
 from eval.dimensions.finding import Cell, Section
 from eval.examples import Example
 from eval.reasoning.reading import final, right
@@ -69,7 +69,17 @@ def sections(rows: Mapping[str, ByLanguage], ladder: Sequence[tuple[str, str | N
             "Right answers",
             f"A reply without one readable answer in its last line is wrong. Blind guesses at options: {guessed}. "
             "Tokens: mean of a reply, thinking included, as the backend counts them.",
-            ("variant", "group", "all items", "arithmetic", "deduction", "no readable answer", "tokens out", "failed"),
+            (
+                "variant",
+                "group",
+                "all items",
+                "arithmetic",
+                "deduction",
+                "no readable answer",
+                "unfinished",
+                "tokens out",
+                "failed",
+            ),
             [_line(v, g, langs, by_lang) for v, by_lang in rows.items() for g, langs in groups(by_lang).items()],
         ),
         Section(
@@ -98,7 +108,8 @@ def _line(variant: str, group: str, langs: Sequence[str], rows: ByLanguage) -> l
     counted = mean_of(p.output_tokens for x in langs for _, p in _answered(rows[x]))
     figures = (accuracy(rows, langs, kind) for kind in ("", "arithmetic", "deduction"))
     failed = f"{len(errors)}: {errors[0]}" if errors else ""
-    return [variant, group, *figures, unreadable(rows, langs), counted, failed]
+    said = unfinished(p for x in langs for _, p in rows[x])
+    return [variant, group, *figures, unreadable(rows, langs), said, counted, failed]
 
 
 def _contest(what: str, first: str, second: str, rows: Mapping[str, ByLanguage]) -> list[list[Cell]]:

@@ -186,7 +186,7 @@ def test_silence_follows_nothing_failures_are_counted_apart_and_the_undecided_ar
     assert short.all_followed is None
     pairs = [(t, Prediction(t.example.id, "v", error="no server")) for t in there]
     lines = sections({"v": {"en": pairs}})[0].lines()
-    assert lines[0] == ["v", "all", "–", "–", "–", "–", "–", "–", "–", "5: no server"]
+    assert lines[0] == ["v", "all", "–", "–", "–", "–", "–", "–", "–", "", "5: no server"]
 
 
 def test_the_command_asks_a_model_and_the_extractive_goes_on_where_it_stopped_and_writes_a_page(

@@ -222,6 +222,11 @@ def test_the_command_asks_with_and_without_thinking_and_goes_on_where_it_stopped
     assert moved["what"] == "thinking"
     assert moved["points"].startswith("+100.0 [")
     assert (tmp_path / "var" / "reports" / found["run"] / "index.html").is_file()
+    with OpenAIDouble(reply=reply, fault="length") as double:
+        monkeypatch.setenv("MLRAG_OPENAI_URL", double.url + "/v1")
+        args = ["--langs", "en", "--limit", "2", "--variants", "openai:gemma4:e4b+think", "--thinking", "on", "--json"]
+        cut = json.loads(CliRunner().invoke(app, args).stdout)["sections"]["Right answers"][0]
+    assert (cut["all items"]["n"], cut["unfinished"], cut["failed"]) == (2, "2 of 2", "")
     refused = CliRunner().invoke(app, ["--variants", "extractive"])
     assert refused.exit_code == 1
     assert "no one model" in refused.output
