@@ -88,6 +88,12 @@ def ask_all(
     return found
 
 
+def models(rows: Rows) -> tuple[str, ...]:
+    """Who answered, by name."""
+    said = (p.model for by_lang in rows.values() for predictions in by_lang.values() for p in predictions)
+    return tuple(sorted({model for model in said if model}))
+
+
 def _ready(run: Run, variant: str, lang: str, examples: Sequence[Example]) -> int:
     done = run.finished(variant, lang)
     return sum(e.id in done for e in examples)

@@ -67,7 +67,7 @@ def publish(finding: Finding, settings: Settings, out: Path | None, json_only: b
 
 
 def markdown(finding: Finding) -> str:
-    lines = [f"# {finding.title}", "", finding.about, ""]
+    lines = [f"# {finding.title}", "", finding.about, "", f"Answered by: {', '.join(finding.models) or 'nobody'}.", ""]
     for s in finding.sections:
         lines += [f"## {s.title}", "", s.note, "", *markdown_table(s.head, s.lines()), ""]
     lines += ["```json", json.dumps(finding.signature, ensure_ascii=False, indent=1), "```", ""]

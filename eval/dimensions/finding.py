@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eval.report.tables import cell
+from eval.report.view import STAND_IN
 from eval.scores import Figure
 from eval.statistics import Interval
 from eval.table import plain
@@ -41,19 +42,23 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One run of a suite. `suite` is its command's name, `run` that of its rows, `about` what it measures."""
+    """One run of a suite. `suite` is its command's name, `run` that of its rows, `about` what it measures.
+
+    `models`: who answered, as each calls itself.
+    """
 
     suite: str
     run: str
     title: str
     about: str
+    models: tuple[str, ...]
     sections: tuple[Section, ...]
     signature: Mapping[str, Any]
 
     @property
     def stand_in(self) -> bool:
         """Did a stand-in answer anywhere? Its figures say nothing of any model."""
-        return any("stand-in" in text for s in self.sections for row in s.lines() for text in row)
+        return any(STAND_IN in model for model in self.models)
 
 
 def shown(value: Cell) -> str:
@@ -74,7 +79,12 @@ def _amount(found: Amount) -> str:
 def as_json(finding: Finding) -> dict[str, Any]:
     """Tables as lists of rows by title; a figure or amount is {"value", "n", "low", "high"}, null where not known."""
     sections = {s.title: [dict(zip(s.head, map(_value, row), strict=True)) for row in s.rows] for s in finding.sections}
-    return {"run": finding.run, "signature": plain(finding.signature), "sections": plain(sections)}
+    return {
+        "run": finding.run,
+        "models": list(finding.models),
+        "signature": plain(finding.signature),
+        "sections": plain(sections),
+    }
 
 
 def _value(found: Cell) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -82,24 +82,13 @@ def measured(settings: Settings, variant: str, batches: Sequence[Batch], folder:
     return complete(make_caller(settings, variant), batches, folder / f"{file_name(variant)}.jsonl")
 
 
-def table(
-    variants: Sequence[str],
-    contexts: Sequence[int],
-    at_once: Sequence[int],
-    repeats: int,
-    measure: Callable[[str, Sequence[Batch]], Sequence[Measured]] | None,
-    predict: Callable[[str, int], float | None],
-) -> Section:
-    """Without `measure` there are predictions only."""
+def table(found: Mapping[str, Sequence[Measured]], predict: Callable[[str, int], float | None]) -> Section:
+    """A row for each variant, context and concurrency."""
     rows: list[list[Cell]] = []
-    for variant in variants:
-        for context in contexts:
-            for n in at_once:
-                batches = [Batch(context, n, r) for r in range(repeats)]
-                if measure is None:
-                    rows.append(line(variant, [Measured(batches[0])], predict(variant, context)))
-                    continue
-                rows.append(line(variant, measure(variant, batches), predict(variant, context)))
+    for variant, there in found.items():
+        for context, at_once in dict.fromkeys((m.batch.context, m.batch.at_once) for m in there):
+            alike = [m for m in there if (m.batch.context, m.batch.at_once) == (context, at_once)]
+            rows.append(line(variant, alike, predict(variant, context)))
     note = (
         f"Each call writes at most {WRITE} tokens. Predicted: memory bandwidth over the bytes that a token needs, for "
         "one stream, an upper bound. Peak: this process, where the model is in it. J/token: RAPL and nvidia-smi, idle "
@@ -148,15 +137,11 @@ def main(
         parsed = {v: parse_variant(v, settings.variants) for v in names}
         signature = sign(SUITE, settings, {}, write=WRITE, machine=platform.node())
         run = open_run(settings, signature)
-        found = table(
-            names,
-            lengths,
-            streams,
-            repeats,
-            None if dry else lambda v, batches: measured(settings, v, batches, run.folder),
-            lambda v, context: tokens_per_second(parsed[v], context, speed),
-        )
-        finding = Finding(SUITE, run.folder.name, "Efficiency", ABOUT, (found,), signature | machine(speed))
+        batches = [Batch(c, n, r) for c in lengths for n in streams for r in range(1 if dry else repeats)]
+        found = {v: list(map(Measured, batches)) if dry else measured(settings, v, batches, run.folder) for v in names}
+        answered = tuple(sorted({m.model for there in found.values() for m in there if m.model}))
+        tables = (table(found, lambda v, context: tokens_per_second(parsed[v], context, speed)),)
+        finding = Finding(SUITE, run.folder.name, "Efficiency", ABOUT, answered, tables, signature | machine(speed))
         publish(finding, settings, out, as_json, console)
 
 

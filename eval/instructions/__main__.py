@@ -8,7 +8,7 @@ from dataclasses import replace
 import typer
 from rich.console import Console
 
-from eval.dimensions.asking import Asked, Examples, ask_all, direct, open_run, sign
+from eval.dimensions.asking import Asked, Examples, ask_all, direct, models, open_run, sign
 from eval.dimensions.command import (
     Concurrency,
     Json,
@@ -75,7 +75,7 @@ def measure(
         v: {lang: list(zip(found[lang], there, strict=True)) for lang, there in by_lang.items()}
         for v, by_lang in rows.items()
     }
-    return Finding(SUITE, run.folder.name, "Constraint stacking", ABOUT, sections(pairs), signature)
+    return Finding(SUITE, run.folder.name, "Constraint stacking", ABOUT, models(rows), sections(pairs), signature)
 
 
 def main(

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from eval.dimensions.asking import Asked, ask_all, direct, open_run, sign
+from eval.dimensions.asking import Asked, ask_all, direct, models, open_run, sign
 from eval.dimensions.command import Concurrency, Json, Langs, Out, Variants, chosen_languages, listed, publish, told
 from eval.dimensions.finding import Finding
 from eval.longcontext.contexts import Hunt, hunts, material
@@ -70,7 +70,7 @@ def measure(
         v: {x: list(zip(fitting[v][x], ps, strict=True)) for x, ps in by_lang.items()} for v, by_lang in rows.items()
     }
     tables = sections(pairs, lengths, keep, {v: advertised(settings, v) for v in variants})
-    return Finding(SUITE, run.folder.name, "Long contexts", ABOUT, tables, signature | {"keep": keep})
+    return Finding(SUITE, run.folder.name, "Long contexts", ABOUT, models(rows), tables, signature | {"keep": keep})
 
 
 def main(

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from eval.dimensions.asking import Asked, ask_all, direct, open_run, sign
+from eval.dimensions.asking import Asked, ask_all, direct, models, open_run, sign
 from eval.dimensions.command import (
     Concurrency,
     Json,
@@ -61,7 +61,7 @@ def measure(
     pairs = {
         v: {x: list(zip(asked[x], there, strict=True)) for x, there in by_lang.items()} for v, by_lang in rows.items()
     }
-    return Finding(SUITE, run.folder.name, "Reasoning", ABOUT, sections(pairs, ladder), signature)
+    return Finding(SUITE, run.folder.name, "Reasoning", ABOUT, models(rows), sections(pairs, ladder), signature)
 
 
 def main(

@@ -216,5 +216,6 @@ def test_the_command_asks_a_model_and_the_extractive_goes_on_where_it_stopped_an
     assert 0 < floor["5"]["value"] < 1
     page = (tmp_path / "var" / "reports" / found["run"] / "index.html").read_text(encoding="utf-8")
     assert "Constraint stacking" in page
+    assert "stand-in" in page
     assert "<script" not in page
     assert "100.0 [" in page

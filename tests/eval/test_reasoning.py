@@ -216,6 +216,7 @@ def test_the_command_asks_with_and_without_thinking_and_goes_on_where_it_stopped
         assert len(double.requests) == 16
     found = json.loads(result.stdout)
     assert found["run"].startswith("reasoning-")
+    assert found["models"] == ["openai:gemma4:e4b [stand-in]", "openai:gemma4:e4b [stand-in]+think"]
     alone, thought = [r for r in found["sections"]["Right answers"] if r["group"] == "all"]
     assert (alone["all items"]["value"], thought["all items"]["value"]) == (0.0, 1.0)
     moved = found["sections"]["Thinking against one size up"][0]
