@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.console import Console
@@ -58,7 +58,7 @@ def sign(suite: str, settings: Settings, examples: Examples, **more: Any) -> dic
         "langs": list(examples),
         "code": mlrag.__version__,
         "generator": hash_of(["*.py", "*.toml", "*.json"]),
-        "own_variants": sorted(settings.variants),
+        "own_variants": {name: asdict(v) for name, v in sorted(settings.variants.items())},
         "seed": SEED,
         **more,
     }

@@ -15,7 +15,7 @@ from eval.dimensions.command import Json, Out, Variants, listed, publish, told
 from eval.dimensions.finding import Amount, Cell, Finding, Section
 from eval.durable import file_name
 from eval.efficiency.machine import bandwidth
-from eval.efficiency.measuring import WRITE, Batch, Measured, complete
+from eval.efficiency.measuring import WRITE, Batch, Measured, complete, stored
 from eval.efficiency.predicting import tokens_per_second
 from eval.statistics import clustered_mean
 from mlrag.assemble import make_caller
@@ -78,8 +78,10 @@ def line(variant: str, found: Sequence[Measured], predicted: float | None) -> li
     ]
 
 
-def measured(settings: Settings, variant: str, batches: Sequence[Batch], folder: Path) -> list[Measured]:
-    return complete(make_caller(settings, variant), batches, folder / f"{file_name(variant)}.jsonl")
+def measured(settings: Settings, variant: str, batches: Sequence[Batch], folder: Path, dry: bool) -> list[Measured]:
+    """A dry run shows what was measured before, and asks nothing."""
+    path = folder / f"{file_name(variant)}.jsonl"
+    return stored(batches, path) if dry else complete(make_caller(settings, variant), batches, path)
 
 
 def table(found: Mapping[str, Sequence[Measured]], predict: Callable[[str, int], float | None]) -> Section:
@@ -123,7 +125,7 @@ def main(
     at_once: Annotated[str, typer.Option(help="Calls at once.")] = "1",
     repeats: Annotated[int, typer.Option(min=1, help="Batches of each kind.")] = 3,
     gb_per_second: Annotated[float | None, typer.Option(help="Memory bandwidth; measured on this CPU without.")] = None,
-    dry: Annotated[bool, typer.Option("--dry", help="Predict only; nothing is asked.")] = False,
+    dry: Annotated[bool, typer.Option("--dry", help="Predict, beside what was measured before; asks nothing.")] = False,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
@@ -137,8 +139,8 @@ def main(
         parsed = {v: parse_variant(v, settings.variants) for v in names}
         signature = sign(SUITE, settings, {}, write=WRITE, machine=platform.node())
         run = open_run(settings, signature)
-        batches = [Batch(c, n, r) for c in lengths for n in streams for r in range(1 if dry else repeats)]
-        found = {v: list(map(Measured, batches)) if dry else measured(settings, v, batches, run.folder) for v in names}
+        batches = [Batch(c, n, r) for c in lengths for n in streams for r in range(repeats)]
+        found = {v: measured(settings, v, batches, run.folder, dry) for v in names}
         answered = tuple(sorted({m.model for there in found.values() for m in there if m.model}))
         tables = (table(found, lambda v, context: tokens_per_second(parsed[v], context, speed)),)
         finding = Finding(SUITE, run.folder.name, "Efficiency", ABOUT, answered, tables, signature | machine(speed))

@@ -115,7 +115,7 @@ def _stream(caller: Caller, text: str) -> Stream:
 
 def complete(caller: Caller, batches: Sequence[Batch], path: Path) -> list[Measured]:
     """Every batch in order; those on disk are not measured again, but failed ones are."""
-    done = {m.batch: m for m in map(_read, durable.rows(path)) if not m.error}
+    done = _finished(path)
     found = []
     for batch in batches:
         if batch not in done:
@@ -123,6 +123,16 @@ def complete(caller: Caller, batches: Sequence[Batch], path: Path) -> list[Measu
             durable.append(path, asdict(done[batch]))
         found.append(done[batch])
     return found
+
+
+def stored(batches: Sequence[Batch], path: Path) -> list[Measured]:
+    """Every batch as it was measured before; one that was not says nothing."""
+    done = _finished(path)
+    return [done.get(batch) or Measured(batch) for batch in batches]
+
+
+def _finished(path: Path) -> dict[Batch, Measured]:
+    return {m.batch: m for m in map(_read, durable.rows(path)) if not m.error}
 
 
 def _read(row: dict[str, Any]) -> Measured:

@@ -100,6 +100,9 @@ def test_the_command_measures_or_only_predicts_and_goes_on_where_it_stopped(tmp_
         assert result.exit_code == 0, result.output
         assert json.loads(CliRunner().invoke(app, args).stdout)["sections"] == json.loads(result.stdout)["sections"]
         assert len(double.requests) == 6
+        again = json.loads(CliRunner().invoke(app, [*args, "--dry"]).stdout)
+        assert again["sections"] == json.loads(result.stdout)["sections"]  # measured before; nothing more is asked
+        assert len(double.requests) == 6
     one, two = json.loads(result.stdout)["sections"]["Speed, memory and energy"]
     assert (one["read tokens/s"]["n"], two["read tokens/s"]["n"]) == (2, 4)
     assert one["peak GB"]["value"] is None
