@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic
 
 from eval.plan import base_of, closed
 from mlrag.assemble import is_remote, make_caller
-from mlrag.generation.calls import Reply
-from mlrag.generation.chat import Call, Turn
+from mlrag.errors import UnfinishedReplyError
+from mlrag.generation.calls import Caller, Reply
+from mlrag.generation.chat import Call, Finish, Turn
 from mlrag.generation.model import REPLY_TOKENS, THINKING_TOKENS
 from mlrag.languages import Language, language
 from mlrag.records import Answer, Usage
 from mlrag.settings import Settings
 from mlrag.text.control import defuse
 from mlrag.variants import parse_variant
+
+UNFINISHED = "unfinished"
 
 
 def with_closed_book(variants: Sequence[str], wanted: bool, passages: bool = True) -> list[str]:
@@ -30,9 +33,21 @@ def turns(question: str, lang: Language) -> tuple[Turn, ...]:
 
 
 class ClosedBook:
-    """A model asked without any passage; it stands where a Pipeline does. What has no model fails at each question."""
+    """A model asked without any passage; it stands where a Pipeline does. What has no model fails at each question.
 
-    def __init__(self, settings: Settings, variant: str) -> None:
+    `turns` makes what the model is told of a question. `keep_unfinished`: a reply that used up its room is an answer as
+    far as it goes, with the warning "unfinished", and no failure: it is the model that did not end.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        variant: str,
+        turns: Callable[[str, Language], tuple[Turn, ...]] = turns,
+        keep_unfinished: bool = False,
+    ) -> None:
+        self._turns = turns
+        self._keep_unfinished = keep_unfinished
         self._settings = settings
         self._variant = base_of(variant)
         self._think = parse_variant(self._variant, settings.variants).think
@@ -51,7 +66,7 @@ class ClosedBook:
         caller = make_caller(self._settings, self._variant)
         room = REPLY_TOKENS + THINKING_TOKENS * self._think
         begun = monotonic()
-        reply = caller.reply(Call(turns(question, language(lang)), room, self._think))
+        reply, warnings = self._reply(caller, Call(self._turns(question, language(lang)), room, self._think))
         host = caller.model.host
         return Answer(
             text=reply.text,
@@ -61,11 +76,27 @@ class ClosedBook:
             hits=(),
             model=caller.model.label() + ("+think" if self._think else ""),
             embedder="",
+            warnings=warnings,
             timings={"total": round(monotonic() - begun, 6)},
             usage=_usage(reply),
             left_machine=is_remote(host, self._settings),
             host=host,
         )
+
+    def _reply(self, caller: Caller, call: Call) -> tuple[Reply, tuple[str, ...]]:
+        said, begun = [""], monotonic()
+
+        def note(text: str) -> bool:
+            said[0] = text
+            return False
+
+        try:
+            return caller.reply(call, note), ()
+        except UnfinishedReplyError:
+            if not self._keep_unfinished:
+                raise
+            finish = Finish("length", output_tokens=call.room)
+            return Reply(said[0].strip(), "", finish, 0.0, monotonic() - begun), (UNFINISHED,)
 
 
 def _usage(reply: Reply) -> Usage:

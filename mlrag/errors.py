@@ -21,6 +21,7 @@ MlragError
     │   └── QuotaError              a daily or paid quota is used up: trying again does not help
     ├── GeneratorTimeoutError       no reply within its time
     ├── BrokenReplyError            cut, malformed, empty or endlessly repeating
+    ├── UnfinishedReplyError        the room for it was used up
     └── PromptTooLongError          the prompt did not fit; nothing was cut silently
 
 A message says what to do next. A caller's bug is a plain ValueError.
@@ -156,6 +157,10 @@ class GeneratorTimeoutError(GeneratorError):
 class BrokenReplyError(GeneratorError):
     code = "broken_reply"
     retryable = True
+
+
+class UnfinishedReplyError(GeneratorError):
+    """The model wrote on until its room was used up."""
 
 
 class PromptTooLongError(GeneratorError):

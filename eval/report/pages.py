@@ -112,7 +112,12 @@ def render(template: str, **values: Any) -> str:
 
 
 def _write(path: Path, view: View, template: str = "", **values: Any) -> None:
-    page = render(template or path.name, view=view, fonts=font_rules(view.packs), **values)
+    write(path, template or path.name, view.packs, view=view, **values)
+
+
+def write(path: Path, template: str, packs: Sequence[Language], **values: Any) -> None:
+    """A page from a template of the folder, with the fonts of these languages."""
+    page = render(template, fonts=font_rules(packs), **values)
     path.write_text(page, encoding="utf-8", errors="replace")
 
 

@@ -22,9 +22,13 @@ def percent(value: float | None, interval: Interval | None, n: int) -> str:
 def markdown_page(
     title: str, note: str, head: Sequence[str], rows: Sequence[Sequence[str]], signature: Mapping[str, Any]
 ) -> str:
-    lines = [f"# {title}", "", note, "", f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
-    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    lines = [f"# {title}", "", note, "", *markdown_table(head, rows)]
     return "\n".join([*lines, "", "```json", json.dumps(signature, ensure_ascii=False, indent=1), "```", ""])
+
+
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    body = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return [f"| {' | '.join(head)} |", "|" + "---|" * len(head), *body]
 
 
 def as_rich(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:

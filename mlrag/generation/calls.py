@@ -17,11 +17,11 @@ from pybreaker import CircuitBreaker, CircuitBreakerError
 from mlrag.errors import (
     BrokenReplyError,
     GeneratorBusyError,
-    GeneratorError,
     GeneratorTimeoutError,
     GeneratorUnavailableError,
     MissingModelError,
     QuotaError,
+    UnfinishedReplyError,
 )
 from mlrag.generation.chat import Call, ChatModel, Finish, Piece, TextScorer, Timeouts
 from mlrag.rates import RateWindow
@@ -178,7 +178,7 @@ def _judge(finish: Finish, text: str, call: Call, name: str) -> None:
         return
     if finish.reason == "length":
         what = "thinking" if call.think and not text.strip() else "reply"
-        raise GeneratorError(f"{name} did not finish its {what} within {call.room} tokens")
+        raise UnfinishedReplyError(f"{name} did not finish its {what} within {call.room} tokens")
     if not text.strip():
         raise BrokenReplyError(f"{name} replied with nothing")
 

@@ -1,0 +1,1 @@
+"""What all suites of one dimension share: asking with durable rows, options of the command, tables and a page."""

@@ -1,0 +1,139 @@
+"""One batch: so many calls at once with prompts of a length, timed piece by piece."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from eval import durable
+from eval.efficiency.machine import Meter, forget_peak, peak_gb
+from mlrag.errors import MlragError
+from mlrag.generation.budget import estimate
+from mlrag.generation.calls import Caller, in_time
+from mlrag.generation.chat import Call, Finish, Turn
+
+WRITE = 64  # tokens that each call writes at most
+_ASK = "Continue this story; write as much as you can.\n\n"
+_STORY = "The boat left the harbour early, and nobody on the quay knew when it would be back. "
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What is measured: a prompt of about `context` tokens, `at_once` calls, the `repeat`-th time from 0."""
+
+    context: int
+    at_once: int
+    repeat: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One call. Seconds to the first piece and in all; tokens by the backend's count, None where it does not say."""
+
+    first: float
+    seconds: float
+    prompt_tokens: int | None
+    output_tokens: int | None
+    load: float | None
+
+    @property
+    def read_rate(self) -> float | None:
+        """Prompt tokens a second, waiting for the first token included, loading left out."""
+        spent = self.first - (self.load or 0.0)
+        return self.prompt_tokens / spent if self.prompt_tokens and spent > 0 else None
+
+    @property
+    def write_rate(self) -> float | None:
+        """Tokens a second after the first."""
+        spent = self.seconds - self.first
+        return (self.output_tokens - 1) / spent if self.output_tokens and self.output_tokens > 1 and spent > 0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """`error` is the failure's own words; then nothing else holds. `peak`: GB of this process, None where the model
+    is not in it."""
+
+    batch: Batch
+    streams: tuple[Stream, ...] = ()
+    seconds: float = 0.0
+    peak: float | None = None
+    joules: float | None = None
+    model: str = ""
+    error: str = ""
+
+    @property
+    def total_rate(self) -> float | None:
+        """Tokens a second of all streams together."""
+        written = [s.output_tokens for s in self.streams]
+        known = [n for n in written if n is not None]
+        return sum(known) / self.seconds if known and len(known) == len(written) else None
+
+    @property
+    def joules_per_token(self) -> float | None:
+        rate = self.total_rate
+        return self.joules / (rate * self.seconds) if rate and self.joules is not None else None
+
+
+def prompt(batch: Batch, number: int) -> str:
+    """Its beginning is another for every call, so that no backend's cache has read it already."""
+    head = f"{batch.repeat}-{batch.at_once}-{number}. {_ASK}"
+    return head + _STORY * max(1, (batch.context - estimate(head)) // (estimate(_STORY) - estimate("")))
+
+
+def measure(caller: Caller, batch: Batch) -> Measured:
+    """One batch. A failure of any call is the batch's."""
+    forget_peak()
+    begun = time.perf_counter()
+    try:
+        with Meter() as meter, ThreadPoolExecutor(batch.at_once) as pool:
+            streams = tuple(pool.map(lambda n: _stream(caller, prompt(batch, n)), range(batch.at_once)))
+    except MlragError as error:
+        return Measured(batch, error=str(error))
+    peak = None if caller.model.host else peak_gb()
+    return Measured(batch, streams, time.perf_counter() - begun, peak, meter.joules, caller.model.label())
+
+
+def _stream(caller: Caller, text: str) -> Stream:
+    call = Call((), WRITE, completion=text) if caller.model.base else Call((Turn("user", text),), WRITE)
+    begun, first, finish = time.perf_counter(), 0.0, None
+    with closing(in_time(caller.model.stream(call, caller.timeouts), caller.timeouts, caller.model.name)) as pieces:
+        for piece in pieces:
+            if isinstance(piece, Finish):
+                finish = piece
+                break
+            first = first or (time.perf_counter() - begun if piece.text or piece.thinking else 0.0)
+    seconds = time.perf_counter() - begun
+    counts = (finish.prompt_tokens, finish.output_tokens, finish.load_seconds) if finish else (None, None, None)
+    return Stream(first or seconds, seconds, *counts)
+
+
+def complete(caller: Caller, batches: Sequence[Batch], path: Path) -> list[Measured]:
+    """Every batch in order; those on disk are not measured again, but failed ones are."""
+    done = _finished(path)
+    found = []
+    for batch in batches:
+        if batch not in done:
+            done[batch] = measure(caller, batch)
+            durable.append(path, asdict(done[batch]))
+        found.append(done[batch])
+    return found
+
+
+def stored(batches: Sequence[Batch], path: Path) -> list[Measured]:
+    """Every batch as it was measured before; one that was not says nothing."""
+    done = _finished(path)
+    return [done.get(batch) or Measured(batch) for batch in batches]
+
+
+def _finished(path: Path) -> dict[Batch, Measured]:
+    return {m.batch: m for m in map(_read, durable.rows(path)) if not m.error}
+
+
+def _read(row: dict[str, Any]) -> Measured:
+    return Measured(**(row | {"batch": Batch(**row["batch"]), "streams": tuple(Stream(**s) for s in row["streams"])}))

@@ -1,0 +1,162 @@
+"""Was a constraint followed? Checkers that read any language; one that cannot tell says so, never "followed"."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import regex
+
+from eval.metrics import containment
+from eval.outcome import MARKS
+from eval.reply_language import MIN_LETTERS, Reply, reply_language
+from mlrag.languages import Language
+from mlrag.text.normalize import fold_digits
+from mlrag.text.sentences import sentence_spans
+from mlrag.text.tokens import numbers
+
+_FENCE = regex.compile(r"\A\s*```(?:json)?\s*\n(.*?)\n\s*```\s*\Z", regex.DOTALL | regex.IGNORECASE)
+_BULLET = regex.compile(r"^[ \t]*(?:[-*•‣◦–—·・＊－]|\p{Nd}{1,2}[.)、．）])[ \t]*(?=\S)", regex.MULTILINE)
+_MARK_NUMBERS = regex.compile(r"[\[【［]\s*(\p{Nd}{1,2}(?:\s*[,،、]\s*\p{Nd}{1,2})*)\s*[\]】］]")
+_DIGIT = regex.compile(r"\p{Nd}")
+_GRAPHEME = regex.compile(r"\X")
+_ENDER = regex.compile(r"[.!?…؟۔।॥။։።。！？｡]")
+_ONE_SENTENCE = 200  # letters: so many without a stop, and stops are not how this text ends its sentences
+KEYS = ("title", "text")
+
+
+class Verdict(StrEnum):
+    FOLLOWED = "followed"
+    DROPPED = "dropped"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """`kind` names its check below; `number` and `text` are what its phrase says."""
+
+    kind: str
+    number: int = 0
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A reply as the checks read it. `prose`: what is for a reader, without JSON's signs, list marks and citations;
+    `passages`: how many could be cited."""
+
+    raw: str
+    prose: str
+    passages: int
+
+    @property
+    def letters(self) -> int:
+        return sum(unicodedata.category(c)[0] == "L" for c in self.prose)
+
+
+def read(raw: str, passages: int) -> Said:
+    found = _json_object(raw)
+    shown = raw if found is None else "\n".join(v for v in found.values() if isinstance(v, str))
+    return Said(raw, MARKS.sub("", _BULLET.sub("", shown)).strip(), passages)
+
+
+def check(constraint: Constraint, said: Said, lang: Language) -> Verdict:
+    return _CHECKS[constraint.kind](constraint, said, lang)
+
+
+def _json_object(raw: str) -> dict[str, Any] | None:
+    """The reply as one JSON object, a code fence around it allowed; None where it is none."""
+    fenced = _FENCE.match(raw)
+    try:
+        found = json.loads(fenced.group(1) if fenced else raw)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _verdict(followed: bool) -> Verdict:
+    return Verdict.FOLLOWED if followed else Verdict.DROPPED
+
+
+def _at_most(found: int, constraint: Constraint, said: Said) -> Verdict:
+    """Whoever hardly writes keeps every limit: that decides nothing."""
+    if said.letters < MIN_LETTERS:
+        return Verdict.UNDECIDED
+    return _verdict(found <= constraint.number)
+
+
+def _language(_c: Constraint, said: Said, lang: Language) -> Verdict:
+    found = reply_language(said.prose, lang)
+    return Verdict.UNDECIDED if found in (Reply.SKIPPED, Reply.UNKNOWN) else _verdict(found is Reply.ASKED)
+
+
+def _words(c: Constraint, said: Said, _lang: Language) -> Verdict:
+    """As people count in spaced scripts: between blanks, where a letter or digit is in it."""
+    return _at_most(sum(any(x.isalnum() for x in word) for word in said.prose.split()), c, said)
+
+
+def _characters(c: Constraint, said: Said, _lang: Language) -> Verdict:
+    """Graphemes, blanks left out."""
+    return _at_most(sum(not g.isspace() for g in _GRAPHEME.findall(said.prose)), c, said)
+
+
+def _sentences(c: Constraint, said: Said, _lang: Language) -> Verdict:
+    if not _ENDER.search(said.prose) and said.letters >= _ONE_SENTENCE:
+        return Verdict.UNDECIDED
+    return _verdict(len(sentence_spans(said.prose)) == c.number)
+
+
+def _json(_c: Constraint, said: Said, _lang: Language) -> Verdict:
+    found = _json_object(said.raw) or {}
+    return _verdict(set(found) == set(KEYS) and all(isinstance(v, str) and v.strip() for v in found.values()))
+
+
+def _bullets(c: Constraint, said: Said, _lang: Language) -> Verdict:
+    return _verdict(len(_BULLET.findall(said.raw)) == c.number)
+
+
+def _cite(_c: Constraint, said: Said, _lang: Language) -> Verdict:
+    """At least one mark, and none of a passage that is not there."""
+    cited = [int(n) for m in _MARK_NUMBERS.findall(said.raw) for n in regex.findall(r"\d+", fold_digits(m))]
+    return _verdict(bool(cited) and all(1 <= n <= said.passages for n in cited))
+
+
+def _include(c: Constraint, said: Said, lang: Language) -> Verdict:
+    found = containment(said.prose, [c.text], lang)
+    return Verdict.UNDECIDED if found is None else _verdict(found == 1)
+
+
+def _exclude(c: Constraint, said: Said, _lang: Language) -> Verdict:
+    there = bool(numbers(said.prose) & numbers(c.text))
+    return Verdict.UNDECIDED if not there and said.letters < MIN_LETTERS else _verdict(not there)
+
+
+def _native_digits(c: Constraint, said: Said, _lang: Language) -> Verdict:
+    """`text` holds the script's ten digits. Without any digit there is nothing to decide."""
+    found = _DIGIT.findall(said.prose)
+    return _verdict(set(found) <= set(c.text)) if found else Verdict.UNDECIDED
+
+
+def _no_digits(_c: Constraint, said: Said, _lang: Language) -> Verdict:
+    there = bool(_DIGIT.search(said.prose))
+    return Verdict.UNDECIDED if not there and said.letters < MIN_LETTERS else _verdict(not there)
+
+
+_CHECKS: Mapping[str, Callable[[Constraint, Said, Language], Verdict]] = {
+    "language": _language,
+    "words": _words,
+    "characters": _characters,
+    "sentences": _sentences,
+    "json": _json,
+    "bullets": _bullets,
+    "cite": _cite,
+    "include": _include,
+    "exclude": _exclude,
+    "native_digits": _native_digits,
+    "no_digits": _no_digits,
+}
+KINDS = tuple(_CHECKS)

@@ -1,0 +1,88 @@
+"""The items: numbers and answers from one table, each language's words from its own file."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from eval.examples import Example
+from mlrag.errors import CorpusFormatError
+from mlrag.languages import language
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """`kind` is "arithmetic" or "deduction". Either `answer`, a number, or `place` among the options, from 0."""
+
+    id: str
+    kind: str
+    numbers: Mapping[str, int]
+    answer: int | None
+    place: int | None
+    options: str  # the name of its list in the texts' files
+
+
+@cache
+def table() -> tuple[Item, ...]:
+    """All items, kinds in turn, so that a limit keeps both."""
+    raw = tomllib.loads((HERE / "items.toml").read_text(encoding="utf-8"))
+    found = [
+        Item(name, row["kind"], row.get("numbers", {}), row.get("answer"), row.get("place"), row.get("options", name))
+        for name, row in raw.items()
+    ]
+    kinds = [[item for item in found if item.kind == kind] for kind in ("arithmetic", "deduction")]
+    return tuple(item for pair in zip(*kinds, strict=True) for item in pair)
+
+
+@cache
+def texts(lang: str) -> Mapping[str, Any]:
+    """Raises CorpusFormatError for a language that nobody wrote the items in."""
+    path = HERE / "texts" / f"{lang}.toml"
+    if not path.is_file():
+        raise CorpusFormatError(f"there are no reasoning items in {lang!r}", f"write {path}")
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+def question(item: Item, lang: str) -> str:
+    """The item's text with its numbers."""
+    text: str = texts(lang)["text"][item.id]
+    for name, value in item.numbers.items():
+        text = text.replace(f"{{{name}}}", str(value))
+    return text
+
+
+def options(item: Item, lang: str) -> tuple[str, ...]:
+    return () if item.place is None else tuple(texts(lang)["options"][item.options])
+
+
+def examples(lang: str, limit: int | None = None) -> list[Example]:
+    """Every item as its prompt; `answers` holds the one right answer, `kind` the item's, `cluster` its id."""
+    return [_example(item, lang) for item in table()[:limit]]
+
+
+def _example(item: Item, lang: str) -> Example:
+    among = options(item, lang)
+    right = among[item.place] if item.place is not None else str(item.answer)
+    return Example(
+        id=item.id,
+        lang=lang,
+        question=f"{question(item, lang)}\n\n{_asked(lang, among)}",
+        answerable=True,
+        answers=(right,),
+        kind=item.kind,
+        cluster=item.id,
+        options=among,
+        gold_option=item.place,
+    )
+
+
+def _asked(lang: str, among: Sequence[str]) -> str:
+    """How the last line is to be written."""
+    text: str = texts(lang)["option" if among else "number"]
+    return text.replace("{label}", language(lang).prompt["answer"]).replace("{options}", " / ".join(among))
