@@ -22,10 +22,10 @@ import typer
 from eval.examples import Example, own_questions
 from eval.metrics import containment
 from eval.suites import open_suite
-from mlrag.generation.prompts import defuse
 from mlrag.languages import Language, languages
 from mlrag.testing import OllamaDouble, first_sentence
 from mlrag.testing.server import prompt_of
+from mlrag.text.control import defuse
 from mlrag.text.sentences import sentence_spans
 
 HOUSE = Path(__file__).resolve().parent.parent

@@ -14,9 +14,10 @@ from mlrag.corpus.chunking import chunk
 from mlrag.corpus.loaders import read_documents
 from mlrag.errors import CorpusFormatError
 from mlrag.generation.budget import estimate
-from mlrag.generation.prompts import defuse, marked
+from mlrag.generation.prompts import marked
 from mlrag.languages import Language, language
 from mlrag.records import Document, Passage
+from mlrag.text.control import defuse
 from mlrag.text.normalize import clean
 
 DEPTHS = (0, 25, 50, 75, 100)  # per cent of the other passages stand before the gold one

@@ -10,11 +10,12 @@ from eval.metrics import containment
 from eval.sft.records import Draft, Kind, LeftOut, Row, Split
 from mlrag.checks import check
 from mlrag.citations import cite, locate
-from mlrag.generation.prompts import MARK, defuse, turns
+from mlrag.generation.prompts import MARK, turns
 from mlrag.generation.replies import is_abstention, parse
 from mlrag.languages import Language
 from mlrag.records import Evidence, Generation, Hit
 from mlrag.retrieval import Retriever
+from mlrag.text.control import defuse
 from mlrag.text.sentences import sentence_spans
 
 

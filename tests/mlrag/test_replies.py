@@ -4,11 +4,12 @@ import pytest
 
 from mlrag.citations import attribute, cite, locate
 from mlrag.errors import GeneratorError
-from mlrag.generation.prompts import defuse, lost_in_the_middle, marked
+from mlrag.generation.prompts import lost_in_the_middle, marked
 from mlrag.generation.replies import answer_so_far, is_abstention, parse, refuse_loops
 from mlrag.grounding import names_without_source, unsupported_sentences
 from mlrag.languages import language
 from mlrag.records import Hit, Passage, Quote
+from mlrag.text.control import defuse
 
 SOURCES = {
     "en": "The Nile is 6,650 km long. It ends in the Mediterranean Sea.",
