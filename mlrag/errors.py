@@ -9,6 +9,7 @@ MlragError
 ├── CorpusFormatError        an evaluation set that is not in the format
 ├── MissingIndexError        a language without an index
 ├── EmbedderMismatchError    an index made by another embedder
+├── StorageError             a disk that is full, a folder that cannot be written, a damaged store
 ├── EmbedderError            an embedder that cannot be loaded, or gave no vectors
 ├── PrivacyError             a remote backend where only this machine is allowed
 ├── ForbiddenLanguageError   a language that the caller's key does not open
@@ -88,6 +89,10 @@ class EmbedderMismatchError(MlragError):
             f"the {lang!r} index was made with {stored}, but {wanted} is asked for",
             "index again with: mlrag index --rebuild",
         )
+
+
+class StorageError(MlragError):
+    code = "storage_failed"
 
 
 class EmbedderError(MlragError):

@@ -18,6 +18,7 @@ from mlrag.text.sentences import sentence_spans
 
 EmbeddedDocument = tuple[Document, list[EmbeddedPassage]]
 BATCH = 16  # documents in one transaction
+_KEPT_UP = 500  # passages after which the derived index follows, so that a kill leaves little to catch up
 Progress = Callable[[str, int], None]  # language, documents done
 
 
@@ -57,6 +58,7 @@ def index_documents(
         everything = list(group)
         new = [d for d in everything if known.get(d.id) != d.content_hash]
         progress(lang, len(everything) - len(new))
+        behind = 0
         for start in range(0, len(new), BATCH):
             batch = new[start : start + BATCH]
             parts = embed_documents(batch, embedder, chunk_size)
@@ -64,6 +66,10 @@ def index_documents(
             own = [part for part in parts if part[0].lang == lang]
             index.store.put(own, embedder.name, embedder.engine)
             progress(lang, len(batch))
+            behind += sum(len(passages) for _, passages in own)
+            if behind >= _KEPT_UP:
+                retriever.index(lang).current()
+                behind = 0
         report.append(Ingested(lang, len(new), len(everything) - len(new)))
     for lang in sorted(others | {r.lang for r in report}):
         retriever.measure_null(lang)

@@ -19,7 +19,8 @@ from mlrag.access import may_reach, permit
 from mlrag.errors import EmbedderMismatchError, MissingIndexError
 from mlrag.generation.scoring import FEATURES, NULL_QUANTILE, null_level
 from mlrag.index.embedders import Embedder
-from mlrag.index.language_index import Derived, LanguageIndex
+from mlrag.index.generation import Derived
+from mlrag.index.language_index import LanguageIndex
 from mlrag.index.null import read_null, write_null
 from mlrag.index.store import Store
 from mlrag.languages import off_topic
@@ -111,7 +112,7 @@ class Retriever:
         vector = self.embed(question) if vector is None else vector
         with index.store.snapshot():
             derived = index.current()
-            if not len(derived.rows):
+            if not derived.live:
                 raise MissingIndexError(lang)
             found = self._search(question, index, derived, vector, k, exclude, only)
             return replace(found, null=self._null_of(index, derived))
@@ -121,8 +122,8 @@ class Retriever:
         that the first question need not wait; nor need its reader be told of a rebuilt index."""
         index = self.index(lang)
         with index.store.snapshot():
-            derived = index.current()
-            if len(derived.rows):
+            derived = index.tidy()
+            if derived.live:
                 self._null_of(index, derived)
         index.rebuilt_because = ""
 

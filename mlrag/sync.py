@@ -106,7 +106,7 @@ def _remove(read: Read, gone: Iterable[str], folder: Path) -> int:
         ]
         if old:
             store.delete([s.id for s in old])
-            LanguageIndex(store.path.parent, lang).current()
+            LanguageIndex(store.path.parent, lang).tidy()
             removed |= {(s.source, s.id) for s in old}
     return len(removed)
 

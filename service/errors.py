@@ -25,6 +25,7 @@ from mlrag.errors import (
     QuestionError,
     SettingsError,
     StoppedError,
+    StorageError,
     UnknownLanguageError,
 )
 
@@ -41,6 +42,7 @@ _STATUS: list[tuple[type[MlragError], int]] = [
     (GeneratorError, 502),
     (EmbedderMismatchError, 409),
     (EmbedderError, 503),
+    (StorageError, 507),
     (StoppedError, 499),  # the client is gone
 ]
 _log = logging.getLogger("mlrag.service")

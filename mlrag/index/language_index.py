@@ -1,41 +1,32 @@
 """The index of one language: its store, and the dense and lexical indexes derived from it.
 
-Derived files sit in `gen-<commit>/` with a manifest of checksums. Equal commit and checksums: loaded. Older,
-missing or damaged: rebuilt from the store, never trusted. So a kill at any moment loses nothing.
+Derived files sit in `gen-<commit>/` with a manifest of checksums. Equal commit and checksums: loaded. Older: brought
+up to date with what changed since. Missing or damaged: rebuilt from the store, never trusted. So a kill at any moment
+loses nothing, and costs what had changed.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import os
 import shutil
+import tempfile
 import threading
-from dataclasses import dataclass
+import uuid
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from mlrag.index.dense import DenseIndex
-from mlrag.index.lexical import LexicalIndex
-from mlrag.index.null import NAME
+from mlrag.errors import MissingIndexError
+from mlrag.index.generation import Derived, build, damage, extend, opened
+from mlrag.index.storage import storage_error
 from mlrag.index.store import Store
 
-_MANIFEST, _ROWS, _LEXICAL = "manifest.json", "rows.npy", "lexical"
+WHOLE_BELOW = 500  # passages: fewer are always built whole, which takes well under a second
+_STALE = 10  # a whole build is due once one in so many places belongs to a deleted passage
+_TRIES = 3  # to start from an older generation
+_FAULTS = (OSError, ValueError, RuntimeError, KeyError)  # what NumPy, FAISS and Tantivy raise for files
+_drafts: set[str] = set()  # those that this process writes
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Derived:
-    """One generation: what a search reads. `rows[position]` is the store's passage row."""
-
-    commit: int
-    folder: Path
-    rows: NDArray[np.int64]
-    dense: DenseIndex
-    lexical: LexicalIndex
 
 
 class LanguageIndex:
@@ -46,96 +37,148 @@ class LanguageIndex:
         self.lang = lang
         self.store = Store(folder / "store.sqlite", lang)
         self.rebuilt_because = ""
-        self._derived: Derived | None = None
+        self._held: dict[int, Derived] = {}  # by commit: the last two, since a reader may still be at the older
         self._lock = threading.Lock()
 
     def current(self) -> Derived:
-        """The generation of the store's latest commit: loaded, or rebuilt where it cannot be trusted.
+        """The generation of the store's latest commit: loaded, brought up to date, or rebuilt where none is sound.
 
         Inside a snapshot of the store it is that of the snapshot, and its rows are all there to be read.
+        Raises StorageError where it can be written nowhere.
         """
         with self.store.snapshot() as commit:
-            derived = self._derived
-            if derived is not None and derived.commit == commit:
-                return derived
+            if commit in self._held:
+                return self._held[commit]
             with self._lock:
-                if self._derived is None or self._derived.commit != commit:
-                    self._derived = self._load(commit) or self._build(commit)
-                return self._derived
+                if commit not in self._held:
+                    self._hold(self._load(commit) or self._make(commit))
+                return self._held[commit]
 
-    def _generation(self, commit: int) -> Path:
-        return self.folder / f"gen-{commit}"
+    def tidy(self) -> Derived:
+        """As `current`, for whoever changed documents: it builds whole where many places are empty, while readers go
+        on with the generation there is."""
+        with self.store.snapshot() as commit:
+            derived = self.current()
+            if len(derived.gone) * _STALE > len(derived.rows):
+                derived = self._write(commit, lambda draft: build(self.store, commit, draft), "-whole")
+                with self._lock:
+                    self._hold(derived)
+            return derived
+
+    def _hold(self, derived: Derived) -> None:
+        held = self._held | {derived.commit: derived}
+        self._held = {commit: held[commit] for commit in sorted(held)[-2:]} | {derived.commit: derived}
 
     def _load(self, commit: int) -> Derived | None:
-        folder = self._generation(commit)
-        problem = _damage(folder, commit)
-        if problem:
-            self.rebuilt_because = problem
-            return None
-        try:
-            return Derived(
-                commit, folder, np.load(folder / _ROWS), DenseIndex.load(folder), LexicalIndex(folder / _LEXICAL)
-            )
-        except (OSError, ValueError, RuntimeError) as error:
-            self.rebuilt_because = f"{folder.name} does not open: {error}"
-            return None
+        problem = f"no index for commit {commit}"
+        for folder in self._generations(commit, commit):
+            derived, problem = self._sound(folder, commit)
+            if derived:
+                return derived
+        self.rebuilt_because = problem
+        return None
 
-    def _build(self, commit: int) -> Derived:
+    def _sound(self, folder: Path, commit: int) -> tuple[Derived | None, str]:
+        """The generation in a folder, or why it cannot be used."""
+        problem = damage(folder, commit, self.store.stamp(commit))
+        try:
+            return (None, problem) if problem else (opened(folder, commit), "")
+        except _FAULTS as error:
+            return None, f"{folder.name} does not open: {error}"
+
+    def _generations(self, first: int, last: int) -> list[Path]:
+        """Folders of the commits from `first` to `last`, newest first, whole builds before others."""
+        found = [(_commit(p), "-whole" in p.name, p) for p in self.folder.glob("gen-*") if p.suffix != ".tmp"]
+        return [p for number, _, p in sorted(found, reverse=True) if number is not None and first <= number <= last]
+
+    def _make(self, commit: int) -> Derived:
+        large = self.store.counts().passages >= WHOLE_BELOW
+        for _ in range(_TRIES):
+            base = self._base(commit) if large else None
+            if base is None:
+                break
+            try:
+                return self._extend(base, commit)
+            except FileNotFoundError:  # another process has swept the older one away: it made a newer
+                self._held = {}
         _log.info("building the %s index (%s)", self.lang, self.rebuilt_because)
-        folder = self._generation(commit)
-        draft = folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True)
-        rows, vectors = self.store.vectors()
-        np.save(draft / _ROWS, rows)
-        DenseIndex.build(vectors).save(draft)
-        LexicalIndex.build((p.indexed_text for p in self.store.all_passages()), draft / _LEXICAL)
-        _write_manifest(draft, commit)
-        if _damage(folder, commit):  # else another process has built the same meanwhile
-            shutil.rmtree(folder, ignore_errors=True)
-            draft.rename(folder)
-        shutil.rmtree(draft, ignore_errors=True)
-        self._sweep(commit)
-        return Derived(commit, folder, rows, DenseIndex.load(folder), LexicalIndex(folder / _LEXICAL))
+        return self._write(commit, lambda draft: build(self.store, commit, draft))
+
+    def _extend(self, base: Derived, commit: int) -> Derived:
+        derived = self._write(commit, lambda draft: extend(base, self.store, commit, draft))
+        if "damaged" not in self.rebuilt_because:
+            self.rebuilt_because = ""
+        return derived
+
+    def _base(self, commit: int) -> Derived | None:
+        """The newest sound generation of an older commit."""
+        for held in sorted(self._held, reverse=True):
+            if held < commit and self._held[held].folder.is_dir():
+                return self._held[held]
+        for folder in self._generations(1, commit - 1):
+            derived, problem = self._sound(folder, _commit(folder) or 0)
+            if derived:
+                return derived
+            self.rebuilt_because = problem
+        return None
+
+    def _write(self, commit: int, make: Callable[[Path], None], kind: str = "") -> Derived:
+        """Make a generation in a draft and put it in its place, whole or not at all.
+
+        In a folder that cannot be written it lies elsewhere, and as long as this process. Raises StorageError.
+        """
+        folder = self.folder / f"gen-{commit}{kind}"
+        draft = self.folder / f"gen-{commit}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp"
+        _drafts.add(draft.name)
+        try:
+            draft.mkdir(parents=True)
+            make(draft)
+            if damage(folder, commit, self.store.stamp(commit)):  # else another process has built the same meanwhile
+                shutil.rmtree(folder, ignore_errors=True)
+                draft.rename(folder)
+            self._sweep(commit)
+            return opened(folder, commit)
+        except FileNotFoundError:
+            if not self.folder.is_dir():
+                raise MissingIndexError(self.lang) from None
+            raise
+        except _FAULTS as error:
+            shutil.rmtree(draft, ignore_errors=True)
+            _log.warning("%s cannot be written; the index is kept for this process alone: %s", self.folder, error)
+            return self._aside(commit, make)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+            _drafts.discard(draft.name)
+
+    def _aside(self, commit: int, make: Callable[[Path], None]) -> Derived:
+        try:
+            keeper = tempfile.TemporaryDirectory(prefix="mlrag-index-", ignore_cleanup_errors=True)
+            make(Path(keeper.name))
+            return opened(Path(keeper.name), commit, keeper)
+        except _FAULTS as error:
+            raise storage_error(self.folder, error) from error
 
     def _sweep(self, commit: int) -> None:
-        """Remove generations older than the last but one; a reader may still hold that one."""
-        for old in self.folder.glob("gen-*"):
-            number = old.name.split("-")[1].split(".")[0]
-            if number.isdecimal() and int(number) < commit - 1:
-                shutil.rmtree(old, ignore_errors=True)
+        """Remove generations older than the last but one, which a reader may hold, and drafts of dead processes."""
+        old = self._generations(0, commit - 1)[1:]
+        for folder in [*old, *(p for p in self.folder.glob("gen-*.tmp") if not _alive(p))]:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def _files(folder: Path) -> list[Path]:
-    """Everything but what is written later: `null.json`, locks and Tantivy's own bookkeeping (dot files)."""
-    found = (p for p in folder.rglob("*") if p.is_file() and p.name != _MANIFEST and p.name[0] != ".")
-    return sorted(p for p in found if not p.name.startswith(NAME))
+def _commit(folder: Path) -> int | None:
+    number = folder.name.split("-")[1].split(".")[0]
+    return int(number) if number.isdecimal() else None
 
 
-def _checksums(folder: Path) -> dict[str, str]:
-    return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in _files(folder)}
-
-
-def _write_manifest(folder: Path, commit: int) -> None:
-    manifest = {"commit": commit, "files": _checksums(folder)}
-    path = folder / _MANIFEST
-    with path.open("w", encoding="utf-8") as file:
-        json.dump(manifest, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _damage(folder: Path, commit: int) -> str:
-    """Why this generation cannot be used; empty when it can."""
-    path = folder / _MANIFEST
-    if not path.is_file():
-        return f"no index for commit {commit}"
+def _alive(draft: Path) -> bool:
+    """Does the process live that writes this draft?"""
+    number = draft.name.split(".")[1]
+    if number == str(os.getpid()):  # in a container every process is number 1, also the one that was killed
+        return draft.name in _drafts
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        fits = manifest["commit"] == commit
-        same = manifest["files"] == _checksums(folder)
-    except (ValueError, KeyError, TypeError):
-        return f"{folder.name} has no readable manifest"
-    if not fits:
-        return f"{folder.name} says it is commit {manifest['commit']}"
-    return "" if same else f"{folder.name} is damaged: a file differs from its checksum"
+        os.kill(int(number), 0)
+    except (ProcessLookupError, ValueError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlrag.errors import EmbedderMismatchError
+from mlrag.index.database import Database
+from mlrag.index.storage import told
 from mlrag.records import PART_OF, Document, Passage, Span, Vectors
 
 SCHEMA_VERSION = "1"
@@ -103,92 +103,22 @@ def unpack_int8(blob: bytes) -> Vectors:
     return np.frombuffer(blob, np.int8, offset=4).astype(np.float32) * np.frombuffer(blob, np.float32, 1)
 
 
-class Store:
+class Store(Database):
     """Documents, passages and vectors of one language."""
 
     def __init__(self, path: Path, lang: str) -> None:
-        self.path = path
+        super().__init__(path, _SCHEMA)
         self.lang = lang
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._local = threading.local()
-        self._connection().executescript(_SCHEMA)
-        self._file = path.stat().st_ino
-
-    def _connection(self) -> sqlite3.Connection:
-        """One connection a thread: readers never wait for a writer under WAL."""
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = sqlite3.connect(self.path, timeout=30, isolation_level=None)
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=NORMAL")
-            connection.execute("PRAGMA foreign_keys=ON")
-            self._local.connection = connection
-        return connection
-
-    @property
-    def is_current(self) -> bool:
-        """Is the file still the one that was opened? `mlrag index --rebuild` puts another in its place."""
-        try:
-            return self.path.stat().st_ino == self._file
-        except FileNotFoundError:
-            return False
-
-    def close(self) -> None:
-        """Close this thread's connection."""
-        connection = getattr(self._local, "connection", None)
-        if connection is not None:
-            connection.close()
-            self._local.connection = None
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        connection = self._connection()
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield connection
-            commit = self._read_meta(connection, "commit") or "0"
-            self._write_meta(connection, "commit", str(int(commit) + 1))
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
-
-    @staticmethod
-    def _read_meta(connection: sqlite3.Connection, key: str) -> str | None:
-        row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return row[0] if row else None
-
-    @staticmethod
-    def _write_meta(connection: sqlite3.Connection, key: str, value: str) -> None:
-        connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
-
-    @property
-    def commit(self) -> int:
-        """Grows by one with every transaction; 0 for an empty store."""
-        return int(self._read_meta(self._connection(), "commit") or 0)
 
     @property
     def embedder(self) -> str | None:
-        return self._read_meta(self._connection(), "embedder")
+        return self._read_meta("embedder")
 
     def check_embedder(self, name: str) -> None:
         """Raises EmbedderMismatchError when the stored vectors come from another embedder."""
         stored = self.embedder
         if stored is not None and stored != name:
             raise EmbedderMismatchError(self.lang, stored, name)
-
-    @contextmanager
-    def snapshot(self) -> Iterator[int]:
-        """All that this thread reads inside is of one commit, whose number this gives; a writer is not held up."""
-        connection = self._connection()
-        if connection.in_transaction:
-            yield self.commit
-            return
-        connection.execute("BEGIN")
-        try:
-            yield self.commit
-        finally:
-            connection.execute("COMMIT")
 
     def stored(self, below: str = "") -> list[Stored]:
         """The documents whose source is this path or lies below it; all without one."""
@@ -201,8 +131,8 @@ class Store:
 
     def move(self, sources: Mapping[str, str]) -> None:
         """Say that documents, by id, now come from elsewhere. Nothing that a search reads changes."""
-        connection = self._connection()
-        connection.executemany("UPDATE documents SET source = ?2 WHERE id = ?1", sources.items())
+        with told(self.path):
+            self._connection().executemany("UPDATE documents SET source = ?2 WHERE id = ?1", sources.items())
 
     def hashes(self) -> dict[str, str]:
         """Content hash by document id."""
@@ -223,9 +153,9 @@ class Store:
         """Add or replace documents, all or none."""
         self.check_embedder(embedder)
         with self._transaction() as connection:
-            self._write_meta(connection, "embedder", embedder)
-            self._write_meta(connection, "engine", engine)
-            self._write_meta(connection, "schema", SCHEMA_VERSION)
+            self._write_meta("embedder", embedder)
+            self._write_meta("engine", engine)
+            self._write_meta("schema", SCHEMA_VERSION)
             for document, passages in documents:
                 connection.execute("DELETE FROM documents WHERE id = ?", (document.id,))
                 self._insert(connection, document, passages)
@@ -272,9 +202,14 @@ class Store:
         }
         return [found[int(row)] for row in rows]
 
-    def all_passages(self) -> Iterator[Passage]:
-        """Every passage in order of its row."""
-        return map(self._passage, self._connection().execute(f"{_PASSAGE} ORDER BY p.row"))
+    def all_passages(self, after: int = 0) -> Iterator[Passage]:
+        """Every passage whose row is beyond `after`, in order of its row."""
+        return map(self._passage, self._connection().execute(f"{_PASSAGE} WHERE p.row > ? ORDER BY p.row", (after,)))
+
+    def rows(self) -> NDArray[np.int64]:
+        """The row of every passage, in order."""
+        found = self._connection().execute("SELECT row FROM passages INDEXED BY passages_of_document")
+        return np.sort(np.array([r[0] for r in found], np.int64))
 
     def _passage(self, r: tuple[int, str, str, int, int, str, str]) -> Passage:
         return Passage(r[1], r[2], self.lang, r[3], r[4], r[5], r[6])
@@ -313,9 +248,10 @@ class Store:
         vectors = np.array([unpack_int8(r[2]) for r in found], np.float32)
         return [Span(r[0], r[1]) for r in found], vectors
 
-    def vectors(self) -> tuple[NDArray[np.int64], Vectors]:
-        """(rows, matrix): the row numbers and the (n, dim) float32 vectors of every passage."""
-        found = self._connection().execute("SELECT row, vector FROM passages ORDER BY row").fetchall()
+    def vectors(self, after: int = 0) -> tuple[NDArray[np.int64], Vectors]:
+        """(rows, matrix): the numbers and (n, dim) float32 vectors of the passages whose row is beyond `after`."""
+        asked = "SELECT row, vector FROM passages WHERE row > ? ORDER BY row"
+        found = self._connection().execute(asked, (after,)).fetchall()
         rows = np.array([r[0] for r in found], np.int64)
         if not found:
             return rows, np.zeros((0, 0), np.float32)

@@ -1,0 +1,166 @@
+"""python -m benchmarks.reopen [--passages 100000]: how soon does the service answer after kill -9 during a change?
+
+One language (English). Texts are sentences of the starter documents, three a passage, in documents of ten passages; the
+vectors are random unit vectors, which cost a search what real ones cost. Each round a process changes one document and
+is killed right after its commit, before anything derived from it is written: the worst moment. Then `mlrag serve` starts
+over the same folder. Seconds count from the start of the process to the first 200 of /readyz and to the first answer.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import httpx
+import numpy as np
+import typer
+from rich.console import Console
+
+from mlrag.corpus.loaders import read_documents
+from mlrag.index.embedders import load_embedder
+from mlrag.index.store import EmbeddedPassage, Store
+from mlrag.ingest import BATCH
+from mlrag.languages import language
+from mlrag.records import Document, Passage, Span
+from mlrag.retrieval import Retriever
+from mlrag.text.sentences import sentence_spans
+
+HOUSE = Path(__file__).resolve().parent.parent
+LANG, QUESTION = "en", "How long is the Nile?"
+_PASSAGES, _SENTENCES = 10, 3  # passages in a document, sentences in a passage
+
+
+@dataclass(frozen=True)
+class Start:
+    """Seconds from the start of the process."""
+
+    ready: float
+    answer: float
+
+
+def sentences() -> list[str]:
+    texts = [d.text for d in read_documents([HOUSE / "corpora" / LANG], LANG)]
+    return [t[s.start : s.end] for t in texts for s in sentence_spans(t)]
+
+
+def documents(count: int, chance: random.Random) -> Iterator[tuple[Document, list[EmbeddedPassage]]]:
+    """Documents with random unit vectors."""
+    known, noise = sentences(), np.random.default_rng(chance.randrange(2**32))
+    for number in range(count):
+        parts = [[*chance.sample(known, _SENTENCES), f"Note {number}-{p}."] for p in range(_PASSAGES)]
+        lines = [" ".join(part) for part in parts]
+        text, at, passages = "\n\n".join(lines), 0, []
+        for p, line in enumerate(lines):
+            spans = tuple(replace(s, start=s.start + at, end=s.end + at) for s in sentence_spans(line))
+            vectors = noise.normal(size=(1 + len(spans), 384)).astype(np.float32)
+            vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+            passage = Passage(f"d{number}#{p}", f"d{number}", LANG, at, at + len(line), line)
+            passages.append(EmbeddedPassage(passage, vectors[0], spans, vectors[1:]))
+            at += len(line) + 2
+        yield Document(f"d{number}", LANG, text), passages
+
+
+def fill(folder: Path, count: int) -> float:
+    """Store and derive; the seconds that the whole build takes."""
+    embedder, store = load_embedder(), Store(folder / "index" / LANG / "store.sqlite", LANG)
+    batch: list[tuple[Document, list[EmbeddedPassage]]] = []
+    for item in documents(count // _PASSAGES, random.Random(0)):
+        batch.append(item)
+        if len(batch) == BATCH * 8:
+            store.put(batch, embedder.name, embedder.engine)
+            batch = []
+    store.put(batch, embedder.name, embedder.engine)
+    begun = time.perf_counter()
+    Retriever(folder / "index", embedder).measure_null(LANG)
+    return time.perf_counter() - begun
+
+
+def killed_change(folder: Path, number: int) -> None:
+    """In a process of its own: one document replaced, and no time for anything else."""
+    pid = os.fork()
+    if pid:
+        os.waitpid(pid, 0)
+        return
+    store = Store(folder / "index" / LANG / "store.sqlite", LANG)
+    document, passages = next(documents(1, random.Random(number)))
+    named = [
+        replace(p, passage=replace(p.passage, id=f"d{number}#{i}", doc_id=f"d{number}"))
+        for i, p in enumerate(passages)
+    ]
+    store.put([(replace(document, id=f"d{number}"), named)], store.embedder or "", "random")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@contextmanager
+def server(folder: Path) -> Iterator[tuple[str, float]]:
+    """The address of a service over this folder, and when its process was started."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = os.environ | {"MLRAG_DATA_DIR": str(folder), "MLRAG_CORPORA": str(folder / "none")}
+    command = [sys.executable, "-m", "mlrag", "serve", "--port", str(port)]
+    with (folder / "log").open("ab") as log:
+        begun = time.perf_counter()
+        process = subprocess.Popen(command, cwd=HOUSE, env=environment, stdout=log, stderr=log)
+    try:
+        yield f"http://127.0.0.1:{port}", begun
+    finally:
+        process.kill()
+        process.wait()
+
+
+def start(folder: Path) -> Start:
+    """Start the service and ask one question as soon as it is ready."""
+    with server(folder) as (url, begun), httpx.Client(base_url=url, timeout=300) as client:
+        while time.perf_counter() - begun < 300:
+            try:
+                if client.get("/readyz").status_code == 200:
+                    break
+            except httpx.TransportError:
+                time.sleep(0.005)
+        ready = time.perf_counter() - begun
+        reply = client.get("/ask", params={"q": QUESTION, "lang": LANG}).raise_for_status().json()
+        if reply["lang"] != language(LANG).code:
+            raise RuntimeError(f"answered in {reply['lang']}")
+        return Start(ready, time.perf_counter() - begun)
+
+
+def main(
+    passages: Annotated[int, typer.Option(min=1000, help="Passages in the index.")] = 100_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Kills, each with one start after it.")] = 5,
+) -> None:
+    """Fill, kill, start."""
+    show = Console()
+    with tempfile.TemporaryDirectory() as work:
+        folder = Path(work)
+        built = fill(folder, passages)
+        size = shutil.disk_usage(folder).used and sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+        show.print(f"{passages} passages, {size / 1e6:.0f} MB, built whole in {built:.1f} s, load {os.getloadavg()[0]:.1f}")
+        for what in ("clean stop", "kill -9"):
+            found = []
+            for number in range(rounds):
+                if what == "kill -9":
+                    killed_change(folder, number)
+                found.append(start(folder))
+            ready, answer = [f.ready for f in found], [f.answer for f in found]
+            show.print(
+                f"{what}: ready {statistics.median(ready):.2f} s (longest {max(ready):.2f}), first answer "
+                f"{statistics.median(answer):.2f} s (longest {max(answer):.2f}), {rounds} starts"
+            )
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,132 @@
+"""The SQLite file below a store: one connection a thread, transactions with a commit number, snapshots.
+
+A commit is on the disk before it is told: WAL with synchronous=FULL. Each has a random stamp, so that what was derived
+from a commit which a restored backup undid is never taken for the commit that came in its place.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from mlrag.index.storage import storage_error, told
+
+WAIT = 30.0  # seconds that a writer waits for another process
+_STAMPS = 256  # commits whose stamps are kept
+
+
+class Database:
+    """Raises StorageError where the file cannot be opened. In a folder that cannot be written it can be read."""
+
+    def __init__(self, path: Path, schema: str) -> None:
+        self.path = path
+        self._schema = schema
+        self._local = threading.local()
+        self._immutable = False
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise storage_error(path.parent, error) from error
+        self._connection()
+        self._seen = self._identity()
+
+    def _identity(self) -> tuple[int, int]:
+        stat = self.path.stat()
+        return stat.st_ino, stat.st_mtime_ns if self._immutable else 0
+
+    @property
+    def is_current(self) -> bool:
+        """Is the file still the one that was opened? `mlrag index --rebuild` puts another in its place."""
+        try:
+            return self._identity() == self._seen
+        except FileNotFoundError:
+            return False
+
+    def _connection(self) -> sqlite3.Connection:
+        """One connection a thread: readers never wait for a writer under WAL."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            with told(self.path):
+                connection = self._local.connection = self._open()
+        return connection
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, timeout=WAIT, isolation_level=None)
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA foreign_keys=ON")
+            connection.executescript(self._schema)
+            return connection
+        except sqlite3.OperationalError as error:
+            connection.close()
+            readable = error.sqlite_errorname.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN"))
+            if not readable or not self.path.is_file() or self._unmerged():
+                raise
+        self._immutable = True
+        return sqlite3.connect(f"file:{quote(str(self.path))}?immutable=1", uri=True, isolation_level=None)
+
+    def _unmerged(self) -> bool:
+        """Does a journal hold commits that reading the file alone would miss?"""
+        journal = self.path.with_name(f"{self.path.name}-wal")
+        return journal.is_file() and journal.stat().st_size > 0
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        connection = getattr(self._local, "connection", None)
+        if connection is not None:
+            connection.close()
+            self._local.connection = None
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing. Raises StorageError."""
+        connection = self._connection()
+        with told(self.path):
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                commit = int(self._read_meta("commit") or 0) + 1
+                self._write_meta("commit", str(commit))
+                self._write_meta(f"stamp:{commit}", secrets.token_hex(8))
+                connection.execute("DELETE FROM meta WHERE key = ?", (f"stamp:{commit - _STAMPS}",))
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:  # SQLite undoes some of its own failures itself
+                    connection.execute("ROLLBACK")
+                raise
+
+    def _read_meta(self, key: str) -> str | None:
+        row = self._connection().execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return row[0] if row else None
+
+    def _write_meta(self, key: str, value: str) -> None:
+        self._connection().execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    @property
+    def commit(self) -> int:
+        """Grows by one with every transaction; 0 for an empty store."""
+        return int(self._read_meta("commit") or 0)
+
+    def stamp(self, commit: int) -> str:
+        """The stamp of a commit; "" for one that is not known, or long ago."""
+        return self._read_meta(f"stamp:{commit}") or ""
+
+    @contextmanager
+    def snapshot(self) -> Iterator[int]:
+        """All that this thread reads inside is of one commit, whose number this gives; a writer is not held up."""
+        connection = self._connection()
+        if connection.in_transaction:
+            yield self.commit
+            return
+        with told(self.path):
+            connection.execute("BEGIN")
+            try:
+                yield self.commit
+            finally:
+                connection.execute("COMMIT")
