@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+Halves = NDArray[np.float16]  # vectors as they are stored
 Vectors = NDArray[np.float32]  # (n, dim), or (dim,) for one
 PolicyName = Literal["dangerous", "harassment", "hate", "sexual"]  # what the safety filter looks for
 

@@ -19,6 +19,7 @@ from mlrag.index.dense import DenseIndex
 from mlrag.index.files import checksum
 from mlrag.index.lexical import LexicalIndex
 from mlrag.index.null import NAME, carry_null
+from mlrag.index.segment import SAMPLE
 from mlrag.index.store import Store
 
 FORMAT = 2
@@ -55,7 +56,7 @@ def build(store: Store, commit: int, folder: Path) -> None:
     rows, vectors = store.vectors()
     np.save(folder / _ROWS, rows)
     np.save(folder / _GONE, np.zeros(0, np.int64))
-    DenseIndex.build(vectors, folder)
+    DenseIndex.build(vectors, folder, lambda: store.sentence_vectors(SAMPLE))
     LexicalIndex.build((p.indexed_text for p in store.all_passages()), folder / _LEXICAL)
     _write_manifest(folder, commit, store.stamp(commit), {})
 
@@ -71,7 +72,7 @@ def extend(base: Derived, store: Store, commit: int, folder: Path) -> None:
     new = np.setdiff1d(gone, base.gone)
     np.save(folder / _ROWS, np.concatenate([base.rows, added]))
     np.save(folder / _GONE, gone)
-    base.dense.extend(vectors, new, folder)
+    base.dense.extend(vectors, new, folder, lambda: store.sentence_vectors(SAMPLE))
     texts = (p.indexed_text for p in store.all_passages(last))
     LexicalIndex.extend(base.folder / _LEXICAL, texts, len(base.rows), new, folder / _LEXICAL)
     _write_manifest(folder, commit, store.stamp(commit), _shared(base.folder, folder))

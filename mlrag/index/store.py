@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from mlrag.errors import EmbedderMismatchError
 from mlrag.index.database import Database
 from mlrag.index.storage import told
-from mlrag.records import PART_OF, Document, Passage, Span, Vectors
+from mlrag.records import PART_OF, Document, Halves, Passage, Span, Vectors
 
 SCHEMA_VERSION = "1"
 _SCHEMA = """
@@ -248,12 +248,19 @@ class Store(Database):
         vectors = np.array([unpack_int8(r[2]) for r in found], np.float32)
         return [Span(r[0], r[1]) for r in found], vectors
 
-    def vectors(self, after: int = 0) -> tuple[NDArray[np.int64], Vectors]:
-        """(rows, matrix): the numbers and (n, dim) float32 vectors of the passages whose row is beyond `after`."""
+    def vectors(self, after: int = 0) -> tuple[NDArray[np.int64], Halves]:
+        """(rows, matrix): the numbers and (n, dim) float16 vectors of the passages whose row is beyond `after`."""
         asked = "SELECT row, vector FROM passages WHERE row > ? ORDER BY row"
         found = self._connection().execute(asked, (after,)).fetchall()
         rows = np.array([r[0] for r in found], np.int64)
         if not found:
-            return rows, np.zeros((0, 0), np.float32)
-        flat = np.frombuffer(b"".join(r[1] for r in found), np.float16)
-        return rows, flat.astype(np.float32).reshape(len(found), -1)
+            return rows, np.zeros((0, 0), np.float16)
+        return rows, np.frombuffer(b"".join(r[1] for r in found), np.float16).reshape(len(found), -1)
+
+    def sentence_vectors(self, count: int) -> Vectors:
+        """About `count` sentences' vectors, evenly over the store, always the same ones; (n, dim) float32."""
+        last = self._connection().execute("SELECT coalesce(max(rowid), 0) FROM sentences").fetchone()[0]
+        asked = "SELECT vector FROM sentences WHERE rowid >= ? LIMIT 1"
+        places = sorted({1 + last * n // count for n in range(count)}) if last else []
+        found = [self._connection().execute(asked, (place,)).fetchone() for place in places]
+        return np.array([unpack_int8(r[0]) for r in found if r], np.float32)
