@@ -207,6 +207,15 @@ def _ollama_state(host: str) -> tuple[str, str]:
     return f"answers at {host}: {', '.join(gemma)}; loaded: {', '.join(loaded) or 'none'}", ""
 
 
+def _rungs(folder: Path) -> str:
+    """How the newest generation below a language's folder searches its vectors."""
+    from mlrag.index.segment import rungs
+
+    generations = sorted(folder.glob("gen-*/dense-*.json"), key=lambda p: p.stat().st_mtime)
+    found = rungs(generations[-1].parent) if generations else []
+    return "".join(f"; {r.name}" + (f" (recall {r.recall:.3f} of {r.sample})" if r.sample else "") for r in found)
+
+
 def _auto(settings: Settings) -> str:
     """Whom `auto` would ask now, and why."""
     from mlrag.assemble import choose, make_embedder
@@ -259,7 +268,7 @@ def doctor() -> None:
         size = sum(p.stat().st_size for p in path.parent.rglob("*") if p.is_file()) / 1e6
         table.add_row(
             f"index {path.parent.name}",
-            f"{counts.documents} documents, {counts.passages} passages, {size:.1f} MB",
+            f"{counts.documents} documents, {counts.passages} passages, {size:.1f} MB{_rungs(path.parent)}",
             "",
         )
     if not any(settings.index_dir.glob("*/store.sqlite")):

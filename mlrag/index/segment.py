@@ -80,6 +80,11 @@ def segments(folder: Path) -> list[Segment]:
     return sorted(map(Segment.load, folder.glob("dense-*.npy")), key=lambda s: s.first)
 
 
+def rungs(folder: Path) -> list[Rung]:
+    """How the segments of a folder are searched, without opening them."""
+    return [Rung(**json.loads(path.read_text(encoding="utf-8"))) for path in sorted(folder.glob("dense-*.json"))]
+
+
 def share(old: Path, first: int, new: Path) -> None:
     """Put a segment's files into another folder too."""
     for path in old.glob(f"dense-{first}.*"):
