@@ -12,6 +12,7 @@ nice, the server is not.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
 import shutil
@@ -84,14 +85,18 @@ def questions() -> dict[str, list[str]]:
     return found
 
 
-async def named_events(reply: httpx.Response) -> AsyncIterator[str]:
+async def named_events(reply: httpx.Response) -> AsyncIterator[tuple[str, str]]:
+    """(event, the code of an error)."""
+    name = ""
     async for line in reply.aiter_lines():
         if line.startswith("event: "):
-            yield line.removeprefix("event: ")
+            name = line.removeprefix("event: ")
+        elif line.startswith("data: "):
+            yield name, json.loads(line[6:])["error"]["code"] if name == "error" else ""
 
 
 async def ask(client: httpx.AsyncClient, lang: str, question: str, seen: Seen) -> str:
-    """How it ended: "answer", "error" (an event), a status, or "cut"."""
+    """How it ended: "answer", "error" (an event) with its code, a status, or "cut"."""
     begun, first = time.monotonic(), 0.0
     body = {"q": question, "lang": lang, "stream": True, "variant": "e4b"}
     async with client.stream("POST", "/ask", json=body) as reply:
@@ -100,12 +105,12 @@ async def ask(client: httpx.AsyncClient, lang: str, question: str, seen: Seen) -
         seen.open += 1
         seen.most_open = max(seen.most_open, seen.open)
         try:
-            async for name in named_events(reply):
+            async for name, code in named_events(reply):
                 first = first or time.monotonic() - begun
                 if name in ("answer", "error"):
                     seen.first.append(first)
                     seen.whole.append(time.monotonic() - begun)
-                    return name
+                    return f"{name} {code}".strip()
         finally:
             seen.open -= 1
     return "cut"
