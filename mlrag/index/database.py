@@ -17,6 +17,7 @@ from urllib.parse import quote
 from mlrag.index.storage import storage_error, told
 
 WAIT = 30.0  # seconds that a writer waits for another process
+_CACHE = 256  # KiB of pages a connection may hold: there is one a thread and language, and the system caches the file
 _STAMPS = 256  # commits whose stamps are kept
 
 
@@ -61,6 +62,7 @@ class Database:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("PRAGMA foreign_keys=ON")
+            connection.execute(f"PRAGMA cache_size=-{_CACHE}")
             connection.executescript(self._schema)
             return connection
         except sqlite3.OperationalError as error:
