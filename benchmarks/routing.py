@@ -44,9 +44,8 @@ ELSEWHERE = {
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """By tier 1 to 4: replies in another language and with an invented number; of the rest, to answerable questions,
-    those with a wrong sentence; of the rest, to others, the `silent` ones. What is left is right, or the closest sentence.
-    """
+    """By tier 1 to 4: replies in another language; of the rest, with an invented number; of the rest, with a wrong
+    sentence (to answerable questions) or silent (to others). What is left is right, or the closest sentence."""
 
     foreign: tuple[float, float, float, float]
     number: tuple[float, float, float, float]

@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 from typer.testing import CliRunner
 
+from eval.bench import Bench
+from eval.evaluate import evaluate
 from mlrag import route_commands
 from mlrag.__main__ import app
 from mlrag.assemble import make_pipeline
@@ -14,7 +16,7 @@ from mlrag.errors import QuotaError, SettingsError
 from mlrag.languages import language
 from mlrag.machine import Memory
 from mlrag.records import Route, Usage
-from mlrag.route_file import read_routes, routes_from, write_routes
+from mlrag.route_file import read_routes, route_version, routes_from, write_routes
 from mlrag.routing import Budget, Routes, Step, decide
 from mlrag.spending import Cost, Ledger
 from mlrag.testing import OllamaDouble, first_sentence
@@ -389,3 +391,19 @@ def test_a_damaged_route_says_what_to_do(tmp_path):
     path.write_text("{}", encoding="utf-8")
     with pytest.raises(SettingsError, match="route --off"):
         read_routes(path)
+
+
+def test_the_bench_asks_small_large_and_auto_in_one_run(own):
+    write_routes(own.route_file, CASCADE)
+    with both(lambda _: ENGLISH) as double:
+        bench = Bench(own.model_copy(update={"ollama_host": double.url}), None, ["si"], 2)
+        bench.index(lambda _n: None)
+        rows = {v: bench.ask(v, "si", lambda: None) for v in ("e2b", "31b", "auto")}
+    result = evaluate(bench.plan, {v: {"si": found} for v, found in rows.items()})
+    assert {name: v["models"] for name, v in result["variants"].items()} == {
+        "e2b": ["ollama:gemma4:e2b [stand-in]"],
+        "31b": ["ollama:gemma4:31b [stand-in]"],
+        "auto": ["ollama:gemma4:31b [stand-in]"],
+    }
+    assert all("escalated:e2b>31b:wrong_language" in p.warnings for p in rows["auto"])
+    assert result["signature"]["route"] == route_version(own.route_file)
