@@ -25,6 +25,8 @@ from eval.metrics import containment
 from eval.report.tables import cell
 from eval.runs import Prediction
 from eval.scores import by_figure, score_rows, summarise_tier
+from eval.statistics import macro_difference
+from eval.summary import ANSWER, SILENCE
 from mlrag.languages import Language, language
 from mlrag.route_file import routes_from, trimmed, write_routes
 from mlrag.routing import Budget
@@ -159,7 +161,7 @@ class Asked:
     def seconds(self) -> float:
         return sum(r / SPEEDS[who][0] + w / SPEEDS[who][1] for who, r, w in self.log)
 
-    def cells(self, name: str) -> list[str]:
+    def cells(self, name: str, large: Asked) -> list[str]:
         """One row of the table."""
         rows = {x: self._rows(x) for x in self.found}
         said_ = [p for found in self.found.values() for p in found]
@@ -168,7 +170,8 @@ class Asked:
         calls = Counter(who for who, _, _ in self.log)
         figures = ("summary", "contains", "hallucination:near_miss", "hallucination:article_removed", "reply_language")
         cost = (f"{calls[SMALL] / n:.2f}", f"{calls[LARGE] / n:.2f}", f"{1000 * self.dollars / n:.3f}")
-        return [name, *(cell(report.figures.get(f)) for f in figures), *cost, f"{self.seconds / n:.2f}"]
+        shown = [cell(report.figures.get(f)) for f in figures]
+        return [name, self.less(large), *shown, *cost, f"{self.seconds / n:.2f}"]
 
     def by_tier(self, name: str) -> list[str]:
         tiers: dict[str, list[str]] = {}
@@ -184,12 +187,31 @@ class Asked:
         examples = self.bench.plan.examples[lang]
         return by_figure(examples, score_rows(examples, self.found[lang], language(lang)))
 
+    def right(self, lang: str) -> list[tuple[str, float]]:
+        """What each reply is worth, in [0, 1], with its topic (docs/choosing.md, section 2)."""
+        examples = self.bench.plan.examples[lang]
+        values = score_rows(examples, self.found[lang], language(lang))
+        worth = ((e, v) for e, found in zip(examples, values, strict=True) for n, v in (found or {}).items() if _is(n))
+        return [(e.cluster, value) for e, value in worth]
+
+    def less(self, other: Asked) -> str:
+        """Right replies less the other's, paired, in points."""
+        pairs = {lang: zip(self.right(lang), other.right(lang), strict=True) for lang in self.found}
+        found = macro_difference({lang: [(c, mine - its) for (c, mine), (_, its) in p] for lang, p in pairs.items()})
+        ends = f"[{100 * found.interval.low:+.1f}, {100 * found.interval.high:+.1f}]"
+        return f"{100 * found.value:+.1f} {ends}" if self is not other else "0"
+
     def warned(self, prefix: str) -> int:
         return sum(any(w.startswith(prefix) for w in p.warnings) for found in self.found.values() for p in found)
 
 
+def _is(figure: str) -> bool:
+    return figure == ANSWER or figure.startswith(SILENCE)
+
+
 HEAD = (
     "who answers",
+    "right replies less always large, points",
     "summary",
     "accuracy (contains)",
     "halluc. near miss",
@@ -212,7 +234,7 @@ def show(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 def main(
     quick: bool = False,
     langs: Annotated[str, typer.Option(help="Languages of our questions.")] = LANGS,
-    limit: Annotated[int, typer.Option(min=1, help="Questions a language, before those made unanswerable.")] = 40,
+    limit: Annotated[int, typer.Option(min=1, help="Questions a language, before those made unanswerable.")] = 90,
 ) -> None:
     """Both tables; --quick asks eight questions in three languages."""
     codes, most = (["en", "ta", "si"], 8) if quick else (langs.split(","), limit)
@@ -232,7 +254,7 @@ def main(
         asked[f"the last, at most {half:.4f} $"] = last = trial.ask("auto", tiers, half)
     n = sum(map(len, large.found.values()))
     print(f"{n} rows a line: {', '.join(codes)}; percent, 95 % interval, n.\n")
-    show(HEAD, [found.cells(name) for name, found in asked.items()])
+    show(HEAD, [found.cells(name, large) for name, found in asked.items()])
     present = sorted({f"T{language(x).tier}" for x in codes})
     show(("summary", *present), [found.by_tier(name) for name, found in asked.items()])
     for name, found in asked.items():

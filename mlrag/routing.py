@@ -51,6 +51,11 @@ class Budget:
     dollars: float | None = None
 
     @property
+    def limited(self) -> bool:
+        """Is there anything that must be counted?"""
+        return self.in_money or any(x is not None for x in (self.calls, self.tokens, self.seconds))
+
+    @property
     def in_money(self) -> bool:
         return self.dollars is not None or self.dollars_per_1000 is not None
 

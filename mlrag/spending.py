@@ -6,6 +6,7 @@ by questions at once, not by a call that is cut, not over a restart.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 import time
@@ -25,7 +26,17 @@ CREATE TABLE IF NOT EXISTS spent (
 CREATE TABLE IF NOT EXISTS asked (window TEXT PRIMARY KEY, questions INTEGER NOT NULL);
 """
 _FORMAT = {"hour": "%Y-%m-%dT%H", "day": "%Y-%m-%d"}
-_SUMS = "COALESCE(SUM(calls), 0), COALESCE(SUM(tokens), 0), COALESCE(SUM(seconds), 0), COALESCE(SUM(dollars), 0)"
+_ASK = "INSERT INTO asked VALUES (?, 1) ON CONFLICT DO UPDATE SET questions = questions + 1"
+_ADD = (
+    "INSERT INTO spent VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET calls = calls + excluded.calls, "
+    "tokens = tokens + excluded.tokens, seconds = seconds + excluded.seconds, dollars = dollars + excluded.dollars"
+)
+_LIST = "SELECT variant, calls, tokens, seconds, dollars FROM spent WHERE window = ? ORDER BY variant"
+_SUM = (
+    "SELECT COALESCE(SUM(calls), 0), COALESCE(SUM(tokens), 0), COALESCE(SUM(seconds), 0), COALESCE(SUM(dollars), 0) "
+    "FROM spent WHERE window = ?"
+)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +67,23 @@ class Reserved:
 
 
 class Ledger:
-    """Raises StorageError where the file cannot be used: a budget that nobody counts is none."""
+    """Raises StorageError where the file cannot be used and there is a limit: a budget that nobody counts is none.
+
+    Without a limit it only tells what was spent, and its failures go to the log.
+    """
 
     def __init__(self, path: Path, budget: Budget, clock: Callable[[], float] = time.time) -> None:
         self._budget = budget
         self._clock = clock
         self._lock = threading.Lock()
         self._path = path
-        with self._told():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
-            for pragma in ("journal_mode=WAL", "synchronous=NORMAL"):
-                self._connection.execute(f"PRAGMA {pragma}")
-            self._connection.executescript(_SCHEMA)
+        try:
+            with self._told():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._connection = _open(str(path))
+        except StorageError as error:
+            self._excuse(error)
+            self._connection = _open(":memory:")
 
     @property
     def window(self) -> str:
@@ -77,10 +92,8 @@ class Ledger:
 
     def asked(self) -> None:
         """One more question."""
-        with self._writing() as c:
-            c.execute(
-                "INSERT INTO asked VALUES (?, 1) ON CONFLICT DO UPDATE SET questions = questions + 1", (self.window,)
-            )
+        window = self.window
+        self._write(lambda c: c.execute(_ASK, (window,)))
 
     def affords(self, cost: Cost) -> bool:
         with self._told(), self._lock:
@@ -89,27 +102,27 @@ class Ledger:
     def reserve(self, variant: str, cost: Cost) -> Reserved:
         """Pay beforehand. Raises QuotaError where the budget does not hold it."""
         window = self.window
-        with self._writing() as c:
+
+        def pay(c: sqlite3.Connection) -> None:
             if not self._allows(window, cost):
                 raise QuotaError(
                     f"the route's budget of this {self._budget.window} does not hold a call of {variant}",
                     "wait for the next one, or install the route with a larger --spend",
                 )
-            self._add(c, window, variant, cost)
+            c.execute(_ADD, (window, variant, *astuple(cost)))
+
+        self._write(pay)
         return Reserved(window, variant, cost)
 
     def settle(self, reserved: Reserved, cost: Cost) -> None:
         """What it was in truth."""
-        with self._writing() as c:
-            self._add(c, reserved.window, reserved.variant, cost.plus(reserved.cost, -1))
+        difference = astuple(cost.plus(reserved.cost, -1))
+        self._write(lambda c: c.execute(_ADD, (reserved.window, reserved.variant, *difference)))
 
     def spent(self) -> dict[str, Cost]:
         """By variant, in this window."""
         with self._told(), self._lock:
-            rows = self._connection.execute(
-                "SELECT variant, calls, tokens, seconds, dollars FROM spent WHERE window = ? ORDER BY variant",
-                (self.window,),
-            )
+            rows = self._connection.execute(_LIST, (self.window,))
             return {name: Cost(*values) for name, *values in rows}
 
     def close(self) -> None:
@@ -117,8 +130,10 @@ class Ledger:
             self._connection.close()
 
     def _allows(self, window: str, cost: Cost) -> bool:
-        spent = Cost(*self._connection.execute(f"SELECT {_SUMS} FROM spent WHERE window = ?", (window,)).fetchone())
-        b, then = self._budget, spent.plus(cost)
+        b = self._budget
+        if not b.limited:
+            return True
+        then = Cost(*self._connection.execute(_SUM, (window,)).fetchone()).plus(cost)
         limits = (b.calls, b.tokens, b.seconds, b.dollars)
         if any(most is not None and value > most for most, value in zip(limits, astuple(then), strict=True)):
             return False
@@ -127,20 +142,18 @@ class Ledger:
         row = self._connection.execute("SELECT questions FROM asked WHERE window = ?", (window,)).fetchone()
         return then.dollars <= b.dollars_per_1000 * ceil(max(1, row[0] if row else 0) / 1000)
 
-    @staticmethod
-    def _add(c: sqlite3.Connection, window: str, variant: str, cost: Cost) -> None:
-        c.execute(
-            "INSERT INTO spent VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET calls = calls + excluded.calls, "
-            "tokens = tokens + excluded.tokens, seconds = seconds + excluded.seconds, "
-            "dollars = dollars + excluded.dollars",
-            (window, variant, *astuple(cost)),
-        )
+    def _write(self, work: Callable[[sqlite3.Connection], object]) -> None:
+        try:
+            with self._told(), self._lock, self._connection as c:
+                c.execute("BEGIN IMMEDIATE")
+                work(c)
+        except StorageError as error:
+            self._excuse(error)
 
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._told(), self._lock, self._connection as c:
-            c.execute("BEGIN IMMEDIATE")
-            yield c
+    def _excuse(self, error: StorageError) -> None:
+        if self._budget.limited:
+            raise error
+        _log.warning("%s", error)
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -148,6 +161,13 @@ class Ledger:
             yield
         except (sqlite3.Error, OSError) as error:
             raise StorageError(
-                f"{self._path}: what the route has spent cannot be counted: {error}",
-                "repair it, or mlrag route --off",
+                f"{self._path}: what the route has spent cannot be counted: {error}", "repair it, or mlrag route --off"
             ) from error
+
+
+def _open(name: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(name, timeout=5, isolation_level=None, check_same_thread=False)
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL"):
+        connection.execute(f"PRAGMA {pragma}")
+    connection.executescript(_SCHEMA)
+    return connection

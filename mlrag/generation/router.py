@@ -41,8 +41,9 @@ class Router:
 
     def generate(self, request: Request) -> Generation:
         refused = request.refused
-        if refused and refused.generation.route:
-            return self._again(request, refused, refused.generation.route)
+        before = refused.generation.route if refused else None
+        if refused and before and before.rule.rpartition(":")[2] in self._routes.steps:  # not where the file changed
+            return self._again(request, refused, before)
         if request.evidence.lang == request.lang.code:  # a look into other languages is no question of its own
             self._ledger.asked()
         length = question_tokens(request.evidence.question)

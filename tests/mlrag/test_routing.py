@@ -12,7 +12,7 @@ from eval.evaluate import evaluate
 from mlrag import route_commands
 from mlrag.__main__ import app
 from mlrag.assemble import make_pipeline
-from mlrag.errors import QuotaError, SettingsError
+from mlrag.errors import QuotaError, SettingsError, StorageError
 from mlrag.languages import language
 from mlrag.machine import Memory
 from mlrag.records import Route, Usage
@@ -110,6 +110,15 @@ def test_questions_at_once_share_what_is_left(tmp_path):
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(pay, range(40))) == 10
+
+
+def test_what_cannot_be_counted_is_a_fault_only_where_there_is_a_limit(tmp_path):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(StorageError, match="route --off"):
+        ledger(tmp_path / "file", calls=1)
+    free = ledger(tmp_path / "file", p95_seconds=1.0)
+    free.settle(free.reserve("a", Cost(1)), Cost(1))
+    assert free.affords(Cost(10**6))
 
 
 def test_what_a_call_did_not_need_is_given_back(tmp_path):
