@@ -61,6 +61,8 @@ class Router:
             if name != route.variant:
                 generator = Fallback(generator, self._generator(name))
         generation = generator.generate(request)
+        if any(w.startswith("fallback:") for w in generation.warnings):  # nobody is stronger than who stood in
+            route = replace(route, escalate=None)
         return replace(generation, route=route, warnings=(*generation.warnings, f"routed:{route.rule}", *notes))
 
     def _again(self, request: Request, refused: Refused, route: Route) -> Generation:
