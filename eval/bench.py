@@ -25,6 +25,7 @@ from mlrag.ingest import index_documents
 from mlrag.languages import language, languages
 from mlrag.records import Document
 from mlrag.retrieval import Retriever
+from mlrag.route_file import route_version
 from mlrag.settings import Settings
 from mlrag.variants import parse_variant
 
@@ -132,6 +133,7 @@ class Bench:
             "withhold_orders": s.withhold_orders,
             "own_variants": {name: asdict(v) for name, v in sorted(s.variants.items())},
             "fallback": s.fallback,
+            "route": route_version(s.route_file),
             "filter": s.filter
             and f"{s.filter} {sorted(s.filter_thresholds.items())} {s.filter_on_failure} {s.filter_translator}".strip(),
             "chrf": chrf_signature(),

@@ -1,4 +1,4 @@
-"""The commands: index, ask, serve, export-sft, keys, languages, doctor. Results go to stdout, the rest to stderr."""
+"""The commands: index, ask, serve, export-sft, keys, route, languages, doctor. Results: stdout; the rest: stderr."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from mlrag.errors import MlragError, SettingsError
 from mlrag.key_commands import app as keys_app
 from mlrag.keys import KeyRing
 from mlrag.languages import languages, off_topic
+from mlrag.route_commands import route
 from mlrag.settings import Settings
 from mlrag.wire import wire
 
@@ -138,6 +139,7 @@ def export_sft(context: typer.Context) -> None:
 languages_app = typer.Typer(help="The installed languages.", invoke_without_command=True)
 app.add_typer(languages_app, name="languages")
 app.add_typer(keys_app, name="keys")
+app.command()(route)
 
 
 @languages_app.callback()

@@ -26,6 +26,7 @@ from mlrag.generation import prompts
 from mlrag.languages import FOLDER
 from mlrag.records import Answer, Usage
 from mlrag.retrieval import Retriever
+from mlrag.route_file import route_version
 from mlrag.settings import Settings
 from mlrag.text.normalize import clean
 
@@ -34,7 +35,15 @@ CREATE TABLE IF NOT EXISTS answers (
     key TEXT PRIMARY KEY, state TEXT NOT NULL, made REAL NOT NULL, used REAL NOT NULL, body BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS answers_by_use ON answers(used);
 """
-_PASSING = ("fallback:", "filter_failed:", "index_rebuilt:")  # what is true of this moment, and not of the question
+_PASSING = (
+    "fallback:",
+    "filter_failed:",
+    "index_rebuilt:",
+    "routed:busy:",
+    "routed:budget:",
+    "not_escalated:",
+    "escalation_failed:",
+)  # what is true of this moment, and not of the question
 _log = logging.getLogger(__name__)
 
 
@@ -80,6 +89,7 @@ class AnswerCache:
     def __init__(self, path: Path, settings: Settings, retriever: Retriever) -> None:
         self._size = settings.cache_answers
         self._settings = settings.model_dump_json()
+        self._route_file = settings.route_file
         self._retriever = retriever
         self._answers = TypeAdapter(Answer)
         self._documents: dict[str, tuple[int, str]] = {}
@@ -104,7 +114,8 @@ class AnswerCache:
         )
         asked = sorted((name, _plain(value)) for name, value in options.items())
         words = " ".join(clean(question).split())
-        return CacheKey(state, _digest(state, words, lang or "", variant, asked, _plain(allowed())))
+        route = route_version(self._route_file) if variant.startswith("auto") else ""
+        return CacheKey(state, _digest(state, words, lang or "", variant, asked, _plain(allowed()), route))
 
     def _state(self) -> list[tuple[str, str]]:
         return [(lang, self._contents(lang, store)) for lang, store in self._retriever.stores().items()]

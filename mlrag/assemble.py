@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 
 from mlrag.errors import GeneratorUnavailableError, PrivacyError, SettingsError
 from mlrag.fitting import best_fitting
@@ -13,12 +14,16 @@ from mlrag.generation.chat import ChatModel, Timeouts
 from mlrag.generation.choice import Auto, Chosen, Fallback
 from mlrag.generation.extractive import Extractive
 from mlrag.generation.model import ModelGenerator
+from mlrag.generation.router import Part, Router
 from mlrag.index.embedders import Embedder, load_embedder
 from mlrag.machine import probe
 from mlrag.pipeline import Pipeline
 from mlrag.retrieval import Retriever
+from mlrag.route_file import read_routes, route_version
+from mlrag.routing import Budget, Routes
 from mlrag.safety import ShieldGemma, Translator
 from mlrag.settings import Settings
+from mlrag.spending import Ledger
 from mlrag.variants import Variant, parse_variant
 
 _LOOPBACK = {"", "localhost", "127.0.0.1", "[::1]", "::1"}
@@ -129,11 +134,33 @@ def make_filter(settings: Settings) -> ShieldGemma | None:
     )
 
 
+@cache
+def _ledger(path: Path, budget: Budget) -> Ledger:
+    """One a file and process."""
+    return Ledger(path, budget)
+
+
+def _part(settings: Settings, embedder: Embedder, name: str) -> Part:
+    chosen = parse_variant(name, settings.variants)
+    if chosen.backend == "extractive":
+        return Part(Extractive(shipped_calibration(embedder.name, settings.caution)), lambda: 0)
+    caller = _caller(settings, chosen)
+    return Part(ModelGenerator(caller, chosen.think, settings.keep_thinking), lambda: caller.load)
+
+
+def _router(settings: Settings, embedder: Embedder, routes: Routes, think: bool) -> Router:
+    ledger = _ledger(settings.spent_file, routes.budget)
+    return Router(routes, lambda name: _part(settings, embedder, name), ledger, think)
+
+
 def choose(settings: Settings, embedder: Embedder, think: bool = False) -> Chosen:
-    """Who answers for `auto`: the best installed Gemma 4 that fits this machine, else the remote variant that the
-    settings name, else extractive."""
+    """Who answers for `auto`: whom the installed route names for each question; without a route the best installed
+    Gemma 4 that fits this machine, else the remote variant that the settings name, else extractive."""
     from mlrag.generation.ollama import installed
 
+    routes = read_routes(settings.route_file)
+    if routes:
+        return Chosen(_router(settings, embedder, routes, think), f"whom the route of {routes.source} names")
     try:
         found = best_fitting(installed(settings.ollama_host), probe())
         if found.tag:
@@ -159,7 +186,7 @@ def make_generator(settings: Settings, embedder: Embedder, variant: str | None =
         return extractive
     generator: Generator
     if chosen.backend == "auto":
-        generator = Auto(lambda: choose(settings, embedder, chosen.think))
+        generator = Auto(lambda: choose(settings, embedder, chosen.think), lambda: route_version(settings.route_file))
     else:
         generator = _model_generator(settings, chosen)
     return Fallback(generator, extractive) if settings.fallback == "extractive" else generator

@@ -10,9 +10,9 @@ from mlrag import tracing
 from mlrag.checks import WRONG_LANGUAGE, Checked, check
 from mlrag.conversation import JOINED, Asked, resolve, stands_out
 from mlrag.errors import GeneratorError, MissingIndexError, QuestionError
-from mlrag.generation.base import FollowUp, Generator, Request, TextWatch
+from mlrag.generation.base import ESCALATED, ESCALATION_FAILED, FollowUp, Generator, Refused, Request, TextWatch
 from mlrag.languages import Language, language
-from mlrag.records import Answer, Evidence, Generation, Said, Vectors
+from mlrag.records import Answer, Evidence, Generation, Said, Usage, Vectors
 from mlrag.retrieval import Retriever
 from mlrag.safety import Screening, ShieldGemma, refusal_text
 from mlrag.text.detect import UNKNOWN, detect
@@ -39,10 +39,13 @@ class Scope:
 
 @dataclass(slots=True)
 class Clock:
-    """Wall seconds by step."""
+    """What one question took: wall seconds by step, what its model calls counted, and the hosts they went to."""
 
     seconds: dict[str, float] = field(default_factory=dict)
     begun: float = field(default_factory=time.monotonic)
+    usage: Usage = field(default_factory=Usage)
+    hosts: set[str] = field(default_factory=set)
+    escalated: bool = False
     _last: float = field(default_factory=time.perf_counter)
 
     def lap(self, step: str) -> None:
@@ -50,6 +53,13 @@ class Clock:
         seconds, self._last = now - self._last, now
         self.seconds[step] = round(self.seconds.get(step, 0.0) + seconds, 6)
         tracing.step(step, seconds)
+
+    def called(self, generation: Generation) -> None:
+        """One call of the generator is over."""
+        self.usage = self.usage.and_then(generation.usage)
+        self.hosts.add(generation.host)
+        self.escalated |= any(w.startswith((ESCALATED, ESCALATION_FAILED)) for w in generation.warnings)
+        self.lap("generate")
 
 
 class Pipeline:
@@ -114,6 +124,8 @@ class Pipeline:
         return replace(
             answer,
             timings=clock.seconds | {"total": round(sum(clock.seconds.values()), 6)},
+            usage=clock.usage,
+            left_machine=answer.left_machine or any(map(self._is_remote, clock.hosts)),
             standalone_question=asked.question if asked.rewritten else "",
             warnings=(*asked.warnings, *answer.warnings),
         )
@@ -217,14 +229,15 @@ class Pipeline:
         warnings: list[str] = []
         request = Request(pack, evidence, until=clock.begun + self._timeout, watch=self._unread(watch))
         generation = self.generator.generate(request)
-        clock.lap("generate")
+        clock.called(generation)
         checked = check(generation, evidence, pack)
         if checked.problem:
             warnings.append(f"retried:{checked.problem}")
             watch("")
             firm = "firmer" if checked.problem == WRONG_LANGUAGE else "grounded"
-            generation = self.generator.generate(replace(request, firm=firm))
-            clock.lap("generate")
+            refused = Refused(generation, checked.problem, not clock.escalated)
+            generation = self.generator.generate(replace(request, firm=firm, refused=refused))
+            clock.called(generation)
             checked = check(generation, evidence, pack)
         if checked.problem:
             warnings.append(f"abstained:{checked.problem}")
@@ -255,7 +268,6 @@ class Pipeline:
             embedder=self._embedded_by(),
             warnings=tuple(dict.fromkeys(warnings)),
             confidence=generation.confidence,
-            usage=generation.usage,
             host=generation.host,
             thinking=generation.thinking,
             left_machine=self._is_remote(generation.host) or self._is_remote(self.retriever.embedder.host),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -172,13 +172,45 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What one question cost a model. None where the backend does not say; seconds are wall time."""
+    """What one question cost a model. None where the backend does not say; seconds are wall time.
+
+    Of several calls: the sum of what was counted, and the first token of the last one.
+    """
 
     prompt_tokens: int | None = None
     output_tokens: int | None = None
     thinking_tokens: int | None = None
     first_token_seconds: float | None = None
     seconds: float | None = None
+
+    def and_then(self, later: Usage) -> Usage:
+        """Both calls as one."""
+        return Usage(
+            _sum(self.prompt_tokens, later.prompt_tokens),
+            _sum(self.output_tokens, later.output_tokens),
+            _sum(self.thinking_tokens, later.thinking_tokens),
+            self.first_token_seconds if later.first_token_seconds is None else later.first_token_seconds,
+            _sum(self.seconds, later.seconds),
+        )
+
+
+Number = TypeVar("Number", int, float)
+
+
+def _sum(one: Number | None, other: Number | None) -> Number | None:
+    """Of what is known; None where neither is."""
+    if one is None or other is None:
+        return one if other is None else other
+    return one + other
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Whom a router asked, by which rule, and whom it may ask in its place when the answer is refused; None: nobody."""
+
+    variant: str
+    rule: str
+    escalate: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +220,7 @@ class Generation:
     `verbatim`: the text is copied from the sources and `citations` are exact; else `quotes` and the "[n]" marks
     of the text say what supports it. `abstained` is its own word for "the passages do not say"; `confidence` in
     [0, 1] is None where the generator has none. `host`: the machine that was spoken to, "" inside this process.
+    `route`: how a router came to it, None without one.
     """
 
     text: str
@@ -201,6 +234,7 @@ class Generation:
     usage: Usage = Usage()
     host: str = ""
     thinking: str = ""
+    route: Route | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,6 +158,15 @@ class Settings(BaseSettings):
         return self.data_dir / "keys.json"
 
     @property
+    def route_file(self) -> Path:
+        """The rules of `auto`, where `mlrag route` installed any."""
+        return self.data_dir / "route.json"
+
+    @property
+    def spent_file(self) -> Path:
+        return self.data_dir / "route-spent.sqlite"
+
+    @property
     def cache_file(self) -> Path:
         return self.data_dir / "answers.sqlite"
 

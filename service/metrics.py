@@ -11,6 +11,7 @@ from mlrag.records import Answer
 
 _RETRIEVAL = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 _MODEL = (0.01, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+_OUTCOMES = {"escalated": "done", "escalation_failed": "failed"}
 _WRONG_LANGUAGE = "retried:wrong_language"
 
 
@@ -24,6 +25,13 @@ class Metrics:
         self._abstentions = Counter("mlrag_abstentions", "Abstentions and refusals.", ["lang"], registry=r)
         self._retries = Counter(
             "mlrag_wrong_language_retries", "Replies in a wrong language, asked anew.", ["lang"], registry=r
+        )
+        self._routed = Counter("mlrag_routed", "Answers by the rule of the route.", ["lang", "rule"], registry=r)
+        self._escalations = Counter(
+            "mlrag_escalations",
+            "Refused replies, asked of a stronger variant (done), or not (failed, time, busy, budget).",
+            ["lang", "outcome"],
+            registry=r,
         )
         self._cached = Counter("mlrag_cache_hits", "Answers from the cache.", ["lang"], registry=r)
         self._tokens = Counter("mlrag_tokens", "Tokens by kind.", ["lang", "kind"], registry=r)
@@ -47,6 +55,7 @@ class Metrics:
         if answer.age is not None:
             return
         self._retries.labels(answer.lang).inc(answer.warnings.count(_WRONG_LANGUAGE))
+        self._count_route(answer)
         found = [answer.timings[step] for step in ("embed", "retrieve", "retrieve_elsewhere") if step in answer.timings]
         if found:
             self._retrieval.labels(answer.lang).observe(sum(found))
@@ -54,6 +63,14 @@ class Metrics:
             self._model.labels(answer.lang).observe(answer.timings["generate"])
         for kind in ("prompt", "output", "thinking"):
             self._tokens.labels(answer.lang, kind).inc(getattr(answer.usage, f"{kind}_tokens") or 0)
+
+    def _count_route(self, answer: Answer) -> None:
+        for warning in answer.warnings:
+            kind, _, detail = warning.partition(":")
+            if kind == "routed":
+                self._routed.labels(answer.lang, detail).inc()
+            elif kind in _OUTCOMES or kind == "not_escalated":
+                self._escalations.labels(answer.lang, _OUTCOMES.get(kind, detail)).inc()
 
     def replied(self, status: int) -> None:
         """Count one HTTP reply; 0: its caller was cut off."""

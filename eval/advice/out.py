@@ -71,6 +71,7 @@ def _step(line: Line | None, advice: Advice, wider: dict[str, Any] | None) -> di
         "from": group,
         "fallbacks": _fallbacks(name, advice),
         "escalate": _escalation(name, line, advice),
+        "lighter": _lighter(name, line, advice),
     }
 
 
@@ -90,6 +91,15 @@ def _escalation(name: str | None, line: Line | None, advice: Advice) -> str | No
     ranks, means = advice.costs.ranks, line.means
     dearer = [n for n in means if ranks[n] > ranks[name] and means[n].value > means[name].value]
     return max(dearer, key=lambda n: means[n].value) if dearer else None
+
+
+def _lighter(name: str | None, line: Line | None, advice: Advice) -> str | None:
+    """Who stands in while `name` is busy: the best of the cheaper ones that were measured."""
+    if line is None or name is None or name not in line.means:
+        return None
+    ranks, means = advice.costs.ranks, line.means
+    cheaper = [n for n in means if ranks[n] < ranks[name]]
+    return max(cheaper, key=lambda n: means[n].value) if cheaper else None
 
 
 def _line(line: Line) -> dict[str, Any]:
@@ -121,6 +131,7 @@ def _fit(found: Any) -> dict[str, Any]:
         "feasible": found.feasible,
         "memory_gb": found.memory,
         "disk_gb": found.disk,
+        "dollars": found.dollars,
         "obstacles": [asdict(o) for o in found.obstacles],
         "notes": list(found.notes),
     }

@@ -9,11 +9,22 @@ from typing import Protocol, runtime_checkable
 from mlrag.languages import Language
 from mlrag.records import Evidence, Generation, Said
 
+ESCALATED = "escalated:"  # begins the warning of an answer that a stronger model gave in place of a refused one
+ESCALATION_FAILED = "escalation_failed:"
 TextWatch = Callable[[str], None]  # the answer so far; a text that does not go on from the last one replaces it
 
 
 def unwatched(_text: str) -> None:
     """Nobody watches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What the checks refused, and why. `may_escalate`: no stronger model was asked for this question yet."""
+
+    generation: Generation
+    problem: str
+    may_escalate: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +34,7 @@ class Request:
     `firm` names a pack's prompt key that says what was wrong with the last reply: "firmer" (another language) or
     "grounded" (not in the passages); "" on the first try. `until`: monotonic seconds that no call may outlive.
     `watch` is told the answer as it comes, unchecked, and never a quote or a thought; it may raise StoppedError.
+    `refused`: the reply that this one is to replace; None on the first try.
     """
 
     lang: Language
@@ -30,6 +42,7 @@ class Request:
     firm: str = ""
     until: float | None = None
     watch: TextWatch = unwatched
+    refused: Refused | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
-from threading import BoundedSemaphore, Event, Thread
+from threading import BoundedSemaphore, Event, Lock, Thread
 
 import stamina
 from limits import RateLimitItemPerMinute
@@ -59,6 +59,8 @@ class Gate:
     def __init__(self, host: str, concurrency: int = 4, per_minute: int | None = None) -> None:
         self.host = host
         self._slots = BoundedSemaphore(concurrency)
+        self._inside = 0
+        self._counting = Lock()
         self._rate = RateLimitItemPerMinute(per_minute) if per_minute else None
         self._window = RateWindow()
         self._breaker = CircuitBreaker(_FAILURES, _REST, exclude=[_callers_own], throw_new_error_on_trip=False)
@@ -69,6 +71,26 @@ class Gate:
 
         `waiting` is called every half second meanwhile; what it raises ends the wait.
         """
+        with self._counted(), self._place(until, waiting):
+            yield
+
+    @property
+    def load(self) -> int:
+        """Calls that run or wait here now."""
+        return self._inside
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        with self._counting:
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._counting:
+                self._inside -= 1
+
+    @contextmanager
+    def _place(self, until: float, waiting: Waiting) -> Iterator[None]:
         self._await_slot(until, waiting)
         try:
             self._await_turn(until, waiting)
@@ -118,6 +140,11 @@ class Caller:
         self.model = model
         self.timeouts = timeouts
         self._gate = gate
+
+    @property
+    def load(self) -> int:
+        """Calls that run or wait at the backend now, whoever made them."""
+        return self._gate.load
 
     def reply(self, call: Call, watch: Watch | None = None, until: float | None = None) -> Reply:
         """The whole reply. `until` (monotonic seconds) may shorten the deadline. Raises GeneratorError."""

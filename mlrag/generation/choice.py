@@ -22,18 +22,22 @@ class Chosen:
 
 
 class Auto:
-    """Asks whoever `choose` names; the choice is made at the first question and again a minute later."""
+    """Asks whoever `choose` names; the choice is made at the first question, again a minute later, and at once when
+    `version` gives something else than at the choice before."""
 
     name = "auto"
 
-    def __init__(self, choose: Callable[[], Chosen]) -> None:
-        self._choose = choose
+    def __init__(self, choose: Callable[[], Chosen], version: Callable[[], object] = lambda: None) -> None:
+        self._choose, self._version = choose, version
         self._chosen: Chosen | None = None
         self._at = 0.0
+        self._of: object = None
 
     def generate(self, request: Request) -> Generation:
         chosen = self._current()
         generation = chosen.generator.generate(request)
+        if generation.route:  # a route says itself which rule chose
+            return generation
         return replace(generation, warnings=(*generation.warnings, f"auto:{chosen.reason}"))
 
     def rewrite(self, follow_up: FollowUp) -> str:
@@ -41,8 +45,9 @@ class Auto:
         return generator.rewrite(follow_up) if isinstance(generator, Rewriter) else ""
 
     def _current(self) -> Chosen:
-        if self._chosen is None or time.monotonic() - self._at > _FRESH:
-            self._chosen, self._at = self._choose(), time.monotonic()
+        version = self._version()
+        if self._chosen is None or version != self._of or time.monotonic() - self._at > _FRESH:
+            self._chosen, self._at, self._of = self._choose(), time.monotonic(), version
         return self._chosen
 
 

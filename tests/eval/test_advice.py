@@ -36,6 +36,8 @@ from mlrag.errors import CorpusFormatError, UnknownLanguageError
 from mlrag.fitting import memory_gb
 from mlrag.languages import languages
 from mlrag.machine import Memory
+from mlrag.route_file import routes_from
+from mlrag.routing import Budget
 from mlrag.testing import OllamaDouble
 from mlrag.variants import CustomVariant, family
 from tests.conftest import CORPORA
@@ -483,6 +485,10 @@ def test_the_command_advises_from_a_run_and_writes_what_can_be_followed(toy, tmp
     feasible = {f["variant"] for f in told["feasibility"] if f["feasible"]}
     for step in [told["route"]["default"], *told["route"]["tiers"].values(), *told["route"]["languages"].values()]:
         assert {step["variant"], *step["fallbacks"]} <= feasible
+    routes = routes_from(told, "advice.json", None, None, Budget())
+    assert {step.variant for step in routes.steps.values()} == {"my-si"}
+    assert (routes.default.lighter, routes.default.escalate) in {("e4b", None), (None, None)}  # 31b was left out
+    assert routes.prices["my-si"] == (0.0, 0.0)
     assert [row["language"] for row in told["gain"]["rows"]] == ["ta", "si"]
     assert told["gain"]["base"] == "e4b"
     page = (tmp_path / "out" / "advice.html").read_text(encoding="utf-8")
