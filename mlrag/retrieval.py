@@ -37,6 +37,11 @@ class Retriever:
         self._measuring: dict[str, Lock] = {}
         self._lock = Lock()
 
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The machines that a question is sent to before anybody answers it."""
+        return (self.embedder.host, *self.indexes.hosts)
+
     def languages(self) -> list[str]:
         """Languages that have an index and that the caller may reach, sorted."""
         return [lang for lang in self.indexes.languages() if may_reach(lang)]
@@ -120,7 +125,7 @@ class Retriever:
             if null is None:
                 vectors = self._embedded(index.lang, questions)
                 null = null_level([self._search(q, index, v)[0] for q, v in zip(questions, vectors, strict=True)])
-                index.keep_null(key, null)
+                index.keep_null(key, null, commit)
             self._null[index.lang] = commit, null
             return null
 

@@ -38,6 +38,7 @@ class Parts:
 
     def close(self) -> None:
         self.jobs.close()
+        self.retriever.indexes.close()
         if self._cache:
             self._cache.close()
 

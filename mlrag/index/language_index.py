@@ -63,9 +63,11 @@ class LanguageIndex:
         """What was kept under this key for the current generation."""
         return read_null(self.current().folder, key)
 
-    def keep_null(self, key: str, values: Vectors) -> None:
-        """Beside the current generation's files."""
-        write_null(self.current().folder, key, values)
+    def keep_null(self, key: str, values: Vectors, commit: int) -> None:
+        """Beside the files of the generation of this commit; the caller is in a snapshot of it."""
+        derived = self.current()
+        if derived.commit == commit:
+            write_null(derived.folder, key, values)
 
     def size(self) -> int:
         """Bytes that its files take."""

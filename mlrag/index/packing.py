@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ import numpy as np
 
 from mlrag.index.values import EmbeddedPassage
 from mlrag.records import Document, Passage, Span, Vectors
+
+_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")  # JSON's NUL, which PostgreSQL cannot hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ def unpack_int8(blob: bytes) -> Vectors:
 def pack(document: Document, passages: Sequence[EmbeddedPassage]) -> PackedDocument:
     """A document on its way into a store."""
     meta = json.dumps(dict(document.meta), ensure_ascii=False, default=str).encode("utf-8", "replace").decode()
+    meta = _NUL.sub(r"\1", meta)
     return PackedDocument(document, document.content_hash, meta, tuple(map(_packed, passages)))
 
 

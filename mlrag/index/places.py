@@ -38,6 +38,9 @@ class FolderIndexes:
     def clear(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def close(self) -> None:
+        """Nothing is held by the folder itself."""
+
     def _path(self, lang: str) -> Path:
         return self.folder / lang / "store.sqlite"
 

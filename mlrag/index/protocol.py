@@ -138,9 +138,10 @@ class Index(Protocol):
         """As `current`, and whatever else is due after a change."""
 
     def null(self, key: str) -> Vectors | None:
-        """What `keep_null` kept under this key, unless documents changed since."""
+        """What `keep_null` kept under this key, unless too much changed since."""
 
-    def keep_null(self, key: str, values: Vectors) -> None: ...
+    def keep_null(self, key: str, values: Vectors, commit: int) -> None:
+        """Keep what was measured at a commit, with `null.carry_null`'s rule for how long."""
 
     def size(self) -> int:
         """Bytes that it takes."""
@@ -164,3 +165,6 @@ class Indexes(Protocol):
 
     def clear(self) -> None:
         """Forget everything."""
+
+    def close(self) -> None:
+        """Give back what is held open."""
