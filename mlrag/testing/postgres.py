@@ -11,12 +11,14 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 _NOBODY = 65534
+_PATIENCE = 30.0  # seconds that a standby may take to connect
 _SETTINGS = """
 listen_addresses = '127.0.0.1'
 wal_level = replica
@@ -78,11 +80,18 @@ class PostgresNode:
         """Make a standby the primary."""
         self._do("pg_ctl", "-D", self._data, "-w", "promote")
 
-    def set(self, setting: str) -> None:
-        """A line of postgresql.conf, from now on."""
-        with (self._data / "postgresql.conf").open("a", encoding="utf-8") as file:
-            file.write(f"{setting}\n")
-        self._do("pg_ctl", "-D", self._data, "reload")
+    def wait_for_standby(self) -> None:
+        """From now on a commit is acknowledged once the standby has it too. Raises TimeoutError."""
+        import psycopg
+
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            connection.execute("SELECT pg_reload_conf()")
+            until = time.monotonic() + _PATIENCE
+            while not connection.execute("SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'").fetchone():
+                if time.monotonic() > until:
+                    raise TimeoutError("no standby has come")
+                time.sleep(0.05)
 
     def kill(self) -> None:
         """kill -9 of the postmaster and all its processes: as a lost machine."""

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 
+import httpx
 import numpy as np
 import pytest
 
@@ -19,6 +20,8 @@ from mlrag.records import Document
 from mlrag.retrieval import Retriever
 from mlrag.settings import Settings
 from mlrag.testing.postgres import PostgresNode, free_port, missing, url
+from service.app import create_app
+from tests.service.serving import serving
 
 STAND_IN = Hashed()
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
@@ -58,7 +61,7 @@ def test_hnsw_is_made_once_it_is_due_and_finds_the_same(indexes):
     assert len(best & set(found)) >= 8
 
 
-def test_addresses_are_checked_and_never_told(postgres):
+def test_addresses_are_checked_and_never_told():
     with pytest.raises(SettingsError) as told:
         Settings(store_url="mysql://me:hidden@db.example/x")
     assert "hidden" not in str(told.value)
@@ -84,7 +87,8 @@ def test_private_forbids_a_store_elsewhere(postgres, embedder):
     retriever.indexes.close()
 
 
-def test_the_commands_work_with_an_address(postgres, indexes, tmp_path):
+@pytest.mark.usefixtures("indexes")
+def test_the_commands_work_with_an_address(postgres, tmp_path):
     (tmp_path / "tea.md").write_text("---\nlang: en\n---\nTea was first planted in Ceylon in 1867.", encoding="utf-8")
     environment = {**os.environ, "MLRAG_STORE_URL": postgres.url, "MLRAG_DATA_DIR": str(tmp_path / "var")}
 
@@ -105,7 +109,7 @@ def test_a_lost_primary_costs_no_acknowledged_document():
     from mlrag.index.postgres.places import PostgresIndexes
 
     with PostgresNode() as primary, PostgresNode(of=primary) as standby:
-        primary.set("synchronous_standby_names = '*'")
+        primary.wait_for_standby()
         indexes = PostgresIndexes(url(primary, standby))
         index_documents([document(0)], indexes, STAND_IN)
         acknowledged, failures, stop = [0], [], threading.Event()
@@ -141,6 +145,23 @@ def test_a_lost_primary_costs_no_acknowledged_document():
         assert {f"d{n}" for n in acknowledged} <= held
         assert indexes.store("ta").counts().passages == len(held)
         indexes.close()
+
+
+@pytest.mark.usefixtures("indexes")
+def test_the_service_takes_finds_and_deletes(postgres, embedder, tmp_path):
+    app = create_app(Settings(data_dir=tmp_path, store_url=postgres.url), embedder=embedder)
+    with serving(app) as address, httpx.Client(base_url=address, timeout=60) as client:
+        assert client.get("/readyz").status_code == 503
+        body = {"documents": [{"name": "பாலம்.md", "text": "செவ்விளநீர்ப் பாலத்தின் நீளம் 4321 மீட்டர்."}]}
+        job = client.post("/corpora/ta/documents", json=body).headers["location"]
+        wait(lambda: client.get(job).json()["status"] in ("done", "failed"))
+        asked = {"q": "செவ்விளநீர்ப் பாலத்தின் நீளம் எவ்வளவு?", "lang": "ta"}
+        for _ in range(2):  # the second comes from the answer cache
+            assert "4321" in client.post("/ask", json=asked).json()["text"]
+        assert client.get("/corpora").json()[0]["documents"] == 1
+        assert client.get("/corpora").json()[0]["bytes"] > 0
+        assert client.delete("/corpora/ta/documents/பாலம்.md").status_code == 204
+        assert client.post("/ask", json=asked).json()["error"]["code"] == "no_index"
 
 
 def wait(done, seconds=60):
