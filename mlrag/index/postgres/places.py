@@ -31,6 +31,9 @@ _EMPTIED = """
 UPDATE mlrag.language SET commit = commit + 1, stamp = gen_random_uuid(), embedder = '', engine = '', passages = 0,
     tokens = 0, moments = NULL
 """
+_COUNTED = """
+SELECT greatest(reltuples, 0) FROM pg_class WHERE relname = %s AND relnamespace = 'mlrag'::regnamespace
+"""
 _SIZE = "SELECT coalesce(sum(pg_total_relation_size(to_regclass(name))), 0) FROM unnest(%s::text[]) AS name"
 
 
@@ -76,7 +79,7 @@ class PostgresIndex:
         """From the moments, which are fetched once after a change."""
         if self._spread is None or self._spread[0] != stamp:
             query = "SELECT stamp, moments FROM mlrag.language WHERE lang = %s"
-            row = self._server.read(lambda connection: connection.execute(query, (self.lang,)).fetchone())
+            row = self._server.read(lambda c: c.execute(query, (self.lang,), binary=True).fetchone())
             dim = len(asked.vector)
             moments = unpack_moments(row[1]) if row else None
             nothing = Moments(0, np.zeros(dim), np.zeros((dim, dim)))
@@ -94,15 +97,24 @@ class PostgresIndex:
         return PostgresState(*row) if row else PostgresState(0, 0)
 
     def tidy(self) -> PostgresState:
-        """Make the HNSW index once there are enough passages; writers wait meanwhile, readers do not."""
+        """Make the HNSW index once there are enough passages; writers wait meanwhile, readers do not. Count the tables
+        anew for the planner where they have grown much."""
         state = self.current()
         if state.live >= self._hnsw_from:
             self._server.write(self._make_hnsw)
+        if state.live:
+            self._server.write(lambda connection: self._analyze(connection, state.live))
         return state
+
+    def _analyze(self, connection: Connection, live: int) -> None:
+        tables = [Identifier("mlrag", f"{table}_{self.lang}") for table in PARTITIONED]
+        row = connection.execute(_COUNTED, (f"passage_{self.lang}",)).fetchone()
+        if row is not None and live > 2 * row[0]:
+            connection.execute(SQL("ANALYZE {}, {}, mlrag.document").format(*tables))
 
     def _make_hnsw(self, connection: Connection) -> None:
         name, table = f"passage_{self.lang}_hnsw", f"passage_{self.lang}"
-        if connection.execute("SELECT 1 FROM pg_class WHERE relname = %s", (name,)).fetchone():
+        if connection.execute("SELECT to_regclass(format('mlrag.%%I', %s::text))", (name,)).fetchone() != (None,):
             return
         dims = connection.execute(SQL("SELECT vector_dims(vector) FROM {} LIMIT 1").format(Identifier("mlrag", table)))
         found = dims.fetchone()

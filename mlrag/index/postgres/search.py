@@ -29,13 +29,15 @@ _ALLOWED_POSTING: LiteralString = (
 )
 _LEGS: LiteralString = """
 WITH held AS (SELECT commit, stamp, embedder, passages, tokens FROM mlrag.language WHERE lang = %(lang)s),
-posted AS MATERIALIZED (SELECT token, passage, frequency, length FROM mlrag.posting
-    WHERE lang = %(lang)s AND token = ANY(%(tokens)s)),
-idf AS (SELECT token, ln(1 + (passages - count(*) + 0.5::float8) / (count(*) + 0.5::float8)) AS value
-    FROM posted, held GROUP BY token, passages),
-matched AS (SELECT passage AS row, sum(value * (1 + {k1}) * frequency / (frequency + {k1} * (1 - {b}
-        + {b} * length * passages / tokens::float8))) AS score
-    FROM posted JOIN idf USING (token), held {posting_filter} GROUP BY passage ORDER BY score DESC, row LIMIT {most}),
+idf AS MATERIALIZED (SELECT token, ln(1 + (passages - number + 0.5::float8) / (number + 0.5::float8)) AS value,
+        {k1}::float8 * (1 - {b}::float8) AS base, {k1}::float8 * {b}::float8 * passages / tokens AS slope
+    FROM held, unnest(%(tokens)s::text[]) AS asked (token), LATERAL (SELECT count(*) AS number FROM mlrag.posting
+        WHERE posting.lang = %(lang)s AND posting.token = asked.token) AS counted WHERE number > 0),
+matched AS MATERIALIZED (SELECT passage AS row,
+        sum((1 + {k1}::float8) * value * frequency / (frequency + base + slope * length)) AS score
+    FROM idf, LATERAL (SELECT passage, frequency, length FROM mlrag.posting
+        WHERE posting.lang = %(lang)s AND posting.token = idf.token) AS posted {posting_filter}
+    GROUP BY passage ORDER BY score DESC, row LIMIT {most}),
 near AS (SELECT row FROM mlrag.passage WHERE lang = %(lang)s {filter}
     ORDER BY vector::halfvec({dim}) <#> %(vector)s::halfvec({dim}) LIMIT {most})
 """

@@ -27,7 +27,7 @@ _DOCUMENT = "INSERT INTO mlrag.document VALUES (%s, %s, %s, %s, %s, %s, %s)"
 _PASSAGES = (
     'COPY mlrag.passage (lang, row, id, doc_id, start, "end", text, vector, length, starts, ends, vectors) FROM STDIN'
 )
-_POSTINGS = "COPY mlrag.posting (lang, token, passage, frequency, length) FROM STDIN (FORMAT BINARY)"
+_POSTINGS = "COPY mlrag.posting (lang, token, passage, frequency, length) FROM STDIN"
 _CLOSED = """
 UPDATE mlrag.language SET commit = commit + 1, stamp = gen_random_uuid(), embedder = %(embedder)s, engine = %(engine)s,
     last_row = %(last)s, passages = %(passages)s, tokens = %(tokens)s, moments = %(moments)s WHERE lang = %(lang)s
@@ -71,7 +71,7 @@ def _has_tables(connection: Connection, lang: str) -> bool:
 
 def locked(connection: Connection, lang: str) -> Whole:
     """The language's row, which no other writer changes meanwhile."""
-    row = connection.execute(_LOCKED, (lang,)).fetchone()
+    row = connection.execute(_LOCKED, (lang,), binary=True).fetchone()
     assert row is not None  # `prepare` made it
     embedder, engine, last, passages, tokens, moments = row
     return Whole(embedder, engine, last, passages, tokens, unpack_moments(moments))
@@ -106,10 +106,9 @@ def add(connection: Connection, lang: str, documents: Sequence[PackedDocument], 
                 own = lang, row, p.id, p.doc_id, p.start, p.end, p.text, HalfVector(vector), length
                 copy.write_row((*own, starts, ends, [v for _, v in item.sentences]))
         with cursor.copy(_POSTINGS) as copy:
-            copy.set_types(["text", "text", "int8", "int4", "int4"])
             for row, (found, length) in zip(rows, counted, strict=True):
-                for token, frequency in found.items():
-                    copy.write_row((lang, token, row, frequency, kept_length(length)))
+                kept = kept_length(length)  # tokens hold letters, marks and digits: there is nothing to escape
+                copy.write("".join(f"{lang}\t{token}\t{row}\t{count}\t{kept}\n" for token, count in found.items()))
     moments = Moments.of(vectors)
     tokens = whole.tokens + sum(length for _, length in counted)
     return replace(
