@@ -33,7 +33,8 @@ from rich.console import Console
 
 from mlrag.corpus.loaders import read_documents
 from mlrag.index.embedders import load_embedder
-from mlrag.index.store import EmbeddedPassage, Store
+from mlrag.index.store import Store
+from mlrag.index.values import EmbeddedPassage
 from mlrag.ingest import BATCH
 from mlrag.languages import language
 from mlrag.records import Document, Passage

@@ -28,7 +28,7 @@ from mlrag.assemble import make_embedder
 from mlrag.corpus.loaders import read_documents
 from mlrag.generation.orders import FARTHEST, NEAREST, PATH, cues
 from mlrag.index.embedders import Embedder
-from mlrag.index.store import Store
+from mlrag.index.protocol import Asked, DocumentStore
 from mlrag.ingest import index_documents
 from mlrag.languages import languages
 from mlrag.records import Vectors
@@ -79,8 +79,8 @@ def gathered(found: Found, mass: float) -> Rows:
 
 def nearness(retriever: Retriever, lang: str, query: Vectors, vectors: Vectors) -> Floats:
     """As OrderGuard has it: cosine to the question, in standard deviations over the index's passages."""
-    mean, std = retriever.index(lang).current().dense.spread(query)
-    return np.asarray((vectors @ query - mean) / (std or 1.0), float)
+    found = retriever.index(lang).search(Asked("", query, 1, detailed=0))
+    return np.asarray((vectors @ query - found.mean) / (found.std or 1.0), float)
 
 
 def imperatives(retriever: Retriever, codes: Sequence[str], kind: str) -> Found:
@@ -119,7 +119,7 @@ def prose(retriever: Retriever, codes: Sequence[str], asked: bool) -> Found:
     return found
 
 
-def _sentences(store: Store) -> dict[str, tuple[list[str], Vectors]]:
+def _sentences(store: DocumentStore) -> dict[str, tuple[list[str], Vectors]]:
     """Texts and vectors of the sentences of each document."""
     rows = store.vectors()[0].tolist()
     by_doc: dict[str, tuple[list[str], list[Vectors]]] = {}

@@ -26,12 +26,13 @@ from mlrag.assemble import make_embedder
 from mlrag.corpus.loaders import read_documents
 from mlrag.errors import MlragError
 from mlrag.index.embedders import Embedder
+from mlrag.index.protocol import Leg
 from mlrag.ingest import index_documents
 from mlrag.languages import language, languages
 from mlrag.retrieval import Retriever
 from mlrag.settings import Settings
 
-LEGS = ("hybrid", "dense", "lexical")
+LEGS: tuple[Leg, ...] = ("hybrid", "dense", "lexical")
 MEASURES = ("mrr@10", "ndcg@10", "recall@1", "recall@5")
 BATCH = 64
 

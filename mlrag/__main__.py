@@ -51,16 +51,42 @@ def index(
     watch: Annotated[bool, typer.Option(help="Go on until stopped, and index what changes.")] = False,
 ) -> None:
     """Make documents searchable. Unchanged ones cost nothing; of a folder, those whose file is gone are removed."""
+    from mlrag.assemble import make_indexes
     from mlrag.indexing import index_paths, watch_paths
 
     settings = _settings()
     try:
         if rebuild:
-            shutil.rmtree(settings.index_dir, ignore_errors=True)
+            make_indexes(settings).clear()
         if watch:
             watch_paths(settings, paths or [settings.corpora], lang, _err)
         elif index_paths(settings, paths or [settings.corpora], lang, _err):
             raise typer.Exit(1)
+    except MlragError as error:
+        raise _fail(error) from None
+
+
+@app.command()
+def migrate(
+    source: Annotated[str, typer.Option("--from", help='"sqlite", "postgresql", or postgresql://… itself.')],
+    target: Annotated[str, typer.Option("--to", help="The same.")],
+) -> None:
+    """Carry every index to another place and hold both against each other. Run it again after it was stopped.
+
+    "sqlite" is the folder below data_dir; "postgresql" is store_url, which keeps a password out of the command line.
+    """
+    from mlrag.assemble import open_indexes
+    from mlrag.migration import migrate
+
+    settings = _settings()
+    urls = {"sqlite": "", "postgresql": settings.store_url.get_secret_value()}
+    try:
+        if {"postgresql"} & {source, target} and not urls["postgresql"]:
+            raise SettingsError('"postgresql" needs store_url', "set MLRAG_STORE_URL=postgresql://USER@HOST/DATABASE")
+        old, new = (open_indexes(settings, urls.get(place, place)) for place in (source, target))
+        for done in migrate(old, new):
+            counts = f"{done.counts.documents} documents, {done.counts.passages} passages, checksums equal"
+            _err.print(f"{done.lang}: {done.copied} copied, {done.there} were there; both hold {counts}")
     except MlragError as error:
         raise _fail(error) from None
 
@@ -90,7 +116,11 @@ def ask(
     _out.print(answer.text, markup=False)
     for number, c in enumerate(answer.citations, 1):
         _out.print(f"  [{number}] {c.doc_id} {c.start}-{c.end}", markup=False, style="dim")
-    where = f", which went to {answer.host}: not this machine" if answer.left_machine else ""
+    where = (
+        f", which went to {answer.host or 'the embedder or the document store'}: not this machine"
+        if answer.left_machine
+        else ""
+    )
     _err.print(f"answered by {escape(answer.model)}{escape(where)}", style="dim")
     for warning in answer.warnings:
         _err.print(f"[yellow]{escape(warning)}[/yellow]")
@@ -229,12 +259,29 @@ def _auto(settings: Settings) -> str:
     return f"would ask {chosen.generator.name}: {chosen.reason}"
 
 
+def _index_rows(settings: Settings) -> list[tuple[str, str, str]]:
+    """Where the documents are, and each language's index."""
+    from mlrag.assemble import make_indexes
+
+    try:
+        indexes = make_indexes(settings)
+        rows = []
+        for lang in indexes.languages():
+            index = indexes.index(lang)
+            counts, size = index.store.counts(), index.size() / 1e6
+            said = f"{counts.documents} documents, {counts.passages} passages, {size:.1f} MB"
+            rows.append((f"index {lang}", said + _rungs(settings.index_dir / lang) * (not indexes.hosts), ""))
+    except MlragError as error:
+        return [("indexes", error.message, error.hint)]
+    where = ", ".join(indexes.hosts) or f"below {settings.index_dir}"
+    return rows or [("indexes", f"none {where}", "mlrag index")]
+
+
 @app.command()
 def doctor() -> None:
     """What is installed, what would run, how large it is, what is missing and what mends it."""
     from mlrag.fitting import verdict
     from mlrag.index.embedders import BUNDLED
-    from mlrag.index.store import Store
     from mlrag.machine import probe
     from mlrag.variants import family
 
@@ -265,16 +312,8 @@ def doctor() -> None:
     for spec in family().values():
         table.add_row(spec.title, verdict(spec, memory), "")
     table.add_row("faiss, tantivy", f"{_installed('faiss-cpu')}, {_installed('tantivy')}", "")
-    for path in sorted(settings.index_dir.glob("*/store.sqlite")):
-        counts = Store(path, path.parent.name).counts()
-        size = sum(p.stat().st_size for p in path.parent.rglob("*") if p.is_file()) / 1e6
-        table.add_row(
-            f"index {path.parent.name}",
-            f"{counts.documents} documents, {counts.passages} passages, {size:.1f} MB{_rungs(path.parent)}",
-            "",
-        )
-    if not any(settings.index_dir.glob("*/store.sqlite")):
-        table.add_row("indexes", f"none below {settings.index_dir}", "mlrag index")
+    for row in _index_rows(settings):
+        table.add_row(*row)
     _out.print(table)
 
 

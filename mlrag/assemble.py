@@ -16,6 +16,8 @@ from mlrag.generation.extractive import Extractive
 from mlrag.generation.model import ModelGenerator
 from mlrag.generation.router import Part, Router
 from mlrag.index.embedders import Embedder, load_embedder
+from mlrag.index.places import FolderIndexes
+from mlrag.index.protocol import Indexes
 from mlrag.machine import probe
 from mlrag.pipeline import Pipeline
 from mlrag.retrieval import Retriever
@@ -192,9 +194,29 @@ def make_generator(settings: Settings, embedder: Embedder, variant: str | None =
     return Fallback(generator, extractive) if settings.fallback == "extractive" else generator
 
 
+def make_indexes(settings: Settings) -> Indexes:
+    """Where the documents are. Raises StorageError, SettingsError without the driver, PrivacyError for another machine
+    where the settings forbid it."""
+    return open_indexes(settings, settings.store_url.get_secret_value())
+
+
+def open_indexes(settings: Settings, url: str) -> Indexes:
+    """A PostgreSQL server by its address; the folder of the settings without one."""
+    if not url:
+        return FolderIndexes(settings.index_dir)
+    try:
+        from mlrag.index.postgres.places import PostgresIndexes
+        from mlrag.index.postgres.server import hosts
+    except ImportError as error:
+        raise SettingsError(f"store_url needs {error.name}", "install it: pip install 'mlrag[postgres]'") from error
+    for host in hosts(url):
+        _keep_private(settings, "the document store", host)
+    return PostgresIndexes(url)
+
+
 def make_retriever(settings: Settings, embedder: Embedder | None = None) -> Retriever:
     """Over an `embedder` that is loaded already, or the settings' own. Raises EmbedderError, PrivacyError."""
-    return Retriever(settings.index_dir, embedder or make_embedder(settings), settings.withhold_orders)
+    return Retriever(make_indexes(settings), embedder or make_embedder(settings), settings.withhold_orders)
 
 
 def make_pipeline(

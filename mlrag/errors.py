@@ -10,6 +10,7 @@ MlragError
 ├── MissingIndexError        a language without an index
 ├── EmbedderMismatchError    an index made by another embedder
 ├── StorageError             a disk that is full, a folder that cannot be written, a damaged store
+│   └── StoreUnreachableError   a database server that does not answer
 ├── EmbedderError            an embedder that cannot be loaded, or gave no vectors
 ├── PrivacyError             a remote backend where only this machine is allowed
 ├── ForbiddenLanguageError   a language that the caller's key does not open
@@ -94,6 +95,10 @@ class EmbedderMismatchError(MlragError):
 
 class StorageError(MlragError):
     code = "storage_failed"
+
+
+class StoreUnreachableError(StorageError):
+    code = "store_unreachable"
 
 
 class EmbedderError(MlragError):

@@ -10,10 +10,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mlrag.assemble import make_embedder
+from mlrag.assemble import make_embedder, make_indexes
 from mlrag.corpus.loaders import Limits, Sandbox, document_files, is_document, root_of
 from mlrag.errors import DocumentError
 from mlrag.index.embedders import Embedder
+from mlrag.index.protocol import Indexes
 from mlrag.languages import language
 from mlrag.settings import Settings
 from mlrag.sync import Read, Synced, missing, read_files, sync
@@ -27,15 +28,21 @@ def limits(settings: Settings) -> Limits:
 
 
 def index_paths(
-    settings: Settings, paths: Sequence[Path], lang: str | None, console: Console, embedder: Embedder | None = None
+    settings: Settings,
+    paths: Sequence[Path],
+    lang: str | None,
+    console: Console,
+    embedder: Embedder | None = None,
+    place: Indexes | None = None,
 ) -> list[str]:
     """Bring the indexes up to date with these files and folders; report. The files or rows that were skipped.
 
-    `embedder`: one that is loaded already; else one is, where there is work.
+    `embedder`: one that is loaded already; else one is, where there is work. `place`: one that is open already.
     Raises DocumentError for a path that is not there, UnknownLanguageError, EmbedderMismatchError.
     """
     roots, files = _found(paths, lang)
-    return _run(settings, files, roots, None, lang, console, lambda: embedder or make_embedder(settings))
+    place = place or make_indexes(settings)
+    return _run(settings, place, files, roots, None, lang, console, lambda: embedder or make_embedder(settings))
 
 
 def watch_paths(settings: Settings, paths: Sequence[Path], lang: str | None, console: Console) -> None:
@@ -43,18 +50,19 @@ def watch_paths(settings: Settings, paths: Sequence[Path], lang: str | None, con
     from watchfiles import watch
 
     roots, files = _found(paths, lang)
+    place = make_indexes(settings)
     embedder = cache(lambda: make_embedder(settings))
     places, started = [*roots, *(f for f in files if root_of(f, roots) is None)], False
     try:
         for changes in watch(*places, rust_timeout=_WAKE, yield_on_timeout=True, raise_interrupt=False):
             if not started:  # the watcher listens by now: nothing that changes meanwhile is missed
                 started = True
-                _run(settings, _found(paths, lang)[1], roots, None, lang, console, embedder)
+                _run(settings, place, _found(paths, lang)[1], roots, None, lang, console, embedder)
                 console.print(f"watching {escape(', '.join(map(str, places)))}; stop with Ctrl-C")
             touched = sorted({Path(name) for _, name in changes})
             changed, gone = _changed(touched, roots), [p.as_posix() for p in touched if not p.exists()]
             if changed or gone:
-                _run(settings, changed, roots, gone, lang, console, embedder)
+                _run(settings, place, changed, roots, gone, lang, console, embedder)
     except OSError as error:
         raise DocumentError(f"these files cannot be watched: {error}") from error
 
@@ -75,6 +83,7 @@ def _changed(touched: Sequence[Path], roots: Sequence[Path]) -> list[Path]:
 
 def _run(
     settings: Settings,
+    place: Indexes,
     files: Sequence[Path],
     roots: Sequence[Path],
     gone: Sequence[str] | None,
@@ -93,8 +102,8 @@ def _run(
             bar.update(indexing, advance=done, description=f"indexing {code}", visible=True)
 
         if gone is None:
-            gone = missing(roots, files, settings.index_dir)
-        done = sync(read, gone, settings.index_dir, embedder, advance)
+            gone = missing(roots, files, place)
+        done = sync(read, gone, place, embedder, advance)
     _report(read, done, console)
     return read.problems
 

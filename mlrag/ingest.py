@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from pathlib import Path
 
 from mlrag.corpus.chunking import chunk
 from mlrag.index.embedders import Embedder
-from mlrag.index.language_index import LanguageIndex
-from mlrag.index.store import EmbeddedPassage, Store
+from mlrag.index.places import Place, at
+from mlrag.index.protocol import Indexes
+from mlrag.index.values import EmbeddedPassage
 from mlrag.languages import language
 from mlrag.records import PART_OF, Document, Passage, Span
 from mlrag.retrieval import Retriever
@@ -33,28 +33,29 @@ class Ingested:
 
 def index_documents(
     documents: Iterable[Document],
-    folder: Path,
+    place: Place,
     embedder: Embedder,
     progress: Progress = lambda _lang, _done: None,
     chunk_size: int | None = None,
     retriever: Retriever | None = None,
 ) -> list[Ingested]:
-    """Index documents below `folder`, one index a language; unchanged documents cost nothing.
+    """Index documents below a folder, or on a server, one index a language; unchanged documents cost nothing.
 
     Stretches of a document in another language than its own go to the index of theirs, stored first: where the
     document is known in its own language, all of it is there. `chunk_size` is in characters; the pack's own by
-    default. `retriever`: the one that answers from this folder in the same process, which then builds what is derived
+    default. `retriever`: the one that answers from this place in the same process, which then builds what is derived
     from the documents, once. Raises UnknownLanguageError, EmbedderMismatchError.
     """
     report: list[Ingested] = []
     others: set[str] = set()
-    retriever = retriever or Retriever(folder, embedder)
+    retriever = retriever or Retriever(place, embedder)
+    indexes = at(place)
     ordered = sorted(documents, key=lambda d: d.lang)
     for lang, group in groupby(ordered, key=lambda d: d.lang):
         language(lang)
-        index = LanguageIndex(folder / lang, lang)
-        index.store.check_embedder(embedder.name)
-        known = index.store.hashes()
+        store = indexes.store(lang)
+        store.check_embedder(embedder.name)
+        known = store.hashes()
         everything = list(group)
         new = [d for d in everything if known.get(d.id) != d.content_hash]
         progress(lang, len(everything) - len(new))
@@ -62,9 +63,9 @@ def index_documents(
         for start in range(0, len(new), BATCH):
             batch = new[start : start + BATCH]
             parts = embed_documents(batch, embedder, chunk_size)
-            others |= _put_parts(parts, batch, folder, embedder)
+            others |= _put_parts(parts, batch, indexes, embedder)
             own = [part for part in parts if part[0].lang == lang]
-            index.store.put(own, embedder.name, embedder.engine)
+            store.put(own, embedder.name, embedder.engine)
             progress(lang, len(batch))
             behind += sum(len(passages) for _, passages in own)
             if behind >= _KEPT_UP:
@@ -77,15 +78,15 @@ def index_documents(
 
 
 def _put_parts(
-    parts: Sequence[EmbeddedDocument], batch: Sequence[Document], folder: Path, embedder: Embedder
+    parts: Sequence[EmbeddedDocument], batch: Sequence[Document], indexes: Indexes, embedder: Embedder
 ) -> set[str]:
     """Store what is in other languages than its document, drop what no longer is; the languages changed."""
     main, ids = batch[0].lang, {d.id for d in batch}
     changed = set()
-    for lang in sorted({part[0].lang for part in parts} | set(stores(folder)) - {main}):
+    for lang in sorted({part[0].lang for part in parts} | set(indexes.languages()) - {main}):
         if lang == main:
             continue
-        store = Store(folder / lang / "store.sqlite", lang)
+        store = indexes.store(lang)
         own = [part for part in parts if part[0].lang == lang]
         kept = {d.id for d, _ in own}
         old = [s.id for s in store.stored() if s.part_of == main and s.id in ids - kept]
@@ -97,19 +98,13 @@ def _put_parts(
     return changed
 
 
-def stores(folder: Path) -> dict[str, Store]:
-    """The stores there are, by language."""
-    return {p.parent.name: Store(p, p.parent.name) for p in sorted(folder.glob("*/store.sqlite"))}
-
-
-def pending(documents: Iterable[Document], folder: Path) -> list[Document]:
+def pending(documents: Iterable[Document], place: Place) -> list[Document]:
     """The documents that are new or changed; needs no embedder, so a start with nothing to do is quick."""
-    known: dict[str, dict[str, str]] = {}
+    indexes, known = at(place), dict[str, dict[str, str]]()
     new = []
     for d in documents:
         if d.lang not in known:
-            path = folder / d.lang / "store.sqlite"
-            known[d.lang] = Store(path, d.lang).hashes() if path.is_file() else {}
+            known[d.lang] = indexes.store(d.lang).hashes() if indexes.holds(d.lang) else {}
         if known[d.lang].get(d.id) != d.content_hash:
             new.append(d)
     return new

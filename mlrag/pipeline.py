@@ -270,7 +270,7 @@ class Pipeline:
             confidence=generation.confidence,
             host=generation.host,
             thinking=generation.thinking,
-            left_machine=self._is_remote(generation.host) or self._is_remote(self.retriever.embedder.host),
+            left_machine=any(map(self._is_remote, (generation.host, *self.retriever.hosts))),
         )
 
     def _embedded_by(self) -> str:

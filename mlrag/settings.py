@@ -108,6 +108,10 @@ class Settings(BaseSettings):
         default=True, description="Keep sentences that give orders to the reader of a passage from every generator."
     )
     max_question: int = Field(default=2000, ge=1, description="Longest question, in characters.")
+    store_url: SecretStr = Field(
+        default=SecretStr(""),
+        description="postgresql://USER:PASSWORD@HOST,HOST/DATABASE keeps the indexes there; below data_dir without.",
+    )
     host: str = Field(default="127.0.0.1", description="Address the service binds.")
     port: int = Field(default=8000, ge=1, le=65535, description="Port the service binds.")
     rate_limit: str = Field(default="60/minute", description='Requests of one key, once there are keys; "": no limit.')
@@ -140,6 +144,14 @@ class Settings(BaseSettings):
             return rate and str(parse_many(rate)) and rate
         except ValueError as error:
             raise SettingsError(f"rate_limit = {rate!r} is no rate", 'for example: rate_limit = "60/minute"') from error
+
+    @field_validator("store_url")
+    @classmethod
+    def _postgres(cls, url: SecretStr) -> SecretStr:
+        """Raises SettingsError for an address of anything else; it is not repeated, since it may hold a password."""
+        if url.get_secret_value() and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise SettingsError("store_url is no PostgreSQL address", "postgresql://USER:PASSWORD@HOST:5432/DATABASE")
+        return url
 
     @field_validator("filter")
     @classmethod

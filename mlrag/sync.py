@@ -10,8 +10,8 @@ from mlrag.corpus.chunking import chunk
 from mlrag.corpus.loaders import Sandbox, load, root_of
 from mlrag.errors import DocumentError, UnknownLanguageError
 from mlrag.index.embedders import Embedder
-from mlrag.index.language_index import LanguageIndex
-from mlrag.ingest import Progress, index_documents, pending, stores
+from mlrag.index.places import Place, at, stores
+from mlrag.ingest import Progress, index_documents, pending
 from mlrag.languages import language
 from mlrag.records import UPLOAD, Document
 
@@ -66,30 +66,30 @@ def _taken(document: Document, owner: str) -> str:
     return f"{document.source}: the id {document.id!r} is that of {owner} ({advice})"
 
 
-def sync(read: Read, gone: Iterable[str], folder: Path, embedder: Callable[[], Embedder], progress: Progress) -> Synced:
+def sync(read: Read, gone: Iterable[str], place: Place, embedder: Callable[[], Embedder], progress: Progress) -> Synced:
     """Index what was read, remove what came from a path in `gone` or is no longer in its file.
 
     A file that could not be read keeps what is indexed of it. A document whose id is that of another file that is still
     there becomes a problem, and what is indexed stays. `embedder` is called only where there is work.
     """
     gone = frozenset(gone)
-    _refuse_taken(read, gone, folder)
-    todo = pending(read.documents, folder)
+    _refuse_taken(read, gone, place)
+    todo = pending(read.documents, place)
     if todo:
-        index_documents(todo, folder, embedder(), progress)
-    _remember_sources(read.documents, folder)
-    removed = _remove(read, gone, folder)
+        index_documents(todo, place, embedder(), progress)
+    _remember_sources(read.documents, place)
+    removed = _remove(read, gone, place)
     return Synced(len(todo), len(read.documents) - len(todo), removed)
 
 
-def _refuse_taken(read: Read, gone: frozenset[str], folder: Path) -> None:
+def _refuse_taken(read: Read, gone: frozenset[str], place: Place) -> None:
     """Take documents out of what was read whose id belongs to another file, in a language that they have a part in.
 
     A file gives its id up when it is gone, or was read and no longer says it: so a moved or renamed file keeps working.
     """
-    owners = {(lang, s.id): s.source for lang, store in stores(folder).items() for s in store.stored()}
+    owners = {(lang, s.id): s.source for lang, store in stores(place).items() for s in store.stored()}
     said = {(d.source, d.id) for d in read.documents}
-    new = {(d.lang, d.id) for d in pending(read.documents, folder)}
+    new = {(d.lang, d.id) for d in pending(read.documents, place)}
     kept = []
 
     def stands(owner: str, doc_id: str) -> bool:
@@ -115,28 +115,28 @@ def _languages(document: Document) -> set[str]:
     return {document.lang, *(p.lang for p in parts)}
 
 
-def missing(roots: Iterable[Path], files: Iterable[Path], folder: Path) -> list[str]:
+def missing(roots: Iterable[Path], files: Iterable[Path], place: Place) -> list[str]:
     """Sources of stored documents that lay below these folders and are none of these files."""
     there = {path.as_posix() for path in files}
-    found = {s.source for store in stores(folder).values() for r in roots for s in store.stored(r.as_posix())}
+    found = {s.source for store in stores(place).values() for r in roots for s in store.stored(r.as_posix())}
     return sorted(found - there)
 
 
-def _remember_sources(documents: Sequence[Document], folder: Path) -> None:
+def _remember_sources(documents: Sequence[Document], place: Place) -> None:
     """A moved file whose content is known is not indexed anew; only its source changes."""
     sources = {(d.id, d.lang): d.source for d in documents}
-    for lang, store in stores(folder).items():
+    for lang, store in stores(place).items():
         now = {s: sources.get((s.id, s.part_of or lang), s.source) for s in store.stored()}
         moved = {s.id: source for s, source in now.items() if source != s.source}
         if moved:
             store.move(moved)
 
 
-def _remove(read: Read, places: frozenset[str], folder: Path) -> int:
+def _remove(read: Read, places: frozenset[str], place: Place) -> int:
     """How many documents were removed, each counted once however many languages it stood in."""
     kept = {(d.source, d.id, d.lang) for d in read.documents}
     removed = set()
-    for lang, store in stores(folder).items():
+    for lang, store in stores(place).items():
         old = [
             s
             for s in store.stored()
@@ -145,7 +145,7 @@ def _remove(read: Read, places: frozenset[str], folder: Path) -> int:
         ]
         if old:
             store.delete([s.id for s in old])
-            LanguageIndex(store.path.parent, lang).tidy()
+            at(place).index(lang).tidy()
             removed |= {(s.source, s.id) for s in old}
     return len(removed)
 

@@ -26,6 +26,7 @@ from mlrag.errors import (
     SettingsError,
     StoppedError,
     StorageError,
+    StoreUnreachableError,
     UnknownLanguageError,
 )
 
@@ -42,6 +43,7 @@ _STATUS: list[tuple[type[MlragError], int]] = [
     (GeneratorError, 502),
     (EmbedderMismatchError, 409),
     (EmbedderError, 503),
+    (StoreUnreachableError, 503),
     (StorageError, 507),
     (StoppedError, 499),  # the client is gone
 ]

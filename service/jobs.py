@@ -47,8 +47,7 @@ class Job:
 class Jobs:
     """Indexes uploads one after the other; the retriever finds them at the next question."""
 
-    def __init__(self, folder: Path, retriever: Retriever, limits: Limits | None = None) -> None:
-        self._folder = folder
+    def __init__(self, retriever: Retriever, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
         self._retriever = retriever
         self._queue: Queue[tuple[str, Sequence[Upload]] | None] = Queue(WAITING)
@@ -98,7 +97,7 @@ class Jobs:
         try:
             documents, files = read_uploads(uploads, job.lang, self._limits)
             job = replace(job, files=self._with_replaced(files, job.lang))
-            index_documents(documents, self._folder, self._retriever.embedder, retriever=self._retriever)
+            index_documents(documents, self._retriever.indexes, self._retriever.embedder, retriever=self._retriever)
         except MlragError as error:
             return replace(job, status="failed", error=str(error))
         except Exception:

@@ -30,7 +30,7 @@ class Parts:
         self.settings = settings
         self.heartbeat = heartbeat
         self.retriever = make_retriever(settings, embedder)
-        self.jobs = Jobs(settings.index_dir, self.retriever, limits(settings))
+        self.jobs = Jobs(self.retriever, limits(settings))
         self.workers = CapacityLimiter(settings.max_asks)
         self._cache = AnswerCache(settings.cache_file, settings, self.retriever) if settings.cache_answers else None
         self._metrics = metrics
@@ -38,6 +38,7 @@ class Parts:
 
     def close(self) -> None:
         self.jobs.close()
+        self.retriever.indexes.close()
         if self._cache:
             self._cache.close()
 

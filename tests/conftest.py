@@ -15,11 +15,14 @@ from mlrag.generation.chat import ChatModel, Timeouts
 from mlrag.generation.extractive import Extractive
 from mlrag.generation.model import ModelGenerator
 from mlrag.index.embedders import Embedder, load_embedder
+from mlrag.index.places import FolderIndexes
+from mlrag.index.protocol import Indexes
 from mlrag.ingest import index_documents
 from mlrag.languages import languages
 from mlrag.pipeline import Pipeline
 from mlrag.retrieval import Retriever
 from mlrag.settings import Settings
+from mlrag.testing.postgres import PostgresNode, missing
 
 HOUSE = Path(__file__).parent.parent
 CORPORA = HOUSE / "corpora"
@@ -56,3 +59,27 @@ def generator(model: ChatModel, think: bool = False, timeout: float = 5.0, concu
     """A model behind a gate of its own, so that one test's failures do not close another's."""
     timeouts = Timeouts(first=timeout, total=timeout)
     return ModelGenerator(Caller(model, Gate(model.host, concurrency), timeouts), think)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresNode]:
+    """A real server, started once; skips where there is none."""
+    if missing():
+        pytest.skip(missing())
+    with PostgresNode() as node:
+        yield node
+
+
+@pytest.fixture(params=["folder", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Indexes]:
+    """An empty place for indexes of either kind."""
+    if request.param == "folder":
+        yield FolderIndexes(tmp_path / "index")
+        return
+    node = request.getfixturevalue("postgres")
+    from mlrag.index.postgres.places import PostgresIndexes
+
+    indexes = PostgresIndexes(node.url)
+    indexes.clear()
+    yield indexes
+    indexes.close()

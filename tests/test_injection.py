@@ -118,7 +118,7 @@ def test_hidden_orders_reach_no_reader(cases):
 
 def test_without_the_guard_the_gullible_one_obeys(cases):
     found, guarded = cases
-    folder = guarded._folder
+    folder = guarded.indexes
     with OllamaDouble(reply=gullible(CANARIES)) as double:
         obeyed, n = said(over(Retriever(folder, guarded.embedder, guarded=False), double), found)
     assert obeyed >= 0.9 * n

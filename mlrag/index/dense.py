@@ -6,45 +6,17 @@ segment for what is new, merged with those before it that are not much larger, s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from mlrag.index.segment import Queries, Rung, Segment, blocks, segments, share, write
+from mlrag.index.moments import Moments, Spread
+from mlrag.index.segment import Queries, Rung, Segment, segments, share, write
 from mlrag.records import Halves, Vectors
 
 _MOMENTS = "moments.npz"
-
-
-@dataclass(frozen=True, slots=True)
-class Moments:
-    """Number, sum (dim,) and sum of outer products (dim, dim) of vectors, in float64."""
-
-    count: int
-    total: NDArray[np.float64]
-    square: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, vectors: Halves) -> Moments:
-        dim = vectors.shape[1]
-        total, square = np.zeros(dim), np.zeros((dim, dim))
-        for block in blocks(vectors):
-            total += block.sum(0, dtype=np.float64)
-            square += block.T @ block
-        return cls(len(vectors), total, square)
-
-    def plus(self, other: Moments, sign: int = 1) -> Moments:
-        """With the other's vectors too; without them where `sign` is -1. Nothing to count has no dimensions."""
-        if not other.count:
-            return self
-        if not self.count:
-            return other
-        return Moments(
-            self.count + sign * other.count, self.total + sign * other.total, self.square + sign * other.square
-        )
 
 
 class DenseIndex:
@@ -56,9 +28,7 @@ class DenseIndex:
         self._segments = segments(folder)
         with np.load(folder / _MOMENTS) as stored:
             self._moments = Moments(int(stored["count"]), stored["total"], stored["square"])
-        live = max(1, self._moments.count)
-        self._mean = self._moments.total / live
-        self._covariance = self._moments.square / live - np.outer(self._mean, self._mean)
+        self._spread = Spread(self._moments)
 
     @staticmethod
     def build(vectors: Halves, folder: Path, queries: Queries) -> None:
@@ -120,13 +90,8 @@ class DenseIndex:
         return out
 
     def spread(self, query: Vectors) -> tuple[float, float]:
-        """Mean and standard deviation of the query's cosine to every passage.
-
-        Exact, from the passages' mean and covariance: q·m and sqrt(qᵀCq), without touching the passages.
-        """
-        q = _row(query)[0].astype(np.float64)
-        variance = float(q @ self._covariance @ q)
-        return float(q @ self._mean), max(variance, 0.0) ** 0.5
+        """Mean and standard deviation of the query's cosine to every passage."""
+        return self._spread.of(query)
 
 
 def _save(moments: Moments, folder: Path) -> None:

@@ -15,12 +15,17 @@ import tempfile
 import threading
 import uuid
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from mlrag.errors import MissingIndexError
 from mlrag.index.generation import FORMAT, Derived, build, damage, extend, opened
+from mlrag.index.hybrid import ranking, search
+from mlrag.index.null import read_null, write_null
+from mlrag.index.protocol import Asked, Found, Leg
 from mlrag.index.storage import storage_error
 from mlrag.index.store import Store
+from mlrag.records import Vectors
 
 WHOLE_BELOW = 500  # passages: fewer are always built whole, which takes well under a second
 _STALE = 10  # a whole build is due once one in so many places belongs to a deleted passage
@@ -40,6 +45,33 @@ class LanguageIndex:
         self.rebuilt_because = ""
         self._held: dict[int, Derived] = {}  # by commit: the last two, since a reader may still be at the older
         self._lock = threading.Lock()
+
+    def snapshot(self) -> AbstractContextManager[int]:
+        """All that is searched inside is of one commit."""
+        return self.store.snapshot()
+
+    def search(self, asked: Asked) -> Found:
+        """The k best passages by both legs; no hit where nothing is stored."""
+        with self.store.snapshot():
+            return search(self.store, self.current(), asked)
+
+    def ranking(self, asked: Asked, leg: Leg) -> list[str]:
+        """Ids of the k best passages by one leg alone or by both, for measuring."""
+        return ranking(self.store, self.current(), asked, leg)
+
+    def null(self, key: str) -> Vectors | None:
+        """What was kept under this key for the current generation."""
+        return read_null(self.current().folder, key)
+
+    def keep_null(self, key: str, values: Vectors, commit: int) -> None:
+        """Beside the files of the generation of this commit; the caller is in a snapshot of it."""
+        derived = self.current()
+        if derived.commit == commit:
+            write_null(derived.folder, key, values)
+
+    def size(self) -> int:
+        """Bytes that its files take."""
+        return sum(p.stat().st_size for p in self.folder.rglob("*") if p.is_file())
 
     def current(self) -> Derived:
         """The generation of the store's latest commit: loaded, brought up to date, or rebuilt where none is sound.

@@ -15,7 +15,7 @@ import numpy as np
 from mlrag.records import Vectors
 
 NAME = "null.json"
-_SHARE = 100  # the values stay while fewer than one passage in so many has changed
+SHARE = 100  # the values stay while fewer than one passage in so many has changed
 _log = logging.getLogger(__name__)
 
 
@@ -40,7 +40,7 @@ def carry_null(old: Path, new: Path, changed: int, live: int) -> None:
     try:
         found = json.loads((old / NAME).read_text(encoding="utf-8"))
         found["changed"] += changed
-        small = found["changed"] * _SHARE < live
+        small = found["changed"] * SHARE < live
     except (OSError, ValueError, KeyError, TypeError):
         return
     if small:

@@ -9,16 +9,16 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlrag.errors import EmbedderMismatchError
 from mlrag.index.database import Database
+from mlrag.index.packing import PackedDocument, PackedPassage, pack, unpack_int8
 from mlrag.index.storage import told
+from mlrag.index.values import EmbeddedPassage, ListedDocument, StoreCounts, Stored
 from mlrag.records import PART_OF, Document, Halves, Passage, Span, Vectors
 
 SCHEMA_VERSION = "1"
@@ -55,54 +55,6 @@ _LISTED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ListedDocument:
-    """A document as lists show it. `characters` of its text."""
-
-    id: str
-    title: str
-    source: str
-    characters: int
-    passages: int
-    meta: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class EmbeddedPassage:
-    """A passage with its vector, its sentences (document offsets) and theirs."""
-
-    passage: Passage
-    vector: Vectors
-    sentences: tuple[Span, ...]
-    sentence_vectors: Vectors
-
-
-@dataclass(frozen=True, slots=True)
-class StoreCounts:
-    documents: int
-    passages: int
-    sentences: int
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A stored document: where it came from, and, where it is a part of one in another language, that language."""
-
-    id: str
-    source: str
-    part_of: str
-
-
-def pack_int8(vector: Vectors) -> bytes:
-    """A float32 scale, then one int8 a dimension: value = scale × int8."""
-    scale = np.float32(np.abs(vector).max() / 127 or 1.0)
-    return bytes(scale.tobytes() + np.rint(vector / scale).astype(np.int8).tobytes())
-
-
-def unpack_int8(blob: bytes) -> Vectors:
-    return np.frombuffer(blob, np.int8, offset=4).astype(np.float32) * np.frombuffer(blob, np.float32, 1)
-
-
 class Store(Database):
     """Documents, passages and vectors of one language."""
 
@@ -113,6 +65,11 @@ class Store(Database):
     @property
     def embedder(self) -> str | None:
         return self._read_meta("embedder")
+
+    @property
+    def engine(self) -> str | None:
+        """What computed the vectors."""
+        return self._read_meta("engine")
 
     def check_embedder(self, name: str) -> None:
         """Raises EmbedderMismatchError when the stored vectors come from another embedder."""
@@ -151,34 +108,55 @@ class Store(Database):
 
     def put(self, documents: Sequence[tuple[Document, Sequence[EmbeddedPassage]]], embedder: str, engine: str) -> None:
         """Add or replace documents, all or none."""
+        self.put_packed([pack(document, passages) for document, passages in documents], embedder, engine)
+
+    def put_packed(self, documents: Sequence[PackedDocument], embedder: str, engine: str) -> None:
+        """As `put`, of documents that another store gave."""
         self.check_embedder(embedder)
         with self._transaction() as connection:
             self._write_meta("embedder", embedder)
             self._write_meta("engine", engine)
             self._write_meta("schema", SCHEMA_VERSION)
-            for document, passages in documents:
-                connection.execute("DELETE FROM documents WHERE id = ?", (document.id,))
-                self._insert(connection, document, passages)
+            for item in documents:
+                connection.execute("DELETE FROM documents WHERE id = ?", (item.document.id,))
+                self._insert(connection, item)
 
-    def _insert(self, connection: sqlite3.Connection, document: Document, passages: Sequence[EmbeddedPassage]) -> None:
-        meta = json.dumps(dict(document.meta), ensure_ascii=False, default=str).encode("utf-8", "replace").decode()
+    def _insert(self, connection: sqlite3.Connection, item: PackedDocument) -> None:
+        d = item.document
         connection.execute(
-            "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?)",
-            (document.id, document.title, document.text, document.source, document.content_hash, meta),
+            "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?)", (d.id, d.title, d.text, d.source, item.hash, item.meta)
         )
-        for item in passages:
-            p = item.passage
+        for packed in item.passages:
+            p = packed.passage
             row = connection.execute(
                 'INSERT INTO passages (id, doc_id, start, "end", text, vector) VALUES (?, ?, ?, ?, ?, ?)',
-                (p.id, p.doc_id, p.start, p.end, p.text, item.vector.astype(np.float16).tobytes()),
+                (p.id, p.doc_id, p.start, p.end, p.text, packed.vector),
             ).lastrowid
             connection.executemany(
                 "INSERT INTO sentences VALUES (?, ?, ?, ?)",
-                (
-                    (row, span.start, span.end, pack_int8(vector))
-                    for span, vector in zip(item.sentences, item.sentence_vectors, strict=True)
-                ),
+                ((row, span.start, span.end, vector) for span, vector in packed.sentences),
             )
+
+    def packed(self, doc_ids: Sequence[str]) -> list[PackedDocument]:
+        """Those of these documents that are stored, in order of their ids, as another store can take them."""
+        with self.snapshot():
+            return [self._pack(doc_id) for doc_id in sorted(doc_ids) if self.document(doc_id)]
+
+    def _pack(self, doc_id: str) -> PackedDocument:
+        run = self._connection().execute
+        row = run("SELECT id, title, text, source, hash, meta FROM documents WHERE id = ?", (doc_id,)).fetchone()
+        document = Document(row[0], self.lang, row[2], row[1], row[3], json.loads(row[5]))
+        asked = 'SELECT row, id, start, "end", text, vector FROM passages WHERE doc_id = ? ORDER BY row'
+        spans = 'SELECT start, "end", vector FROM sentences WHERE passage = ? ORDER BY start'
+        passages = tuple(
+            PackedPassage(
+                Passage(p[1], doc_id, self.lang, p[2], p[3], p[4], row[1]),
+                p[5],
+                tuple((Span(s[0], s[1]), s[2]) for s in run(spans, (p[0],))),
+            )
+            for p in run(asked, (doc_id,)).fetchall()
+        )
+        return PackedDocument(document, row[4], row[5], passages)
 
     def delete(self, doc_ids: Sequence[str]) -> None:
         """Remove documents and all that hangs on them."""

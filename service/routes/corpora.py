@@ -9,7 +9,7 @@ import anyio
 from fastapi import APIRouter, HTTPException, Path, Query, Request
 from fastapi.responses import Response
 
-from mlrag.index.language_index import LanguageIndex
+from mlrag.index.protocol import Index
 from mlrag.languages import language
 from service.errors import JSON
 from service.parts import Parts, PartsDep
@@ -47,9 +47,8 @@ _BODY = {
 }
 
 
-def _corpus(index: LanguageIndex) -> dict[str, Any]:
-    size = sum(p.stat().st_size for p in index.folder.rglob("*") if p.is_file())
-    return {"lang": index.lang, **asdict(index.store.counts()), "bytes": size}
+def _corpus(index: Index) -> dict[str, Any]:
+    return {"lang": index.lang, **asdict(index.store.counts()), "bytes": index.size()}
 
 
 def _corpora(parts: Parts) -> list[dict[str, Any]]:

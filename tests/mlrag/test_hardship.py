@@ -21,7 +21,8 @@ from mlrag.generation.calibration import shipped_calibration
 from mlrag.generation.extractive import Extractive
 from mlrag.index import database
 from mlrag.index.language_index import LanguageIndex
-from mlrag.index.store import EmbeddedPassage, Store
+from mlrag.index.store import Store
+from mlrag.index.values import EmbeddedPassage
 from mlrag.ingest import index_documents
 from mlrag.pipeline import Pipeline
 from mlrag.rates import RateWindow

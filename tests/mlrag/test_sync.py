@@ -215,7 +215,7 @@ def test_an_id_is_not_taken_through_a_part_in_another_language(docs):
 
 def test_an_id_is_not_taken_from_an_upload(docs, embedder):
     folder = docs.parent / "var" / "index"
-    jobs = Jobs(folder, Retriever(folder, embedder))
+    jobs = Jobs(Retriever(folder, embedder))
     job = wait_for_job(jobs, jobs.add("ta", [Upload("a.txt", TAMIL.encode())]))
     assert (job.status, job.files[0].warnings) == ("done", ())
     write(docs / "a.txt", f"{TAMIL} வேறு.")

@@ -185,7 +185,7 @@ def test_uploads_that_would_wait_too_long_are_turned_away(folder, embedder):
         def measure_null(self, lang):
             busy.wait(30)
 
-    jobs = Jobs(folder / "index", Slow(folder / "index", embedder))
+    jobs = Jobs(Slow(folder / "index", embedder))
     upload = [Upload("p.md", ZORAN.encode())]
     added = [jobs.add("ta", upload) for _ in range(WAITING + 2)]
     assert added[-1] is None

@@ -1,0 +1,25 @@
+"""Fusion: the top 100 of both legs are pooled; the dense score is exact for all of the pool, a passage the lexical leg
+did not return scores 0 there; fused = 2 × z(dense) + z(lexical), z over the pool. A question in another script than the
+index's is searched by the dense leg alone: what its words match there are names and numbers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mlrag.records import Vectors
+
+POOL = 100
+DENSE_WEIGHT = 2.0
+EQUAL = 1e-9  # a standard deviation up to this is that of equal scores
+
+
+def z_scores(values: Vectors) -> Vectors:
+    """(x - mean) / std over the pool; zeros where all are equal."""
+    deviation = float(values.std()) if len(values) else 0.0
+    return np.asarray((values - values.mean()) / deviation if deviation > EQUAL else np.zeros_like(values), np.float32)
+
+
+def fuse(dense: Vectors, lexical: Vectors, readable: bool = True) -> Vectors:
+    """Fused scores of a pool; by the dense leg alone where the lexical one cannot read the question."""
+    return DENSE_WEIGHT * z_scores(dense) + readable * z_scores(lexical)

@@ -1,0 +1,71 @@
+"""Hybrid search over a generation: both legs, the pool, the fusion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlrag.index.fusion import POOL, fuse
+from mlrag.index.generation import Derived
+from mlrag.index.protocol import Asked, Found, Leg
+from mlrag.index.store import Store
+from mlrag.records import Hit, Vectors
+
+_NOTHING = np.zeros(0, np.int64)
+
+
+def search(store: Store, derived: Derived, asked: Asked) -> Found:
+    """The k best passages. The store must be in a snapshot of the generation's commit."""
+    if not derived.live:
+        return Found(derived.commit, 0, (), (), 0.0, 0.0, {})
+    idf = derived.lexical.idf(asked.question)
+    positions, dense, lexical = _pool(derived, asked.vector, idf, _hidden(store, derived, asked))
+    fused = fuse(dense, lexical, asked.readable)
+    best = np.argsort(-fused, kind="stable")[: asked.k]
+    rows = derived.rows[positions[best]].tolist()
+    hits = tuple(
+        Hit(p, float(fused[b]), float(dense[b]), float(lexical[b]))
+        for p, b in zip(store.passages(rows), best, strict=True)
+    )
+    sentences = tuple(store.sentences(row) for row in rows[: asked.detailed])
+    return Found(derived.commit, derived.live, hits, sentences, *derived.dense.spread(asked.vector), idf)
+
+
+def ranking(store: Store, derived: Derived, asked: Asked, leg: Leg) -> list[str]:
+    """Passage ids by one leg alone or by both."""
+    idf = derived.lexical.idf(asked.question)
+    if leg == "dense":
+        positions, _ = derived.dense.search(asked.vector, asked.k)
+    elif leg == "lexical":
+        positions, _ = derived.lexical.search(idf, asked.k)
+    else:
+        pool, dense, lexical = _pool(derived, asked.vector, idf, _NOTHING)
+        positions = pool[np.argsort(-fuse(dense, lexical, asked.readable), kind="stable")[: asked.k]]
+    return [p.id for p in store.passages(derived.rows[positions].tolist())]
+
+
+def _hidden(store: Store, derived: Derived, asked: Asked) -> NDArray[np.int64]:
+    """Positions that this search must not see."""
+    mask = np.zeros(len(derived.rows), bool)
+    if asked.only is not None:
+        mask |= ~np.isin(derived.rows, sorted(store.rows_of(sorted(asked.only))))
+    if asked.exclude:
+        mask |= np.isin(derived.rows, sorted(store.rows_of(sorted(asked.exclude))))
+    return np.flatnonzero(mask)
+
+
+def _pool(
+    derived: Derived, vector: Vectors, idf: Mapping[str, float], hidden: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], Vectors, Vectors]:
+    """(positions, dense, lexical) of the pooled top of both legs."""
+    near, _ = derived.dense.search(vector, POOL + len(hidden))
+    matched, scores = derived.lexical.search(idf, POOL + len(hidden))
+    positions = np.unique(np.concatenate([near, matched]))
+    if len(hidden):
+        positions = np.setdiff1d(positions, hidden)
+    lexical = np.zeros(len(positions), np.float32)
+    kept = np.isin(matched, positions)
+    lexical[np.searchsorted(positions, matched[kept])] = scores[kept]
+    return positions, derived.dense.score(vector, positions), lexical

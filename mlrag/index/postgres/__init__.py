@@ -1,0 +1,1 @@
+"""The indexes in PostgreSQL with pgvector, for more than one machine."""

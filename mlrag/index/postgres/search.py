@@ -1,0 +1,119 @@
+"""Hybrid search in one round trip: both legs, the pool, the fusion, the passages and their sentences in one
+statement.
+
+The formulas are those of `mlrag.index.fusion` and of Tantivy's BM25 (k1 = 1.2, b = 0.75); `posting.length` is rounded
+as Tantivy rounds it. Scores are the embedded index's, within float rounding: the pool
+is found with the question in float16, and scored with it in float32.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, LiteralString
+
+from pgvector import HalfVector, Vector
+from psycopg.sql import SQL, Composed, Literal
+
+from mlrag.index.fusion import DENSE_WEIGHT, EQUAL, POOL
+from mlrag.index.postgres.lexical import key
+from mlrag.index.postgres.store import unpacked
+from mlrag.index.protocol import Asked, Leg
+from mlrag.records import Hit, Passage, Span, Vectors
+from mlrag.text.tokens import tokens
+
+_K1, _B = 1.2, 0.75
+_ALLOWED: LiteralString = "AND (%(only)s::text[] IS NULL OR doc_id = ANY(%(only)s)) AND doc_id <> ALL(%(exclude)s)"
+_ALLOWED_POSTING: LiteralString = (
+    "WHERE EXISTS (SELECT 1 FROM mlrag.passage WHERE lang = %(lang)s AND row = posted.passage " + _ALLOWED + ")"
+)
+_LEGS: LiteralString = """
+WITH held AS (SELECT commit, stamp, embedder, passages, tokens FROM mlrag.language WHERE lang = %(lang)s),
+idf AS MATERIALIZED (SELECT token, ln(1 + (passages - number + 0.5::float8) / (number + 0.5::float8)) AS value,
+        {k1}::float8 * (1 - {b}::float8) AS base, {k1}::float8 * {b}::float8 * passages / tokens AS slope
+    FROM held, unnest(%(tokens)s::text[]) AS asked (token), LATERAL (SELECT count(*) AS number FROM mlrag.posting
+        WHERE posting.lang = %(lang)s AND posting.token = asked.token) AS counted WHERE number > 0),
+matched AS MATERIALIZED (SELECT passage AS row,
+        sum((1 + {k1}::float8) * value * frequency / (frequency + base + slope * length)) AS score
+    FROM idf, LATERAL (SELECT passage, frequency, length FROM mlrag.posting
+        WHERE posting.lang = %(lang)s AND posting.token = idf.token) AS posted {posting_filter}
+    GROUP BY passage ORDER BY score DESC, row LIMIT {most}),
+near AS (SELECT row FROM mlrag.passage WHERE lang = %(lang)s {filter}
+    ORDER BY vector::halfvec({dim}) <#> %(vector)s::halfvec({dim}) LIMIT {most})
+"""
+_SEARCH: LiteralString = """,
+scored AS (SELECT p.row, -(p.vector::vector({dim}) <#> %(exact)s::vector({dim})) AS dense,
+        coalesce(m.score, 0) AS lexical
+    FROM (SELECT row FROM near UNION SELECT row FROM matched) pool
+    JOIN mlrag.passage p ON p.lang = %(lang)s AND p.row = pool.row LEFT JOIN matched m ON m.row = pool.row),
+level AS (SELECT avg(dense) AS dm, stddev_pop(dense) AS ds, avg(lexical) AS lm, stddev_pop(lexical) AS ls FROM scored),
+best AS (SELECT row, dense, lexical, {weight} * CASE WHEN ds > {equal} THEN (dense - dm) / ds ELSE 0 END
+        + %(readable)s::int * CASE WHEN ls > {equal} THEN (lexical - lm) / ls ELSE 0 END AS fused
+    FROM scored, level ORDER BY fused DESC, row LIMIT %(k)s)
+SELECT h.commit, h.stamp, h.embedder, h.passages, (SELECT json_object_agg(token, value) FROM idf),
+    b.fused, b.dense, b.lexical, p.id, p.doc_id, p.start, p."end", p.text, d.title, p.starts, p.ends, p.vectors
+FROM held h LEFT JOIN (best b JOIN mlrag.passage p ON p.lang = %(lang)s AND p.row = b.row
+    JOIN mlrag.document d ON d.lang = %(lang)s AND d.id = p.doc_id) ON true
+ORDER BY b.fused DESC, b.row
+"""
+_ONE_LEG: dict[Leg, LiteralString] = {
+    "dense": "SELECT p.id FROM near JOIN mlrag.passage p ON p.lang = %(lang)s AND p.row = near.row "
+    "ORDER BY vector::halfvec({dim}) <#> %(vector)s::halfvec({dim}), p.row",
+    "lexical": "SELECT p.id FROM matched JOIN mlrag.passage p ON p.lang = %(lang)s AND p.row = matched.row "
+    "ORDER BY score DESC, p.row",
+}
+
+
+def statement(asked: Asked) -> Composed:
+    """The whole search."""
+    return _filled(_LEGS + _SEARCH, asked, POOL)
+
+
+def leg_statement(asked: Asked, leg: Leg) -> Composed:
+    """Passage ids by one leg alone."""
+    return _filled(_LEGS + _ONE_LEG[leg], asked, asked.k)
+
+
+def _filled(query: LiteralString, asked: Asked, most: int) -> Composed:
+    filtered = asked.only is not None or bool(asked.exclude)
+    return SQL(query).format(
+        dim=Literal(len(asked.vector)),
+        most=Literal(most),
+        weight=Literal(DENSE_WEIGHT),
+        equal=Literal(EQUAL),
+        k1=Literal(_K1),
+        b=Literal(_B),
+        filter=SQL(_ALLOWED if filtered else ""),
+        posting_filter=SQL(_ALLOWED_POSTING if filtered else ""),
+    )
+
+
+def values(asked: Asked, lang: str) -> dict[str, Any]:
+    """What the statement's placeholders stand for."""
+    return {
+        "lang": lang,
+        "tokens": list(dict.fromkeys(map(key, tokens(asked.question)))),
+        "vector": HalfVector(asked.vector),
+        "exact": Vector(asked.vector),
+        "readable": asked.readable,
+        "only": None if asked.only is None else sorted(asked.only),
+        "exclude": sorted(asked.exclude),
+        "k": asked.k,
+    }
+
+
+def idf(question: str, known: dict[str, float] | None, passages: int) -> dict[str, float]:
+    """By token, also of those that stand nowhere."""
+    nowhere = math.log(1 + (passages + 0.5) / 0.5)
+    return {t: float((known or {}).get(key(t), nowhere)) for t in dict.fromkeys(tokens(question))}
+
+
+def hit(row: Sequence[Any], lang: str) -> Hit:
+    """Of a row of `statement`."""
+    fused, dense, lexical, name, doc_id, start, end, text, title = row[5:14]
+    return Hit(Passage(name, doc_id, lang, start, end, text, title), float(fused), float(dense), float(lexical))
+
+
+def sentences(row: Sequence[Any]) -> tuple[list[Span], Vectors]:
+    """Of a row of `statement`."""
+    return unpacked(*row[14:17])

@@ -1,0 +1,146 @@
+"""Changes of one language's documents: inside one transaction, behind a lock on the language's row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from pgvector import HalfVector
+from psycopg.sql import SQL, Identifier
+
+from mlrag.index.moments import Moments
+from mlrag.index.null import SHARE
+from mlrag.index.packing import PackedDocument
+from mlrag.index.postgres.lexical import kept_length, postings
+from mlrag.index.postgres.schema import PARTITIONED
+from mlrag.index.postgres.server import Connection, Server
+from mlrag.records import Halves
+
+_LOCKED = "SELECT embedder, engine, last_row, passages, tokens, moments FROM mlrag.language WHERE lang = %s FOR UPDATE"
+_REMOVED = """
+WITH gone AS (DELETE FROM mlrag.passage WHERE lang = %(lang)s AND doc_id = ANY(%(ids)s) RETURNING row, vector, length),
+posted AS (DELETE FROM mlrag.posting WHERE lang = %(lang)s AND passage IN (SELECT row FROM gone))
+SELECT vector, length FROM gone
+"""
+_DOCUMENT = "INSERT INTO mlrag.document VALUES (%s, %s, %s, %s, %s, %s, %s)"
+_PASSAGES = (
+    'COPY mlrag.passage (lang, row, id, doc_id, start, "end", text, vector, length, starts, ends, vectors) FROM STDIN'
+)
+_POSTINGS = "COPY mlrag.posting (lang, token, passage, frequency, length) FROM STDIN"
+_CLOSED = """
+UPDATE mlrag.language SET commit = commit + 1, stamp = gen_random_uuid(), embedder = %(embedder)s, engine = %(engine)s,
+    last_row = %(last)s, passages = %(passages)s, tokens = %(tokens)s, moments = %(moments)s WHERE lang = %(lang)s
+"""
+_CHANGED = "UPDATE mlrag.off_topic SET changed = changed + %s WHERE lang = %s"
+_FORGOTTEN = "DELETE FROM mlrag.off_topic WHERE lang = %s AND changed * %s >= %s"
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """What the language's row says: what made the vectors, the last row given, passages, their tokens, moments."""
+
+    embedder: str
+    engine: str
+    last: int
+    passages: int
+    tokens: int
+    moments: Moments | None
+
+
+def prepare(server: Server, lang: str) -> None:
+    """Make the language's row and partitions, once."""
+
+    def work(connection: Connection) -> None:
+        if _has_tables(connection, lang):
+            return
+        connection.execute("SELECT pg_advisory_xact_lock(hashtext('mlrag.partitions'))")
+        for table in PARTITIONED:
+            names = Identifier("mlrag", f"{table}_{lang}"), Identifier("mlrag", table), lang
+            made = SQL("CREATE TABLE IF NOT EXISTS {} PARTITION OF {} FOR VALUES IN ({})").format(*names)
+            connection.execute(made)
+        connection.execute("INSERT INTO mlrag.language (lang) VALUES (%s) ON CONFLICT DO NOTHING", (lang,))
+
+    server.write(work)
+
+
+def _has_tables(connection: Connection, lang: str) -> bool:
+    found = connection.execute("SELECT to_regclass(format('mlrag.%%I', 'posting_' || %s::text))", (lang,)).fetchone()
+    return bool(found and found[0])
+
+
+def locked(connection: Connection, lang: str) -> Whole:
+    """The language's row, which no other writer changes meanwhile."""
+    row = connection.execute(_LOCKED, (lang,), binary=True).fetchone()
+    assert row is not None  # `prepare` made it
+    embedder, engine, last, passages, tokens, moments = row
+    return Whole(embedder, engine, last, passages, tokens, unpack_moments(moments))
+
+
+def remove(connection: Connection, lang: str, ids: Sequence[str], whole: Whole) -> tuple[Whole, int]:
+    """Take documents out; what is left, and how many passages went."""
+    gone = connection.execute(_REMOVED, {"lang": lang, "ids": list(ids)}).fetchall()
+    connection.execute("DELETE FROM mlrag.document WHERE lang = %s AND id = ANY(%s)", (lang, list(ids)))
+    if not gone or whole.moments is None:
+        return whole, 0
+    moments = whole.moments.plus(Moments.of(np.stack([r[0].to_numpy() for r in gone]).astype(np.float16)), -1)
+    tokens = whole.tokens - sum(r[1] for r in gone)
+    return replace(whole, passages=whole.passages - len(gone), tokens=tokens, moments=moments), len(gone)
+
+
+def add(connection: Connection, lang: str, documents: Sequence[PackedDocument], whole: Whole) -> Whole:
+    """Put documents in that are not there."""
+    with connection.cursor() as cursor:
+        cursor.executemany(_DOCUMENT, [_document(lang, d) for d in documents])
+    packed = [p for d in documents for p in d.passages]
+    if not packed:
+        return whole
+    counted = [postings(p.passage.indexed_text) for p in packed]
+    rows = range(whole.last + 1, whole.last + 1 + len(packed))
+    vectors: Halves = np.stack([np.frombuffer(p.vector, "<f2") for p in packed]).astype(np.float16)
+    with connection.cursor() as cursor:
+        with cursor.copy(_PASSAGES) as copy:
+            for row, item, vector, (_, length) in zip(rows, packed, vectors, counted, strict=True):
+                p, spans = item.passage, [s for s, _ in item.sentences]
+                starts, ends = [s.start for s in spans], [s.end for s in spans]
+                own = lang, row, p.id, p.doc_id, p.start, p.end, p.text, HalfVector(vector), length
+                copy.write_row((*own, starts, ends, [v for _, v in item.sentences]))
+        with cursor.copy(_POSTINGS) as copy:
+            for row, (found, length) in zip(rows, counted, strict=True):
+                kept = kept_length(length)  # tokens hold letters, marks and digits: there is nothing to escape
+                copy.write("".join(f"{lang}\t{token}\t{row}\t{count}\t{kept}\n" for token, count in found.items()))
+    moments = Moments.of(vectors)
+    tokens = whole.tokens + sum(length for _, length in counted)
+    return replace(
+        whole,
+        last=rows[-1],
+        passages=whole.passages + len(packed),
+        tokens=tokens,
+        moments=whole.moments.plus(moments) if whole.moments else moments,
+    )
+
+
+def close(connection: Connection, lang: str, whole: Whole, changed: int) -> None:
+    """Write the language's row with the next commit number; `changed` passages came or went."""
+    new = {"embedder": whole.embedder, "engine": whole.engine, "last": whole.last, "passages": whole.passages}
+    new |= {"tokens": whole.tokens, "moments": whole.moments and pack_moments(whole.moments), "lang": lang}
+    connection.execute(_CLOSED, new)
+    connection.execute(_CHANGED, (changed, lang))
+    connection.execute(_FORGOTTEN, (lang, SHARE, whole.passages))
+
+
+def _document(lang: str, d: PackedDocument) -> tuple[str, ...]:
+    return lang, d.document.id, d.document.title, d.document.text, d.document.source, d.hash, d.meta
+
+
+def pack_moments(moments: Moments) -> bytes:
+    return bytes(np.concatenate([[moments.count], moments.total, moments.square.ravel()]).astype("<f8").tobytes())
+
+
+def unpack_moments(blob: bytes | None) -> Moments | None:
+    """1 + dim + dim² numbers."""
+    if not blob:
+        return None
+    numbers = np.frombuffer(blob, "<f8")
+    dim = round((len(numbers) - 0.75) ** 0.5 - 0.5)
+    return Moments(int(numbers[0]), numbers[1 : dim + 1], numbers[dim + 1 :].reshape(dim, dim))
