@@ -13,10 +13,10 @@ from rich.table import Table
 from eval.judge.claim_columns import CLAIMS, figures
 from eval.judge.columns import Column, Judgement
 from eval.judge.pairs import CHOSEN, Pairwise, swap_rate
+from eval.plain import plain
 from eval.report.plain import as_rich
 from eval.report.tables import DETAILS, cell
 from eval.statistics import Estimate
-from eval.table import plain
 
 COLUMNS = ("variant", "lang", "judged right, corrected", "judged right", "p(right)", "n", "abstained", "unscored", "by")
 CLAIM_COLUMNS = (
