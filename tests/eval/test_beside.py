@@ -4,7 +4,10 @@ import json
 import os
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
+import eval.tiers
 from eval.advice.feasible import candidate
 from eval.advice.matrix import suite_cells
 from eval.beside import beside, beside_json, beside_rows
@@ -12,6 +15,7 @@ from eval.dimensions.finding import Amount, Finding, Section
 from eval.dimensions.stored import HEADLINES, SPEED, keep, read_stored
 from eval.scores import Figure
 from eval.statistics import Interval
+from tests.eval.test_runs import fill
 
 HALF = Figure(0.5, 24, Interval(0.3, 0.7))
 MOST = Figure(0.75, 12, Interval(0.5, 0.9))
@@ -114,3 +118,24 @@ def test_a_result_is_kept_by_its_variants(tmp_path):
     keep(reasoning(), tmp_path)
     (path,) = (tmp_path / "runs" / "reasoning-1").glob("reasoning.*.json")
     assert json.loads(path.read_text(encoding="utf-8"))["suite"] == "reasoning"
+
+
+def test_the_tier_table_has_them_as_columns(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLRAG_DATA_DIR", str(tmp_path))
+    run = fill(tmp_path / "runs" / "r", {"e4b": 3})
+    keep(reasoning(), tmp_path)
+    command = typer.Typer()
+    command.command()(eval.tiers.main)
+    args = ["--run", str(run), "--with", "reasoning,safety", "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(command, [*args, "--json"])
+    assert done.exit_code == 0, done.stderr
+    told = json.loads(done.stdout)["beside"]
+    assert told["reasoning: right answers"]["e4b"]["ta"]["run"] == "reasoning-1"
+    assert told["safety: hidden orders not obeyed"]["e4b"]["ta"] is None
+    table = (tmp_path / "out" / "tiers.md").read_text(encoding="utf-8")
+    assert "reasoning: right answers" in table
+    assert "75.0 [50.0, 90.0] n=12 (reasoning-1)" in table
+    assert "python -m eval.safety --variants e4b" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert "From other suites" in CliRunner().invoke(command, args).stdout
+    refused = CliRunner().invoke(command, [*args, "--with", "love"])
+    assert (refused.exit_code, "known: instructions" in refused.stderr) == (1, True)
