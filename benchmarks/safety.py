@@ -9,7 +9,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from eval.safety import CANARY, SECRET, SafetyBench, rows, table_rows
+from eval.dimensions.asking import Asked, ask_all
+from eval.dimensions.command import chosen_languages
+from eval.runs import Run
+from eval.safety import CANARY, SECRET, indexed, material, secretive, section
 from mlrag.settings import Settings
 from mlrag.testing import OllamaDouble, first_sentence, gullible
 
@@ -25,14 +28,12 @@ def main(
         for who, reply in replies:
             with OllamaDouble(reply=reply or first_sentence) as double:
                 settings = Settings(data_dir=Path(name), ollama_host=double.url)
-                bench = SafetyBench(settings, langs.split(",") if langs else None, each, None)
-                bench.index(lambda _n: None)
-                variant = "e4b" if reply else "extractive"
-                # rows of both stand-ins are a variant's own: each has its own run
-                bench.run.folder = bench.run.folder / who
-                said = {x: bench.ask(variant, x, lambda: None) for x in bench.langs}
-            for row in table_rows(rows(who, bench.examples, said)):
-                if row[1] not in bench.langs:
+                there = material(settings.corpora, chosen_languages(langs), each, None)
+                pipeline = secretive(settings, indexed(settings, there), "e4b" if reply else "extractive")
+                who_asks = Asked(pipeline, there.examples)
+                said = ask_all(Run(Path(name) / who), [who], lambda _v, a=who_asks: a, 2, out)  # type: ignore[misc]
+            for row in section(there.examples, said).lines():
+                if row[1] not in there.examples:
                     out.print(" | ".join(row), markup=False, highlight=False)
 
 

@@ -172,6 +172,16 @@ class Bench:
         """
         return self.complete(variant, lang, self.asked(variant)[lang], tick, concurrency)
 
+    def asker(self, variant: str) -> Asker:
+        """Who answers under a variant's name, made once."""
+        if variant not in self._askers:
+            self._askers[variant] = (
+                ClosedBook(self._settings, variant)
+                if is_closed(variant)
+                else make_pipeline(self._settings, self._retriever, variant, cross_language=False)
+            )
+        return self._askers[variant]
+
     def complete(
         self,
         variant: str,
@@ -181,15 +191,9 @@ class Bench:
         concurrency: int | None = None,
     ) -> list[Prediction]:
         """Any examples of the language, in order; rows that this run has already are not asked again."""
-        if variant not in self._askers:
-            self._askers[variant] = (
-                ClosedBook(self._settings, variant)
-                if is_closed(variant)
-                else make_pipeline(self._settings, self._retriever, variant, cross_language=False)
-            )
         extractive = parse_variant(base_of(variant), self._settings.variants).backend == "extractive"
         at_once = concurrency or (1 if extractive else self._settings.concurrency)
-        return self.run.complete(self._askers[variant], examples, variant, lang, tick, at_once)
+        return self.run.complete(self.asker(variant), examples, variant, lang, tick, at_once)
 
 
 def hash_of(patterns: Sequence[str]) -> str:

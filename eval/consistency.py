@@ -2,46 +2,53 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
 
-from eval.agreement import Asked, Consistency, asked, consistency
+from eval.agreement import Asked as Ended
+from eval.agreement import asked as ended
+from eval.agreement import consistency
 from eval.bench import Bench
+from eval.dimensions.asking import Asked, Rows, ask_all, models
+from eval.dimensions.command import (
+    Concurrency,
+    Json,
+    Langs,
+    Limit,
+    Out,
+    Variants,
+    chosen_languages,
+    listed,
+    publish,
+    told,
+)
+from eval.dimensions.figures import failures, groups
+from eval.dimensions.finding import Cell, Finding, Section
 from eval.examples import Example, own_questions, read_jsonl
-from eval.report.plain import as_rich, markdown_page, percent
-from mlrag.errors import CorpusFormatError, MlragError
-from mlrag.languages import language
+from eval.runs import Prediction
+from eval.scores import Figure
+from mlrag.errors import CorpusFormatError
 from mlrag.settings import Settings
 from mlrag.text.normalize import clean
 
+SUITE = "consistency"
 PARAPHRASES = Path(__file__).parent / "paraphrases"
-HEAD = ("variant", "asked again", "group", "agree [95 %] n", "good throughout [95 %] n", "failed")
-NOTE = (
-    "A set is one fact, asked in several languages, or in several wordings of one. Each question ends right (a "
-    "reference of its own language stands in the answer), wrong or abstained; agree: mean share of a set's pairs that "
-    "end alike. Good throughout: share of sets that are right every time, or silent every time where the documents do "
-    "not say; a variant that always abstains agrees fully and is good at nothing. n: sets. Wilson intervals on the "
-    "effective sample size, clustered by fact."
+HEAD = ("variant", "group", "agree", "good throughout", "failed")
+LANGUAGES, WORDS = "In other languages", "In other words"
+ABOUT = (
+    "One fact, asked in several languages, or in several wordings of one. Each question ends right (a reference of its "
+    "own language stands in the answer), wrong or abstained. Our questions and their rewordings were not checked by "
+    "native readers."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the report. `failed` questions are in no figure."""
-
-    variant: str
-    kind: str
-    group: str
-    found: Consistency
-    failed: int
-    reason: str
+NOTE = (
+    "Agree: mean share of a set's pairs that end alike. Good throughout: share of sets that are right every time, or "
+    "silent every time where the documents do not say; a variant that always abstains agrees fully and is good at "
+    "nothing. n: sets; Wilson's interval on the effective sample size, a fact one cluster."
+)
 
 
 def rewordings(lang: str, examples: Sequence[Example]) -> list[Example]:
@@ -63,92 +70,74 @@ def fact_of(example: Example) -> str:
     return example.id.split("~")[0]
 
 
-def evaluate(bench: Bench, variants: Sequence[str], limit: int | None, bar: Progress) -> list[Row]:
-    """Ask every variant, and compare: across languages, then across wordings."""
+def sections(examples: Mapping[str, Sequence[Example]], rows: Rows) -> tuple[Section, Section]:
+    """Across languages, first wordings alone; then across the wordings of each language."""
+    return (
+        Section(LANGUAGES, NOTE, HEAD, [x for v, found in rows.items() for x in _lines(v, examples, found, True)]),
+        Section(WORDS, NOTE, HEAD, [x for v, found in rows.items() for x in _lines(v, examples, found, False)]),
+    )
+
+
+def _lines(
+    variant: str,
+    examples: Mapping[str, Sequence[Example]],
+    found: Mapping[str, Sequence[Prediction]],
+    crossing: bool,
+) -> Iterator[list[Cell]]:
+    said = {x: _first(examples[x], found[x]) if crossing else _reworded(examples[x], found[x]) for x in found}
+    for group, langs in groups(found).items():
+        if crossing and len(langs) < 2:
+            continue
+        there = consistency([one for x in langs for one in said[x]], across_languages=crossing)
+        agree = Figure(there.agree, there.n, there.agree_interval)
+        good = Figure(there.good, there.n, there.good_interval)
+        yield [variant, group, agree, good, failures(p for x in langs for p in found[x])]
+
+
+def _first(examples: Sequence[Example], predictions: Sequence[Prediction]) -> list[Ended]:
+    pairs = zip(examples, predictions, strict=True)
+    return _ended([(e, p) for e, p in pairs if e.id == fact_of(e)])
+
+
+def _reworded(examples: Sequence[Example], predictions: Sequence[Prediction]) -> list[Ended]:
+    twice = {fact_of(e) for e in examples if e.id != fact_of(e)}
+    return _ended([(e, p) for e, p in zip(examples, predictions, strict=True) if fact_of(e) in twice])
+
+
+def _ended(pairs: Sequence[tuple[Example, Prediction]]) -> list[Ended]:
+    return [found for e, p in pairs if (found := ended(e, p, fact_of(e)))]
+
+
+def measure(
+    settings: Settings, langs: Sequence[str], variants: Sequence[str], limit: int | None, at_once: int, console: Console
+) -> Finding:
+    """Ask what is not on disk yet, with the rows of `eval.tiers`, and compare all of it."""
+    bench = Bench(settings, None, list(langs), None)
     bench.index(lambda _n: None)
-    rows = []
-    for variant in variants:
-        first: list[Asked | None] = []
-        again: list[Asked | None] = []
-        failures: dict[str, list[str]] = {}
-        task = bar.add_task(variant, total=len(bench.langs))
-        for lang in bench.langs:
-            originals = own_questions(lang)[:limit]
-            reworded = rewordings(lang, originals)
-            predictions = bench.complete(variant, lang, [*originals, *reworded])
-            failures[lang] = [p.error for p in predictions if p.error]
-            pairs = zip([*originals, *reworded], predictions, strict=True)
-            ended = [asked(e, p, fact_of(e)) for e, p in pairs]
-            first += ended[: len(originals)]
-            twice = {fact_of(e) for e in reworded}
-            again += [a for a in ended if a and a.fact in twice]
-            bar.advance(task)
-        rows += _rows(variant, [a for a in first if a], [a for a in again if a], failures)
-    return rows
-
-
-def _rows(variant: str, first: Sequence[Asked], again: Sequence[Asked], failures: dict[str, list[str]]) -> list[Row]:
-    tiers = sorted({language(lang).tier for lang in failures})
-    members = {f"T{t}": [c for c in failures if language(c).tier == t] for t in tiers}
-    across = {"all": list(failures)} | {t: langs for t, langs in members.items() if len(langs) > 1}
-    within = {"all": list(failures)} | members | {lang: [lang] for lang in failures}
-    rows = []
-    for kind, groups, asked_, crossing in (
-        ("in other languages", across, first, True),
-        ("in other words", within, again, False),
-    ):
-        for group, langs in groups.items():
-            found = consistency([a for a in asked_ if a.lang in langs], across_languages=crossing)
-            errors = [error for lang in langs for error in failures[lang]]
-            rows.append(Row(variant, kind, group, found, len(errors), errors[0] if errors else ""))
-    return rows
-
-
-def table_rows(rows: Sequence[Row]) -> list[list[str]]:
-    return [
-        [
-            r.variant,
-            r.kind,
-            r.group,
-            percent(r.found.agree, r.found.agree_interval, r.found.n),
-            percent(r.found.good, r.found.good_interval, r.found.n),
-            f"{r.failed}: {r.reason}" if r.failed else "",
-        ]
-        for r in rows
-    ]
+    originals = {lang: own_questions(lang)[:limit] for lang in bench.langs}
+    examples = {lang: [*there, *rewordings(lang, there)] for lang, there in originals.items()}
+    rows = ask_all(bench.run, variants, lambda v: Asked(bench.asker(v), examples), at_once, console)
+    signature = {**bench.plan.signature, "limit": limit}
+    name = f"{SUITE}-{bench.plan.name}"
+    return Finding(SUITE, name, "Consistency", ABOUT, models(rows), sections(examples, rows), signature)
 
 
 def main(
-    langs: Annotated[str | None, typer.Option(help="Only these, e.g. ta,si.")] = None,
-    variants: Annotated[str, typer.Option(help="extractive, e2b, e4b, …, any tag; +think.")] = "extractive",
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many questions a language.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Where the report goes; var/reports/<run> without it.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
+    variants: Variants = "extractive",
+    langs: Langs = None,
+    limit: Limit = None,
+    concurrency: Concurrency = None,
+    out: Out = None,
+    as_json: Json = False,
 ) -> None:
     """How often the same fact, asked otherwise, ends alike. Answers that python -m eval.tiers has are used again."""
     console = Console(stderr=True)
-    try:
+    with told(console):
         settings = Settings()
-        bench = Bench(settings, None, langs.split(",") if langs else None, None)
-        with Progress(console=console, transient=True) as bar:
-            rows = evaluate(bench, [v.strip() for v in variants.split(",") if v.strip()], limit, bar)
-    except (MlragError, ValueError) as error:
-        console.print(f"[red]{error}[/red]", highlight=False)
-        raise typer.Exit(1) from None
-    signature: dict[str, Any] = {**bench.plan.signature, "limit": limit}
-    found = json.dumps(
-        {"run": bench.plan.name, "signature": signature, "rows": [asdict(r) for r in rows]}, ensure_ascii=False
-    )
-    out = out or settings.data_dir / "reports" / bench.plan.name
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "consistency.json").write_text(found, encoding="utf-8")
-    page = markdown_page("Consistency", NOTE, HEAD, table_rows(rows), signature)
-    (out / "consistency.md").write_text(page, encoding="utf-8")
-    if as_json:
-        print(found)  # noqa: T201
-    else:
-        Console().print(as_rich("Consistency · our own questions", HEAD, table_rows(rows)))
-    console.print(f"report: {out}/consistency.md", markup=False)
+        at_once = concurrency or settings.concurrency
+        settings = settings.model_copy(update={"concurrency": at_once})
+        finding = measure(settings, chosen_languages(langs), listed(variants), limit, at_once, console)
+        publish(finding, settings, out, as_json, console)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import TaskID
@@ -120,38 +121,41 @@ def _advance(bar: Bar, task: TaskID, _lang: str, done: int) -> None:
     bar.advance(task, done)
 
 
+def _means(result: dict[str, Scores]) -> dict[str, dict[str, float]]:
+    return {
+        leg: {m: round(float(np.mean([s.mean(leg, m) for s in result.values()])), 4) for m in MEASURES} for leg in LEGS
+    }
+
+
+def _ends(found: Interval) -> list[float]:
+    return [round(found.low, 4), round(found.high, 4)]
+
+
 def as_json(result: dict[str, Scores]) -> dict[str, object]:
     """The shape that programs rely on."""
     by_lang = {
-        lang: {leg: {m: round(s.mean(leg, m), 4) for m in MEASURES} for leg in LEGS} | {"n": s.n}
+        lang: {leg: {m: round(s.mean(leg, m), 4) for m in MEASURES} for leg in LEGS}
+        | {"intervals": {leg: {m: _ends(s.interval(leg, m)) for m in MEASURES} for leg in LEGS}, "n": s.n}
         for lang, s in result.items()
     }
-    mean = {
-        leg: {m: round(float(np.mean([s.mean(leg, m) for s in result.values()])), 4) for m in MEASURES} for leg in LEGS
-    }
-    return {"mean": mean, "languages": by_lang}
+    return {"mean": _means(result), "languages": by_lang}
 
 
 def as_table(result: dict[str, Scores], title: str, cross: str = "") -> Table:
-    table = Table(title=title)
-    table.add_column(f"{cross}→L" if cross else "lang")
-    table.add_column("n", justify="right")
-    for leg in LEGS:
-        table.add_column(f"{leg} MRR@10 [95 %]", justify="right")
-        table.add_column("nDCG@10", justify="right")
-        table.add_column("R@1", justify="right")
-        table.add_column("R@5", justify="right")
+    """What 80 columns hold: the fusion in full, of the two legs their MRR; intervals of the rest are in the JSON."""
+    first, *others = LEGS
+    head = (f"{cross}→L" if cross else "lang", "n", f"{first}\nMRR@10 [95 %]", "nDCG\n@10", "R@1", "R@5")
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for place, name in enumerate((*head, *(f"{leg}\nMRR@10" for leg in others))):
+        table.add_column(name, justify="right" if place else "left", no_wrap=True)
     for lang, scores in result.items():
-        cells = []
-        for leg in LEGS:
-            ci = scores.interval(leg, "mrr@10")
-            cells += [f"{scores.mean(leg, 'mrr@10'):.3f} [{ci.low:.3f}, {ci.high:.3f}]"]
-            cells += [f"{scores.mean(leg, m):.3f}" for m in MEASURES[1:]]
-        table.add_row(lang, str(scores.n), *cells)
-    means = as_json(result)["mean"]
-    assert isinstance(means, dict)
-    row = [f"{means[leg][m]:.3f}" for leg in LEGS for m in MEASURES]
-    table.add_row("mean", str(sum(s.n for s in result.values())), *row, style="bold")
+        ci = scores.interval(first, "mrr@10")
+        cells = [f"{scores.mean(first, 'mrr@10'):.3f} [{ci.low:.3f}, {ci.high:.3f}]"]
+        cells += [f"{scores.mean(first, m):.3f}" for m in MEASURES[1:]]
+        table.add_row(lang, str(scores.n), *cells, *(f"{scores.mean(leg, 'mrr@10'):.3f}" for leg in others))
+    means = _means(result)
+    row = [*means[first].values(), *(means[leg]["mrr@10"] for leg in others)]
+    table.add_row("mean", str(sum(s.n for s in result.values())), *(f"{v:.3f}" for v in row), style="bold")
     return table
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from eval.beside import Beside, beside_json
+from eval.plain import plain
 from eval.report.claims import NO_JUDGE, claim_lines
 from eval.report.tables import COLUMNS, DETAIL_TITLES, cell, detail_rows
 from eval.scores import Report
@@ -34,21 +35,32 @@ def table_rows(result: Mapping[str, Any]) -> list[list[str]]:
         label = f"{variant} ({', '.join(found['models']) or 'did not run'})"
         for group in ("tiers", "languages"):
             for name, report in found[group].items():
-                rows.append([label, name, str(report.n), *_cells(report)])
+                more = [column.cell(variant, name) for column in _beside(result)]
+                rows.append([label, name, str(report.n), *_cells(report, more)])
     return rows
 
 
-def _cells(report: Report) -> list[str]:
+def titles(result: Mapping[str, Any]) -> list[str]:
+    """Of the columns between the number of rows and the seconds."""
+    return [*(title for _, title in COLUMNS), *(column.title for column in _beside(result))]
+
+
+def _beside(result: Mapping[str, Any]) -> Sequence[Beside]:
+    found: Sequence[Beside] = result.get("beside", ())
+    return found
+
+
+def _cells(report: Report, more: Sequence[str]) -> list[str]:
     if report.p50 is None or report.p95 is None:
-        return [f"did not run: {report.reason}", *[""] * len(COLUMNS)]
+        return [f"did not run: {report.reason}", *[""] * (len(COLUMNS) - 1), *more, ""]
     cells = [cell(report.figures.get(key)) for key, _ in COLUMNS]
     failed = f" ({report.failed} failed: {report.reason})" if report.failed else ""
-    return [*cells, f"{report.p50:.3f} / {report.p95:.3f}{failed}"]
+    return [*cells, *more, f"{report.p50:.3f} / {report.p95:.3f}{failed}"]
 
 
 def markdown(result: dict[str, Any]) -> str:
     """tiers.md."""
-    head = ["variant (model)", "tier or language", "rows", *(title for _, title in COLUMNS), "s p50 / p95"]
+    head = ["variant (model)", "tier or language", "rows", *titles(result), "s p50 / p95"]
     lines = ["# Tier table", "", INTRO, "", *_table(head, table_rows(result)), ""]
     lines += gain_lines(result["contests"], {v: v for v in result["variants"]}, result["signature"]["own_variants"])
     lines += contest_lines(result["contests"])
@@ -105,6 +117,7 @@ def as_json(result: Mapping[str, Any]) -> Any:
         for name, v in result["variants"].items()
     }
     head = {"run": result["run"], "signature": result["signature"], "claims": result.get("claims", NO_JUDGE)}
+    head |= {"beside": beside_json(_beside(result))} if _beside(result) else {}
     return plain(head | {"variants": variants, "comparisons": contests_json(result["contests"])})
 
 
@@ -117,14 +130,3 @@ def contests_json(contests: Sequence[Contest]) -> Any:
         }
         for c in contests
     }
-
-
-def plain(value: Any) -> Any:
-    """The same value as JSON knows it: tuples as lists, numbers that are none as None."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {k: plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(v) for v in value]
-    return value

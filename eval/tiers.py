@@ -12,8 +12,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from eval.bench import Bench
+from eval.beside import beside, beside_rows
 from eval.closed_book import with_closed_book
 from eval.cross import figures, kept
+from eval.dimensions.command import listed
+from eval.dimensions.stored import read_stored
 from eval.evaluate import ByVariant, evaluate
 from eval.export import export
 from eval.extra import with_figures
@@ -25,10 +28,11 @@ from eval.judge.running import judge_run, write
 from eval.plan import base_of, find_run, is_closed, latest_run, read_plan
 from eval.report.claims import NO_JUDGE
 from eval.report.pages import Tables, write_pages
-from eval.report.tables import COLUMNS, DETAIL_TITLES, detail_rows, show
+from eval.report.plain import as_rich
+from eval.report.tables import DETAIL_TITLES, detail_rows, show
 from eval.runs import Prediction, Run
 from eval.scores import score_rows
-from eval.table import as_json, contest_lines, contests_json, gain_lines, markdown, table_rows
+from eval.table import as_json, contest_lines, contests_json, gain_lines, markdown, table_rows, titles
 from eval.versus import contests
 from mlrag.errors import MlragError
 from mlrag.languages import language
@@ -104,7 +108,7 @@ def write_report(out: Path, result: dict[str, Any], console: Console) -> None:
     (out / "tiers.md").write_text(markdown(result), encoding="utf-8")
     whole = json.dumps(as_json(result), ensure_ascii=False, indent=1, allow_nan=False)
     (out / "tiers.json").write_text(whole, encoding="utf-8")
-    tables = Tables(table_rows(result), [title for _, title in COLUMNS], detail_rows(result), list(DETAIL_TITLES))
+    tables = Tables(table_rows(result), titles(result), detail_rows(result), list(DETAIL_TITLES))
     write_pages(out, result, tables)
     missing = export(out, result)
     if missing:
@@ -115,6 +119,9 @@ def write_report(out: Path, result: dict[str, Any], console: Console) -> None:
 def _show(result: dict[str, Any]) -> None:
     out = Console()
     show(result, out)
+    if columns := result.get("beside"):
+        head = ("variant", "group", *(c.title for c in columns))
+        out.print(as_rich("From other suites", head, beside_rows(columns)), markup=False)
     gains = gain_lines(result["contests"], {v: v for v in result["variants"]}, result["signature"]["own_variants"])
     out.print("\n".join(gains), markup=False, soft_wrap=True, end="")
     if result["contests"]:
@@ -143,14 +150,19 @@ def main(
     closed_book: Annotated[bool, typer.Option("--closed-book", help="The same without passages, beside it.")] = False,
     judge: Annotated[str | None, typer.Option(help="A variant that judges the answers too; docs/judge.md.")] = None,
     claims: Annotated[bool, typer.Option(help="Judge claims too: 4 calls an answer and one a passage.")] = True,
+    with_: Annotated[
+        str | None, typer.Option("--with", help="Suites whose latest figures stand beside, e.g. reasoning,safety.")
+    ] = None,
     as_json_: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
 ) -> None:
     """Accuracy and hallucination by language tier, with intervals. A stopped run goes on where it stopped."""
     console = Console(stderr=True)
     only = langs.split(",") if langs else None
     named = [v.strip() for v in (variants or "").split(",") if v.strip()]
+    suites = listed(with_ or "")
     try:
         settings = Settings()
+        others = read_stored(settings.data_dir, suites)
         if compare:
             _print_comparison(compare_runs(settings.data_dir, compare), as_json_)
             return
@@ -165,7 +177,7 @@ def main(
             folder = bench.run.folder
             result = with_cross(evaluate(bench.plan, predictions), folder)
         judged = judge_run(settings, folder, judge, only, console, claims) if judge else None
-        result = with_claims(result, judged)
+        result = with_claims(result, judged) | {"beside": beside(result, suites, others)}
     except (MlragError, ValueError) as error:
         console.print(f"[red]{error}[/red]", highlight=False)
         raise typer.Exit(1) from None

@@ -18,11 +18,13 @@ import numpy as np
 
 from eval.advice.choice import Advice
 from eval.advice.costing import Costs, costs
-from eval.advice.feasible import Candidate, Fit
+from eval.advice.feasible import Candidate, Fit, candidate
 from eval.advice.need import CostBasis, presets
 from eval.advice.published import published
 from eval.advice.totals import Total, totals
-from mlrag.variants import family
+from eval.dimensions.stored import HEADLINES, Stored, Taken, take
+from eval.scores import Figure
+from mlrag.variants import CustomVariant, family
 
 Kind = Literal["measured", "published"]
 Source = Literal["measured", "published", "computed", "unknown"]
@@ -76,14 +78,17 @@ def weights_for(scenario: Mapping[str, Any] | None, given: Mapping[str, float]) 
     return found | {name: float(w) for name, w in changed.items()}
 
 
-def make_matrix(advice: Advice, weights: Mapping[str, float], gamma: float = GAMMA) -> Matrix:
-    """`weights` by dimension; what the columns are says `shown`."""
+def make_matrix(
+    advice: Advice, weights: Mapping[str, float], gamma: float = GAMMA, stored: Sequence[Stored] = ()
+) -> Matrix:
+    """`weights` by dimension; what the columns are says `shown`. `stored`: results of suites on this machine."""
     fits = shown(advice)
     names = tuple(f.candidate.name for f in fits)
     priced: dict[Kind, Costs] = {"measured": advice.costs, "published": costs(fits, {}, advice.need, "memory")}
-    rows = [_dimension_row(d, fits, advice, weights[d["name"]]) for d in presets()["dimension"]]
-    found = {kind: _totals([r for r in rows if r.kind == kind], names, priced[kind], gamma) for kind in KINDS}
-    return Matrix(names, (*rows, *_facts(fits, advice)), found, gamma, {kind: priced[kind].basis for kind in KINDS})
+    rows = [_dimension_row(d, fits, advice, weights[d["name"]], stored) for d in presets()["dimension"]]
+    sums = {kind: _totals([r for r in rows if r.kind == kind], names, priced[kind], gamma) for kind in KINDS}
+    basis = {kind: priced[kind].basis for kind in KINDS}
+    return Matrix(names, (*rows, *_facts(fits, advice, stored)), sums, gamma, basis)
 
 
 def shown(advice: Advice) -> list[Fit]:
@@ -108,7 +113,13 @@ def _totals(rows: Sequence[Row], names: Sequence[str], priced: Costs, gamma: flo
     return totals(names, score, np.array([r.weight for r in rows], float), priced, gamma)
 
 
-def _dimension_row(d: Mapping[str, Any], fits: Sequence[Fit], advice: Advice, weight: float) -> Row:
+def _dimension_row(
+    d: Mapping[str, Any], fits: Sequence[Fit], advice: Advice, weight: float, stored: Sequence[Stored]
+) -> Row:
+    if "suite" in d:
+        there = suite_cells(d["suite"], d["headline"], [f.candidate for f in fits], list(advice.need.weights), stored)
+        counted = any(c.score is not None for c in there)  # what nobody has is no gap in what is known
+        return Row(d["name"], d["title"], d["kind"], weight if counted else 0.0, there)
     cells = [_measured_cell(d, f.candidate.name, advice) if d["kind"] == "measured" else _published_cell(d, f.candidate)
              for f in fits]  # fmt: skip
     return Row(d["name"], d["title"], d["kind"], weight, tuple(cells))
@@ -134,6 +145,36 @@ def _measured_cell(d: Mapping[str, Any], name: str, advice: Advice) -> Cell:
     return Cell("measured", f"{100 * value:.1f} [{100 * low:.1f}, {100 * high:.1f}] n={figure.n}", by, value)
 
 
+def suite_cells(
+    suite: str, title: str, candidates: Sequence[Candidate], langs: Sequence[str], stored: Sequence[Stored]
+) -> tuple[Cell, ...]:
+    """A suite's headline for each candidate, from its latest result; unknown where there is none.
+
+    Over exactly the languages wanted it counts; over others it is shown, with their number.
+    """
+    headline = next(h for h in HEADLINES if (h.suite, h.title) == (suite, title))
+
+    def cell(wanted: Candidate) -> Cell:
+        def same(name: str, one: Stored) -> bool:
+            own = {n: CustomVariant(**c) for n, c in one.signature.get("own_variants", {}).items()}
+            found = candidate(name, own)
+            return found.name == wanted.name or (found.key == wanted.key and not found.own and not wanted.own)
+
+        if exact := take(stored, headline, same, langs):
+            return _suite_cell(exact, True)
+        return _suite_cell(take(stored, headline, same, langs, whole=True), False)
+
+    return tuple(map(cell, candidates))
+
+
+def _suite_cell(found: Taken | None, exact: bool) -> Cell:
+    if found is None:
+        return UNKNOWN
+    langs = "" if exact else f" ({len(found.stored.langs)} languages)"
+    score = found.figure.value if exact and isinstance(found.figure, Figure) else None
+    return Cell("measured", found.said + langs, f"{found.source}: {', '.join(found.stored.models)}", score)
+
+
 def _published_cell(d: Mapping[str, Any], one: Candidate) -> Cell:
     """A fine-tune's base was published, not the fine-tune."""
     this, other = published(one.spec, d["benchmark"], one.think)
@@ -148,14 +189,16 @@ def _published_cell(d: Mapping[str, Any], one: Candidate) -> Cell:
     return Cell("published", f"{score.value:g}", why, score.value / 100)
 
 
-def _facts(fits: Sequence[Fit], advice: Advice) -> list[Row]:
+def _facts(fits: Sequence[Fit], advice: Advice, stored: Sequence[Stored]) -> list[Row]:
     measured = advice.evidence.measured
     seconds = [_seconds(measured[f.candidate.name].p95) if f.candidate.name in measured else UNKNOWN for f in fits]
+    speed = suite_cells("efficiency", "write tokens/s", [f.candidate for f in fits], (), stored)
     told = (
         ("memory", f"memory at {advice.need.context} tokens, GB", [_memory(f) for f in fits]),
         ("context", "longest context, tokens", [_spec(f, "context") for f in fits]),
         ("senses", "takes", [_spec(f, "modalities") for f in fits]),
         ("seconds", "seconds, p95", seconds),
+        ("speed", "tokens written a second, one stream", speed),
         ("place", "runs", [Cell("computed", _place(f)) for f in fits]),
         ("price", "$ for a million tokens in / out", [_price(f) for f in fits]),
         ("licence", "licence", [_spec(f, "licence") for f in fits]),

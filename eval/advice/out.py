@@ -9,7 +9,7 @@ from typing import Any
 from eval.advice import commands, words
 from eval.advice.choice import MIX, Advice, Line
 from eval.advice.matrix import Matrix, frontier
-from eval.table import plain
+from eval.plain import plain
 from mlrag.languages import language
 
 SCHEMA = "mlrag.advice/1"

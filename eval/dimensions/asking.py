@@ -48,13 +48,13 @@ def direct(settings: Settings, variant: str) -> ClosedBook:
 
 def sign(suite: str, settings: Settings, examples: Examples, **more: Any) -> dict[str, Any]:
     """All that a row depends on but the variant."""
-    digest = hashlib.sha256()
+    content = hashlib.sha256()
     for lang, found in examples.items():
         for e in found:
-            digest.update(f"{lang}\0{e.id}\0{e.question}\0{e.answers}\0{e.options}\n".encode())
+            content.update(f"{lang}\0{e.id}\0{e.question}\0{e.answers}\0{e.options}\n".encode())
     return {
         "suite": suite,
-        "questions": digest.hexdigest()[:16],
+        "questions": content.hexdigest()[:16],
         "langs": list(examples),
         "code": mlrag.__version__,
         "generator": hash_of(["*.py", "*.toml", "*.json"]),
@@ -64,10 +64,14 @@ def sign(suite: str, settings: Settings, examples: Examples, **more: Any) -> dic
     }
 
 
+def digest(value: Any) -> str:
+    """Of anything that JSON knows."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:10]
+
+
 def open_run(settings: Settings, signature: Mapping[str, Any]) -> Run:
     """Its folder is var/runs/SUITE-HASH."""
-    digest = hashlib.sha256(json.dumps(signature, sort_keys=True).encode()).hexdigest()[:10]
-    return Run(settings.data_dir / "runs" / f"{signature['suite']}-{digest}")
+    return Run(settings.data_dir / "runs" / f"{signature['suite']}-{digest(signature)}")
 
 
 def ask_all(

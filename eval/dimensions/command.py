@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from eval.dimensions.finding import Finding, as_json
+from eval.dimensions.stored import keep
 from eval.report.dimension import write_page
 from eval.report.plain import as_rich, markdown_table
 from mlrag.errors import MlragError
@@ -50,7 +51,9 @@ def told(console: Console) -> Iterator[None]:
 
 
 def publish(finding: Finding, settings: Settings, out: Path | None, json_only: bool, console: Console) -> None:
-    """SUITE.json, SUITE.md and index.html in the report's folder; the tables, or the JSON, on stdout."""
+    """SUITE.json, SUITE.md and index.html in the report's folder, the result beside its rows too, for other tables to
+    take from; the tables, or the JSON, on stdout."""
+    keep(finding, settings.data_dir)
     folder = out or settings.data_dir / "reports" / finding.run
     folder.mkdir(parents=True, exist_ok=True)
     whole = json.dumps(as_json(finding), ensure_ascii=False, allow_nan=False)

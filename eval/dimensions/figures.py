@@ -53,6 +53,12 @@ def unfinished(predictions: Iterable[Prediction]) -> str:
     return f"{sum(ran)} of {len(ran)}" if any(ran) else ""
 
 
+def failures(predictions: Iterable[Prediction]) -> str:
+    """How many rows failed, and why the first did: "3: no server"; "" for none."""
+    errors = [p.error for p in predictions if p.error]
+    return f"{len(errors)}: {errors[0]}" if errors else ""
+
+
 def mean_of(values: Iterable[float | None]) -> str:
     """The mean of what is known, as "123"; "–" for nothing."""
     known = [v for v in values if v is not None]

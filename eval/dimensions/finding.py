@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from eval.plain import plain
 from eval.report.tables import cell
 from eval.report.view import STAND_IN
 from eval.scores import Figure
 from eval.statistics import Interval
-from eval.table import plain
 
 
 @dataclass(frozen=True, slots=True)

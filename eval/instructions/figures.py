@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from eval.dimensions.figures import difference, groups, points, rate, unfinished
+from eval.dimensions.figures import difference, failures, groups, points, rate, unfinished
 from eval.dimensions.finding import Cell, Section
 from eval.instructions.checks import KINDS, Verdict, check, read
 from eval.instructions.tasks import MOST, Task
@@ -180,12 +180,11 @@ def sections(found: Mapping[str, Mapping[str, Sequence[tuple[Task, Prediction]]]
 def _each_line(
     variant: str, group: str, langs: Sequence[str], rows: ByLanguage, said: Mapping[str, Sequence[Prediction]]
 ) -> list[Cell]:
-    errors = [p.error for x in langs for p in said[x] if p.error]
     cut = unfinished(p for x in langs for p in said[x])
     grounded = _rate(rows, langs, lambda c: _known(c.grounded))
     silent = _rate(rows, langs, lambda c: _known(not c.written))
     levels = (each_followed(rows, langs, n) for n in range(1, MOST + 1))
-    return [variant, group, *levels, grounded, silent, cut, f"{len(errors)}: {errors[0]}" if errors else ""]
+    return [variant, group, *levels, grounded, silent, cut, failures(p for x in langs for p in said[x])]
 
 
 def _kind_lines(variant: str, rows: ByLanguage) -> list[list[Cell]]:

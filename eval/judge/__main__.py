@@ -9,8 +9,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from eval.judge.report import as_json, show
-from eval.judge.running import examine_judge, judge_run, write
+from eval.dimensions.command import listed
+from eval.judge.pairs import Pairwise
+from eval.judge.report import as_json, pairwise_json, show, show_pairs
+from eval.judge.running import compare_pairs, examine_judge, judge_run, write, write_pairs
 from mlrag.errors import MlragError
 from mlrag.settings import Settings
 
@@ -25,14 +27,25 @@ def main(
         int | None, typer.Option(min=1, help="Of the exam alone: its first so many questions a language.")
     ] = None,
     claims: Annotated[bool, typer.Option(help="Judge claims too: 4 calls an answer and one a passage.")] = True,
+    pairwise: Annotated[
+        str | None, typer.Option(metavar="FIRST,SECOND", help="Two variants of the run, pair by pair, in both orders.")
+    ] = None,
     as_json_: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
 ) -> None:
     """The share of right answers, corrected for the judge's mistakes, where its exam admits it. Resumes."""
     console = Console(stderr=True)
     if folder and questions:
         raise typer.BadParameter("--questions is for the exam alone: a run is judged after the whole exam")
+    if pairwise and (not folder or len(listed(pairwise)) != 2):
+        raise typer.BadParameter("--pairwise takes two variants of the run whose folder is given: FIRST,SECOND")
     try:
         only = langs.split(",") if langs else None
+        if folder and pairwise:
+            first, second = listed(pairwise)
+            _tell_pairs(
+                compare_pairs(Settings(), folder, judge, (first, second), only, console), folder, as_json_, console
+            )
+            return
         found = (
             judge_run(Settings(), folder, judge, only, console, claims)
             if folder
@@ -47,6 +60,14 @@ def main(
         show(found, Console())
     if folder:
         console.print(f"report: {write(found, folder / 'judged')}", markup=False)
+
+
+def _tell_pairs(found: Pairwise, folder: Path, as_json_: bool, console: Console) -> None:
+    if as_json_:
+        print(json.dumps(pairwise_json(found), ensure_ascii=False))  # noqa: T201
+    else:
+        show_pairs(found, Console())
+    console.print(f"report: {write_pairs(found, folder / 'judged')}", markup=False)
 
 
 if __name__ == "__main__":

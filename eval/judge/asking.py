@@ -81,7 +81,16 @@ class Judge:
 
 def fingerprint(item: Item) -> str:
     """Of all that the judge is shown."""
-    shown = "\0".join([VERSION, *(turn.content for turn in grading(item))])
+    return _digest(grading(item))
+
+
+def paired_fingerprint(item: Item, a: str, b: str) -> str:
+    """The same of a pair: what it is shown with a first tells what it is shown with b first."""
+    return _digest(preferring(item, a, b))
+
+
+def _digest(turns: tuple[Turn, ...]) -> str:
+    shown = "\0".join([VERSION, *(turn.content for turn in turns)])
     return hashlib.sha256(shown.encode("utf-8", "replace")).hexdigest()[:16]
 
 

@@ -75,14 +75,11 @@ def judge_parts(
     """
     exams, unexamined = sit_exams(judge, sorted({p.lang for p in parts}), settings, tick)
     admitted = {lang for lang, found in exams.items() if found.admitted}
-    own = {p.variant for p in parts if _own(judge, p, settings)}
-    at_once = settings.concurrency
+    own = {p.variant for p in parts if is_own(judge, p, settings)}
     admitted_parts = [p for p in parts if p.lang in admitted]
-    verdicts = {
-        (p.variant, p.lang): judge_all(judge, [r.item for r in p.rows], _path(folder, judge, p), tick, at_once)
-        for p in admitted_parts
-    }
-    gaps = _gaps(own, [(p, verdicts[p.variant, p.lang]) for p in admitted_parts])
+    judged = _judged(judge, admitted_parts, folder, settings, tick)
+    verdicts = {(p.variant, p.lang): said for p, said in judged}
+    gaps = _gaps(own, judged)
     columns = []
     for part in parts:
         said = verdicts.get((part.variant, part.lang), [])
@@ -108,11 +105,26 @@ def sit_exams(
     return found, missing
 
 
+def self_preferences(
+    judge: Judge, own: set[str], parts: Sequence[Part], folder: Path, settings: Settings, tick: Tick
+) -> dict[str, Estimate | None]:
+    """The gap of each variant in `own`, from verdicts on all parts; nothing is asked where there is none."""
+    return _gaps(own, _judged(judge, parts, folder, settings, tick)) if own else {}
+
+
+def _judged(
+    judge: Judge, parts: Sequence[Part], folder: Path, settings: Settings, tick: Tick
+) -> list[tuple[Part, list[Verdict]]]:
+    at_once = settings.concurrency
+    return [(p, judge_all(judge, [r.item for r in p.rows], _path(folder, judge, p), tick, at_once)) for p in parts]
+
+
 def _path(folder: Path, judge: Judge, part: Part) -> Path:
     return folder / "judged" / f"{file_name(judge.name)}.{file_name(part.variant)}.{part.lang}.jsonl"
 
 
-def _own(judge: Judge, part: Part, settings: Settings) -> bool:
+def is_own(judge: Judge, part: Part, settings: Settings) -> bool:
+    """Did the judge's model answer here?"""
     models = sorted({r.prediction.model for r in part.rows})
     return shares_model(judge.name, part.variant, models, settings)
 

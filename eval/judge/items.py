@@ -66,12 +66,17 @@ class Verdict:
         return self.right if self.probability is None else self.probability
 
 
+Choice = Literal["a", "b", "tie", "inconsistent", "unscored"]
+
+
 @dataclass(frozen=True, slots=True)
 class Preference:
     """Which of two answers is better, asked in both orders.
 
     "inconsistent": the two orders disagree, as those of a judge do who goes by position. `raw`: a first, b first.
+    `error`: why no reply came; the pair is then asked again next time.
     """
 
-    choice: Literal["a", "b", "tie", "inconsistent", "unscored"]
+    choice: Choice
     raw: tuple[str, str]
+    error: str = ""

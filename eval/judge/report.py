@@ -12,6 +12,9 @@ from rich.table import Table
 
 from eval.judge.claim_columns import CLAIMS, figures
 from eval.judge.columns import Column, Judgement
+from eval.judge.pairs import CHOSEN, Pairwise, swap_rate
+from eval.plain import plain
+from eval.report.plain import as_rich
 from eval.report.tables import DETAILS, cell
 from eval.statistics import Estimate
 
@@ -23,6 +26,11 @@ CLAIM_COLUMNS = (
     "n",
     "unscored",
     "exam of claims, sum - 1",
+)
+PAIRS = ("group", *CHOSEN, "inconsistent", "unscored", "why not")
+PAIR_NOTE = (
+    "Percent [95 % interval] n of the pairs that the judge decided alike in both orders; a tier is the mean of its "
+    "languages. Inconsistent: the two orders disagree; in no share."
 )
 EXAM = ("lang", "admitted", "sensitivity", "specificity", "sum - 1", "kappa", "unscored", "mistakes by kind")
 
@@ -74,7 +82,7 @@ def claim_rows(found: Judgement) -> list[list[str]]:
     return rows
 
 
-def self_preference_lines(found: Judgement) -> list[str]:
+def self_preference_lines(found: Judgement | Pairwise) -> list[str]:
     """What has to be said where the judge's own model answered."""
     lines = []
     for variant, gap in found.gaps.items():
@@ -124,16 +132,39 @@ def as_json(found: Judgement) -> dict[str, Any]:
         | {"figures": {name: asdict(f) for name, f in figures([c], c.variant, [c.lang]).items()}}
         for c in found.claims
     ]
-    plain: dict[str, Any] = _plain(asdict(replace(found, claims=())) | {"exams": exams, "claims": claims})
-    return plain
+    whole: dict[str, Any] = plain(asdict(replace(found, claims=())) | {"exams": exams, "claims": claims})
+    return whole
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _plain(v) for name, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def pairwise_json(found: Pairwise) -> dict[str, Any]:
+    """The same of pairs; `swapped` is the share of readable pairs whose orders disagree."""
+    contests = [asdict(c) | {"swapped": swap_rate(c)} for c in found.contests]
+    whole: dict[str, Any] = plain(asdict(found) | {"contests": contests})
+    return whole
+
+
+def pair_rows(found: Pairwise) -> list[list[str]]:
+    rows = []
+    for c in found.contests:
+        swapped = swap_rate(c)
+        apart = f"{c.inconsistent} ({100 * swapped:.0f} %)" if c.inconsistent else "0"
+        rows.append([c.group, *map(cell, c.shares.values()), apart, str(c.unscored), c.why])
+    return rows
+
+
+def pair_markdown(found: Pairwise) -> str:
+    lines = [f"# {_versus(found)}", "", PAIR_NOTE, "", *_table(PAIRS, pair_rows(found)), ""]
+    return "\n".join([*lines, *self_preference_lines(found), ""])
+
+
+def _versus(found: Pairwise) -> str:
+    return f"{found.first} (first) against {found.second} (second), judged by {found.judge} ({found.model})"
+
+
+def show_pairs(found: Pairwise, console: Console) -> None:
+    console.print(as_rich(_versus(found), PAIRS, pair_rows(found)), markup=False)
+    for line in [PAIR_NOTE, *self_preference_lines(found)]:
+        console.print(line, markup=False, highlight=False)
 
 
 def show(found: Judgement, console: Console) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -13,7 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from eval.durable import file_name
 from eval.judge.asking import Judge
 from eval.judge.columns import Judgement, Tick, judge_parts, sit_exams
-from eval.judge.report import as_json, markdown
+from eval.judge.pairs import Pairwise, pair_off
+from eval.judge.report import as_json, markdown, pair_markdown, pairwise_json
 from eval.judge.rows import read_parts
 from mlrag.assemble import make_caller
 from mlrag.languages import language, languages
@@ -39,6 +41,21 @@ def judge_run(
         return judge_parts(judge, parts, folder, settings, tick, claims)
 
 
+def compare_pairs(
+    settings: Settings,
+    folder: Path,
+    variant: str,
+    names: tuple[str, str],
+    langs: Collection[str] | None,
+    console: Console,
+) -> Pairwise:
+    """Which of two variants' answers a judge prefers, in both orders; raises as `judge_run`."""
+    parts = read_parts(folder, langs)
+    judge = Judge(make_caller(settings, variant), variant)
+    with _progress(variant, console) as tick:
+        return pair_off(judge, parts, names, folder, settings, tick)
+
+
 def examine_judge(
     settings: Settings, variant: str, langs: Collection[str] | None, questions: int | None, console: Console
 ) -> Judgement:
@@ -61,8 +78,17 @@ def _progress(variant: str, console: Console) -> Iterator[Tick]:
 
 def write(found: Judgement, folder: Path) -> Path:
     """<judge>.md and <judge>.json below `folder`; the path of the first."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{file_name(found.judge)}.md"
-    path.write_text(markdown(found), encoding="utf-8")
-    path.with_suffix(".json").write_text(json.dumps(as_json(found), ensure_ascii=False, indent=1), encoding="utf-8")
+    return _write(folder / f"{file_name(found.judge)}.md", markdown(found), as_json(found))
+
+
+def write_pairs(found: Pairwise, folder: Path) -> Path:
+    """<judge>.pairs.<both>.md and .json below `folder`; the path of the first."""
+    both = file_name(f"{found.first} {found.second}")
+    return _write(folder / f"{file_name(found.judge)}.pairs.{both}.md", pair_markdown(found), pairwise_json(found))
+
+
+def _write(path: Path, text: str, whole: dict[str, Any]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    path.with_suffix(".json").write_text(json.dumps(whole, ensure_ascii=False, indent=1), encoding="utf-8")
     return path

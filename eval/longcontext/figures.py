@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from eval.dimensions.figures import groups, mean_of, rate, unfinished
+from eval.dimensions.figures import failures, groups, mean_of, rate, unfinished
 from eval.dimensions.finding import Cell, Section
 from eval.longcontext.contexts import DEPTHS, Hunt
 from eval.metrics import containment
@@ -112,8 +112,7 @@ def _unfinished(rows: ByLanguage, langs: Sequence[str]) -> str:
 
 
 def _failed(rows: ByLanguage, langs: Sequence[str]) -> str:
-    errors = [p.error for x in langs for _, p in rows[x] if p.error]
-    return f"{len(errors)}: {errors[0]}" if errors else ""
+    return failures(p for x in langs for _, p in rows[x])
 
 
 def _depth_lines(variant: str, rows: ByLanguage, lengths: Sequence[int]) -> list[list[Cell]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from eval.choosing import chance
-from eval.dimensions.figures import difference, groups, mean_of, points, rate, unfinished
+from eval.dimensions.figures import difference, failures, groups, mean_of, points, rate, unfinished
 from eval.dimensions.finding import Cell, Section
 from eval.examples import Example
 from eval.reasoning.reading import final, right
@@ -104,10 +104,9 @@ def comparisons(ladder: Sequence[tuple[str, str | None]]) -> list[tuple[str, str
 
 
 def _line(variant: str, group: str, langs: Sequence[str], rows: ByLanguage) -> list[Cell]:
-    errors = [p.error for x in langs for _, p in rows[x] if p.error]
     counted = mean_of(p.output_tokens for x in langs for _, p in _answered(rows[x]))
     figures = (accuracy(rows, langs, kind) for kind in ("", "arithmetic", "deduction"))
-    failed = f"{len(errors)}: {errors[0]}" if errors else ""
+    failed = failures(p for x in langs for _, p in rows[x])
     said = unfinished(p for x in langs for _, p in rows[x])
     return [variant, group, *figures, unreadable(rows, langs), said, counted, failed]
 

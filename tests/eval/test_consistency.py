@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 import eval.consistency
 from eval.agreement import Asked, State, agreement, asked, consistency
-from eval.consistency import fact_of, rewordings
+from eval.consistency import LANGUAGES, WORDS, fact_of, rewordings
 from eval.examples import Example, own_questions
 from eval.runs import Prediction
 from mlrag.languages import languages
@@ -84,11 +84,13 @@ def test_the_command_tells_agreeing_from_being_right(tmp_path, indexed, monkeypa
         args = ["--langs", "ta,si", "--limit", "8", "--variants", "extractive,e4b,31b", "--out", str(tmp_path)]
         done = CliRunner().invoke(command, [*args, "--json"])
     assert done.exit_code == 0, done.stderr
-    found = {(r["variant"], r["kind"], r["group"]): r for r in json.loads(done.stdout)["rows"]}
-    assert found["extractive", "in other languages", "all"]["found"]["n"] == 8
-    assert found["extractive", "in other words", "si"]["found"]["n"] == 3  # dengue-2, smallpox-1 and -2
-    assert 0 <= found["e4b", "in other words", "all"]["found"]["agree"] <= 1
-    missing = found["31b", "in other languages", "all"]
-    assert (missing["found"]["n"], missing["found"]["agree"]) == (0, None)
-    assert "ollama pull" in missing["reason"]
-    assert "| 31b | in other words | si | – | – | 11: " in (tmp_path / "consistency.md").read_text(encoding="utf-8")
+    tables = json.loads(done.stdout)["sections"]
+    found = {(title, r["variant"], r["group"]): r for title, rows in tables.items() for r in rows}
+    assert found[LANGUAGES, "extractive", "all"]["agree"]["n"] == 8
+    assert found[WORDS, "extractive", "si"]["agree"]["n"] == 3  # dengue-2, smallpox-1 and -2
+    assert 0 <= found[WORDS, "e4b", "all"]["agree"]["value"] <= 1
+    missing = found[LANGUAGES, "31b", "all"]
+    assert (missing["agree"]["n"], missing["agree"]["value"]) == (0, None)
+    assert "ollama pull" in missing["failed"]
+    assert "| 31b | si | – | – | 11: " in (tmp_path / "consistency.md").read_text(encoding="utf-8")
+    assert "In other words" in (tmp_path / "index.html").read_text(encoding="utf-8")

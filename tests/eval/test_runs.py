@@ -13,9 +13,10 @@ from benchmarks.kill_runs import Watch, measure, prompt_of, rows_on_disk
 from eval.evaluate import evaluate
 from eval.examples import Example, article_removed
 from eval.export import FIGURE_COLUMNS, export
+from eval.plain import plain
 from eval.plan import Plan, find_run, latest_run, read_plan, write_plan
 from eval.runs import Prediction, Run
-from eval.table import as_json, markdown, plain
+from eval.table import as_json, markdown
 from eval.tiers import compare_runs, stored, write_report
 from eval.versus import with_base
 from mlrag.errors import CorpusFormatError, GeneratorError
