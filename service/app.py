@@ -15,6 +15,7 @@ from service.auth import check_binding
 from service.errors import handle_errors
 from service.guard import guard
 from service.logs import configure
+from service.memory import returned
 from service.parts import Parts
 from service.replies import EVERYWHERE
 from service.routes import ask, corpora, health, openai, pages, reference, reports
@@ -31,7 +32,8 @@ def create_app(settings: Settings, *, heartbeat: float = 10.0, embedder: Embedde
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.parts = parts = Parts(settings, metrics, heartbeat, embedder)
-        yield
+        async with returned():
+            yield
         parts.close()
         if hasattr(app.state, "spans"):
             app.state.spans.shutdown()
