@@ -26,7 +26,7 @@ from mlrag.index.language_index import LanguageIndex
 from mlrag.index.null import read_null, write_null
 from mlrag.index.store import Store
 from mlrag.languages import language, off_topic
-from mlrag.records import Evidence, Hit, Sentence, Vectors
+from mlrag.records import Evidence, Hit, Sentence, Span, Vectors
 from mlrag.text.detect import written_as
 
 POOL = 100
@@ -179,9 +179,10 @@ class Retriever:
             Hit(p, float(fused[b]), float(dense[b]), float(lexical[b])) for p, b in zip(passages, best, strict=True)
         )
         mean, std = derived.dense.spread(vector)
-        sentences = self._sentences(index, rows, hits, vector)
+        held = [index.store.sentences(row) for row in rows[: None if guard else SENTENCE_HITS].tolist()]
+        sentences = self._sentences(held, hits, vector)
         found = Evidence(question, index.lang, hits, sentences, vector, mean, std, idf)
-        return guard.withhold(found, [index.store.sentences(row) for row in rows.tolist()]) if guard else found
+        return guard.withhold(found, held) if guard else found
 
     def ranking(self, question: str, lang: str, leg: str, k: int, vector: Vectors) -> list[str]:
         """Passage ids by one leg alone ("dense", "lexical") or by both ("hybrid"), for measuring."""
@@ -202,6 +203,8 @@ class Retriever:
         index: LanguageIndex, derived: Derived, exclude: frozenset[str], only: frozenset[str] | None
     ) -> NDArray[np.int64]:
         """Positions that this search must not see."""
+        if only is None and not exclude:
+            return np.zeros(0, np.int64)
         mask = np.zeros(len(derived.rows), bool)
         if only is not None:
             mask |= ~np.isin(derived.rows, sorted(index.store.rows_of(sorted(only))))
@@ -219,18 +222,19 @@ class Retriever:
         positions = np.unique(np.concatenate([near, matched]))
         if len(hidden):
             positions = np.setdiff1d(positions, hidden)
+            kept = np.isin(matched, positions)
+            matched, scores = matched[kept], scores[kept]
         lexical = np.zeros(len(positions), np.float32)
-        kept = np.isin(matched, positions)
-        lexical[np.searchsorted(positions, matched[kept])] = scores[kept]
+        lexical[np.searchsorted(positions, matched)] = scores
         return positions, derived.dense.score(vector, positions), lexical
 
     @staticmethod
     def _sentences(
-        index: LanguageIndex, rows: NDArray[np.int64], hits: tuple[Hit, ...], vector: Vectors
+        held: Sequence[tuple[Sequence[Span], Vectors]], hits: tuple[Hit, ...], vector: Vectors
     ) -> tuple[Sentence, ...]:
+        """Of the first hits; `held`: each hit's sentences and their vectors."""
         found = []
-        for number, (row, hit) in enumerate(zip(rows[:SENTENCE_HITS], hits, strict=False)):
-            spans, vectors = index.store.sentences(int(row))
+        for number, ((spans, vectors), hit) in enumerate(zip(held[:SENTENCE_HITS], hits, strict=False)):
             cosines: Vectors = vectors @ vector if len(spans) else np.zeros(0, np.float32)
             base = hit.passage.start
             for span, cosine in zip(spans, cosines, strict=True):

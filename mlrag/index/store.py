@@ -93,14 +93,20 @@ class Stored:
     part_of: str
 
 
-def pack_int8(vector: Vectors) -> bytes:
-    """A float32 scale, then one int8 a dimension: value = scale × int8."""
-    scale = np.float32(np.abs(vector).max() / 127 or 1.0)
-    return bytes(scale.tobytes() + np.rint(vector / scale).astype(np.int8).tobytes())
+def pack_int8(vectors: Vectors) -> list[bytes]:
+    """Of each row a float32 scale, then one int8 a dimension: value = scale × int8."""
+    scales = np.abs(vectors).max(1, initial=0, keepdims=True) / np.float32(127)
+    scales[scales == 0] = 1
+    whole = np.rint(vectors / scales).astype(np.int8)
+    return [scale.tobytes() + row.tobytes() for scale, row in zip(scales, whole, strict=True)]
 
 
-def unpack_int8(blob: bytes) -> Vectors:
-    return np.frombuffer(blob, np.int8, offset=4).astype(np.float32) * np.frombuffer(blob, np.float32, 1)
+def unpack_int8(blobs: Sequence[bytes]) -> Vectors:
+    """(n, dim) of n vectors of one length, (0, 0) of none."""
+    if not blobs:
+        return np.zeros((0, 0), np.float32)
+    packed = np.frombuffer(b"".join(blobs), np.uint8).reshape(len(blobs), -1)
+    return packed[:, 4:].view(np.int8).astype(np.float32) * packed[:, :4].copy().view(np.float32)
 
 
 class Store(Database):
@@ -175,8 +181,8 @@ class Store(Database):
             connection.executemany(
                 "INSERT INTO sentences VALUES (?, ?, ?, ?)",
                 (
-                    (row, span.start, span.end, pack_int8(vector))
-                    for span, vector in zip(item.sentences, item.sentence_vectors, strict=True)
+                    (row, span.start, span.end, packed)
+                    for span, packed in zip(item.sentences, pack_int8(item.sentence_vectors), strict=True)
                 ),
             )
 
@@ -245,8 +251,7 @@ class Store(Database):
             .execute('SELECT start, "end", vector FROM sentences WHERE passage = ? ORDER BY start', (int(row),))
             .fetchall()
         )
-        vectors = np.array([unpack_int8(r[2]) for r in found], np.float32)
-        return [Span(r[0], r[1]) for r in found], vectors
+        return [Span(r[0], r[1]) for r in found], unpack_int8([r[2] for r in found])
 
     def vectors(self, after: int = 0) -> tuple[NDArray[np.int64], Vectors]:
         """(rows, matrix): the numbers and (n, dim) float32 vectors of the passages whose row is beyond `after`."""
