@@ -11,14 +11,17 @@ from pathlib import Path
 import numpy as np
 import tantivy
 
+from benchmarks.reopen import HOUSE
 from benchmarks.speed.corpus import LANG, documents, embedder, put, questions
 from benchmarks.speed.measure import Found, Goal, Growth, Plan, Row, Timed, by_turns, middle, percentile, took
 from benchmarks.speed.peers import NAMES, Peer, RawFaiss, start, write_inputs
+from mlrag.corpus.loaders import read_documents
 from mlrag.index.dense import DenseIndex
 from mlrag.index.lexical import LexicalIndex, _schema
 from mlrag.ingest import EmbeddedDocument
 from mlrag.records import Vectors
 from mlrag.retrieval import Retriever
+from mlrag.text import tokens as text_tokens
 from mlrag.text.tokens import tokens
 
 TXTAI = 14.7  # microseconds a passage, txtai 9.14.0 with SQLite content, recorded once: it needs 5.8 GB of CUDA's torch
@@ -100,18 +103,42 @@ def _rows(cost: dict[str, Timed], n: int) -> list[Row]:
         row("the dense index of it", us["dense"], "dense", peer=us["raw faiss"], peer_name="raw FAISS in memory"),
         row("four sentences and their vectors more", us["with sentences"] - us["store"], "with sentences"),
         row(
-            "the lexical leg, tokenising included",
-            us["lexical"],
+            "the lexical leg beyond tokenising",
+            us["lexical"] - us["tokens"],
             "lexical",
             peer=us["raw tantivy"],
             peer_name="raw Tantivy, same tokens made before",
-            ratio=us["lexical"] / us["raw tantivy"],
+            ratio=(us["lexical"] - us["tokens"]) / us["raw tantivy"],
             goal=Goal("ratio", "<=", 1.2),
+        ),
+        row(
+            "the lexical leg, tokenising included",
+            us["lexical"],
+            "lexical",
+            goal=Goal("ours", "<=", 110),
             limit=us["tokens"],
             limit_name="tokenising alone",
         ),
-        row("all of it", whole, "lexical", goal=Goal("ours", "<=", 110), limit=us["tokens"], limit_name="tokens"),
+        row("all of it", whole, "lexical", note="texts of few different words: see the rows on real text"),
     ]
+
+
+def _real_text(plan: Plan) -> list[Row]:
+    """Tokenising the starter documents once, nothing known before, in characters that make a passage of the noise."""
+    rows = []
+    for lang in ("en", "ta", "zh", "ar"):
+        texts = [d.text for d in read_documents([HOUSE / "corpora" / lang], lang)]
+        characters = sum(map(len, texts))
+
+        def once(texts: list[str] = texts) -> None:
+            text_tokens._known.cache_clear()
+            for text in texts:
+                tokens(text)
+
+        cost = by_turns({"ours": lambda n=characters, once=once: took(once, n)}, plan.rounds + 2)["ours"]
+        what = f"tokenising {characters} characters of {lang} documents, each word seen for the first time"
+        rows.append(Row("index", what, "us/1000 characters", 1e9 * cost.best, len(texts), cost.spread))
+    return rows
 
 
 def _peer_rows(bench: Bench, plan: Plan, work: Path) -> list[Row]:
@@ -209,7 +236,8 @@ def measure(plan: Plan) -> Found:
     work = plan.work / "scratch"
     work.mkdir(parents=True, exist_ok=True)
     bench = Bench(2_000 if plan.quick else 20_000, work)
-    return Found(_rows(by_turns(bench.works(), plan.rounds), len(bench.texts)), _growth(plan, work))
+    rows = _rows(by_turns(bench.works(), plan.rounds), len(bench.texts))
+    return Found([*rows, *_real_text(plan)], _growth(plan, work))
 
 
 def measure_peers(plan: Plan) -> Found:

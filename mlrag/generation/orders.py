@@ -92,7 +92,7 @@ def cues(text: str, lang: str) -> tuple[float, float, float]:
     """How many topics and verbs of an order a text names, at most 3 each, and their product, at most 4."""
     folded = matching(text)
     counts = [
-        [sum(plain in folded and bool(p.search(folded)) for plain, p in group) for group in _stems(code)]
+        [len([1 for plain, p in group if plain in folded and p.search(folded)]) for group in _stems(code)]
         for code in {lang, "en"}
     ]
     topics, verbs = (min(max(column), MOST_CUES) for column in zip(*counts, strict=True))
