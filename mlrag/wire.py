@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 from mlrag.generation.extractive import CONFIDENT
 from mlrag.generation.scoring import FEATURES, answerability
-from mlrag.records import Answer, Evidence, Hit, Vectors
+from mlrag.records import Answer, Citation, Evidence, Hit, Usage, Vectors
 
 
 def wire(answer: Answer, explained: Iterable[Evidence] = ()) -> dict[str, Any]:
@@ -16,9 +16,12 @@ def wire(answer: Answer, explained: Iterable[Evidence] = ()) -> dict[str, Any]:
 
     `explained`: the evidence of each search, which the answer then explains under `explanation`.
     """
-    data = asdict(answer)
+    data = _plain(answer)
     data["cached"] = answer.age is not None
+    data["citations"] = [_plain(c) for c in answer.citations]
     data["hits"] = wire_hits(answer.hits)
+    data["timings"] = dict(answer.timings)
+    data["usage"] = _plain(answer.usage)
     searches = [wire_search(evidence) for evidence in explained]
     if searches:
         data["explanation"] = {
@@ -27,6 +30,11 @@ def wire(answer: Answer, explained: Iterable[Evidence] = ()) -> dict[str, Any]:
             "threshold": None if answer.confidence is None else CONFIDENT,
         }
     return data
+
+
+def _plain(value: Answer | Citation | Usage) -> dict[str, Any]:
+    """One level deep: dataclasses.asdict copies every level, which is most of what a reply would cost."""
+    return {f.name: getattr(value, f.name) for f in fields(value)}
 
 
 def wire_hits(hits: Iterable[Hit]) -> list[dict[str, Any]]:

@@ -60,8 +60,11 @@ class Asking:
 
     async def next(self, seconds: float) -> Seen | Exception | None:
         """What is seen next; None where nothing comes for so long."""
+        if not self._queue.empty():
+            return self._queue.get_nowait()
         try:
-            return await asyncio.wait_for(self._queue.get(), seconds)
+            async with asyncio.timeout(seconds):  # wait_for would make a task
+                return await self._queue.get()
         except TimeoutError:
             return None
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from contextvars import ContextVar
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _nonce: ContextVar[str] = ContextVar("nonce", default="")
@@ -17,6 +16,7 @@ _FIXED = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
+_UNKEPT = (b"cache-control", b"no-store")
 _REST = "; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 # The bench's pages have styles in them, and no script at all.
 _REPORTS = (
@@ -44,21 +44,21 @@ class SecurityHeaders:
 
     def __init__(self, app: ASGIApp, cross_origin: bool) -> None:
         self._app = app
-        self._fixed = _FIXED | ({"cross-origin-resource-policy": "cross-origin"} if cross_origin else {})
+        fixed = _FIXED | ({"cross-origin-resource-policy": "cross-origin"} if cross_origin else {})
+        self._fixed = [(name.encode(), value.encode()) for name, value in fixed.items()]
+        self._ours = {*(name for name, _ in self._fixed), b"content-security-policy"}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         token = _nonce.set(secrets.token_urlsafe(16))
-        policy = _policy(scope["path"])
+        policy = (b"content-security-policy", _policy(scope["path"]).encode())
 
         async def added(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self._fixed.items():
-                    headers[name] = value
-                headers["content-security-policy"] = policy
-                headers.setdefault("cache-control", "no-store")
+                said = [pair for pair in message.get("headers", ()) if pair[0].lower() not in self._ours]
+                kept = [] if any(name.lower() == b"cache-control" for name, _ in said) else [_UNKEPT]
+                message["headers"] = [*said, *self._fixed, policy, *kept]
             await send(message)
 
         try:

@@ -59,7 +59,7 @@ class Parts:
         return self._askers[name]
 
 
-def _parts(request: Request) -> Parts:
+async def _parts(request: Request) -> Parts:  # async: no thread for it
     parts: Parts = request.app.state.parts
     return parts
 

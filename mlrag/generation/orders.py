@@ -73,24 +73,28 @@ def shipped_orders() -> OrderModel:
 
 
 @cache
-def _stems(code: str) -> tuple[tuple[regex.Pattern[str], ...], ...]:
+def _stems(code: str) -> tuple[tuple[tuple[str, regex.Pattern[str]], ...], ...]:
     pack = language(code)
     return tuple(tuple(_stem(s, pack) for s in stems) for stems in (pack.order_topics, pack.order_verbs))
 
 
-def _stem(stem: str, pack: Language) -> regex.Pattern[str]:
-    """A stem stands at a word's start, where the language sets words apart; a short Latin one is a whole word."""
+def _stem(stem: str, pack: Language) -> tuple[str, regex.Pattern[str]]:
+    """The stem's letters, which are quickly looked for, and where they count: at a word's start, where the language
+    sets words apart; a short Latin stem is a whole word."""
     plain = matching(stem.lstrip("-"))
     latin = plain.isascii()
     within = stem.startswith("-") or ((not pack.spaced or "Hangul" in pack.scripts) and not latin)
     end = r"(?!\p{L})" if latin and len(plain) <= 3 else ""
-    return regex.compile(("" if within else r"(?<![\p{L}\p{M}])") + regex.escape(plain) + end)
+    return plain, regex.compile(("" if within else r"(?<![\p{L}\p{M}])") + regex.escape(plain) + end)
 
 
 def cues(text: str, lang: str) -> tuple[float, float, float]:
     """How many topics and verbs of an order a text names, at most 3 each, and their product, at most 4."""
     folded = matching(text)
-    counts = [[sum(bool(p.search(folded)) for p in group) for group in _stems(code)] for code in {lang, "en"}]
+    counts = [
+        [len([1 for plain, p in group if plain in folded and p.search(folded)]) for group in _stems(code)]
+        for code in {lang, "en"}
+    ]
     topics, verbs = (min(max(column), MOST_CUES) for column in zip(*counts, strict=True))
     return float(topics), float(verbs), float(min(topics * verbs, 4))
 

@@ -78,5 +78,8 @@ def asks_for_another_number(evidence: Evidence) -> bool:
 
     Seen in under 1 % of answerable questions, so it is a rule and not one feature among others.
     """
+    asked = numbers(evidence.question)
+    if not asked:
+        return False
     held = (numbers(h.passage.indexed_text) for h in evidence.hits[:3])
-    return bool(numbers(evidence.question) - set().union(*held))
+    return bool(asked - set().union(*held))

@@ -48,6 +48,8 @@ def ranking(store: Store, derived: Derived, asked: Asked, leg: Leg) -> list[str]
 
 def _hidden(store: Store, derived: Derived, asked: Asked) -> NDArray[np.int64]:
     """Positions that this search must not see."""
+    if asked.only is None and not asked.exclude:
+        return _NOTHING
     mask = np.zeros(len(derived.rows), bool)
     if asked.only is not None:
         mask |= ~np.isin(derived.rows, sorted(store.rows_of(sorted(asked.only))))
@@ -65,7 +67,8 @@ def _pool(
     positions = np.unique(np.concatenate([near, matched]))
     if len(hidden):
         positions = np.setdiff1d(positions, hidden)
+        kept = np.isin(matched, positions)
+        matched, scores = matched[kept], scores[kept]
     lexical = np.zeros(len(positions), np.float32)
-    kept = np.isin(matched, positions)
-    lexical[np.searchsorted(positions, matched[kept])] = scores[kept]
+    lexical[np.searchsorted(positions, matched)] = scores
     return positions, derived.dense.score(vector, positions), lexical

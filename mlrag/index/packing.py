@@ -35,28 +35,33 @@ class PackedDocument:
     passages: tuple[PackedPassage, ...]
 
 
-def pack_int8(vector: Vectors) -> bytes:
-    """A float32 scale, then one int8 a dimension: value = scale × int8."""
-    scale = np.float32(np.abs(vector).max() / 127 or 1.0)
-    return bytes(scale.tobytes() + np.rint(vector / scale).astype(np.int8).tobytes())
+def pack_int8(vectors: Vectors) -> list[bytes]:
+    """Of each row a float32 scale, then one int8 a dimension: value = scale × int8."""
+    scales = np.abs(vectors).max(1, initial=0, keepdims=True) / np.float32(127)
+    scales[scales == 0] = 1
+    whole = np.rint(vectors / scales).astype(np.int8)
+    return [scale.tobytes() + row.tobytes() for scale, row in zip(scales, whole, strict=True)]
 
 
-def unpack_int8(blob: bytes) -> Vectors:
-    return np.frombuffer(blob, np.int8, offset=4).astype(np.float32) * np.frombuffer(blob, np.float32, 1)
+def unpack_int8(blobs: Sequence[bytes]) -> Vectors:
+    """(n, dim) of n vectors of one length, (0, 0) of none."""
+    if not blobs:
+        return np.zeros((0, 0), np.float32)
+    packed = np.frombuffer(b"".join(blobs), np.uint8).reshape(len(blobs), -1)
+    return packed[:, 4:].view(np.int8).astype(np.float32) * packed[:, :4].copy().view(np.float32)
 
 
 def pack(document: Document, passages: Sequence[EmbeddedPassage]) -> PackedDocument:
     """A document on its way into a store."""
     meta = json.dumps(dict(document.meta), ensure_ascii=False, default=str).encode("utf-8", "replace").decode()
     meta = _NUL.sub(r"\1", meta)
-    return PackedDocument(document, document.content_hash, meta, tuple(map(_packed, passages)))
-
-
-def _packed(item: EmbeddedPassage) -> PackedPassage:
-    sentences = zip(item.sentences, item.sentence_vectors, strict=True)
-    return PackedPassage(
-        item.passage, item.vector.astype("<f2").tobytes(), tuple((s, pack_int8(v)) for s, v in sentences)
+    matrices = [p.sentence_vectors for p in passages if len(p.sentence_vectors)]
+    vectors = iter(pack_int8(np.concatenate(matrices)) if matrices else [])
+    packed = tuple(
+        PackedPassage(p.passage, p.vector.astype("<f2").tobytes(), tuple((s, next(vectors)) for s in p.sentences))
+        for p in passages
     )
+    return PackedDocument(document, document.content_hash, meta, packed)
 
 
 def checksum(documents: Iterable[PackedDocument]) -> str:

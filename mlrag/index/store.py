@@ -223,7 +223,7 @@ class Store(Database):
             .execute('SELECT start, "end", vector FROM sentences WHERE passage = ? ORDER BY start', (int(row),))
             .fetchall()
         )
-        vectors = np.array([unpack_int8(r[2]) for r in found], np.float32)
+        vectors = unpack_int8([r[2] for r in found])
         return [Span(r[0], r[1]) for r in found], vectors
 
     def vectors(self, after: int = 0) -> tuple[NDArray[np.int64], Halves]:
@@ -241,4 +241,4 @@ class Store(Database):
         asked = "SELECT vector FROM sentences WHERE rowid >= ? LIMIT 1"
         places = sorted({1 + last * n // count for n in range(count)}) if last else []
         found = [self._connection().execute(asked, (place,)).fetchone() for place in places]
-        return np.array([unpack_int8(r[0]) for r in found if r], np.float32)
+        return unpack_int8([r[0] for r in found if r])

@@ -19,6 +19,8 @@ _APOSTROPHE = regex.compile(r"(?<=\p{L})['’ʼ](?=\p{L})")
 # A separator between digits belongs to the number: "1 234", "1,234.5", "12٫5"; a grouping one is dropped.
 _GROUPING = regex.compile(r"(?<=\d)[.,٬’'\u00a0\u2009\u202f ](?=\d{3}(?!\d))|(?<=\d),(?=\d{2},\d{3}(?!\d))")
 _DECIMAL = regex.compile(r"(?<=\d)[,٫](?=\d)")
+_INVISIBLE_MARK = regex.compile("[" + "".join(map(chr, _INVISIBLE)) + "]")
+_OTHER_DIGIT = regex.compile(r"[^\P{Nd}0-9]")
 _WIDE_SPACE = regex.compile(r"[^\S\n]+")
 
 
@@ -48,7 +50,7 @@ def clean(text: str) -> str:
 
 def fold_digits(text: str) -> str:
     """Decimal digits of any script to ASCII: ௧௨ -> 12, ٣ -> 3. Other characters stay."""
-    return text if text.isascii() else text.translate(_DIGITS)
+    return text.translate(_DIGITS) if _OTHER_DIGIT.search(text) else text
 
 
 def lower(text: str, lang: Language | None = None) -> str:
@@ -60,7 +62,9 @@ def lower(text: str, lang: Language | None = None) -> str:
 
 def matching(text: str) -> str:
     """For search: NFKC, case folded, joiners and invisible marks dropped, digits to ASCII."""
-    return fold_digits(unicodedata.normalize("NFKC", text).translate(_INVISIBLE).casefold())
+    if text.isascii():
+        return text.lower()
+    return fold_digits(_INVISIBLE_MARK.sub("", unicodedata.normalize("NFKC", text)).casefold())
 
 
 def scoring(text: str, lang: Language) -> str:

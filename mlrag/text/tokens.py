@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import regex
 
 from mlrag.languages import Language
@@ -17,7 +19,10 @@ _GROUPED = (
     r"|[1-9]\d?(?:[,٬]\d{2})+[,٬]\d{3}(?:[.٫]\d+)?"
 )
 _NUMBER = regex.compile(rf"(?<!\d|\d[.,٫٬])(?P<grouped>{_GROUPED})(?!\d|[.,٫٬]\d)|\d+(?:[.,٫٬]\d+)*", regex.ASCII)
+_DIGIT = regex.compile("[0-9]")
+_MARK = regex.compile("[.,٫٬]")
 GRAM = 4
+_KNOWN, _SHORT = 16384, 32  # words whose tokens are kept, and how long the longest of them is: about 10 MB
 
 
 def words(text: str) -> list[str]:
@@ -30,13 +35,21 @@ def tokens(text: str) -> list[str]:
     a script sets no spaces (Han, Kana, Thai, Hangul …)."""
     out: list[str] = []
     for word in words(text):
-        position = 0
-        for run in _UNSPACED.finditer(word):
-            out += _spaced(word[position : run.start()])
-            out += _bigrams(run.group())
-            position = run.end()
-        out += _spaced(word[position:])
+        out += _known(word) if len(word) <= _SHORT else _pieces(word)
     return out
+
+
+def _pieces(word: str) -> tuple[str, ...]:
+    out: list[str] = []
+    position = 0
+    for run in _UNSPACED.finditer(word):
+        out += _spaced(word[position : run.start()])
+        out += _bigrams(run.group())
+        position = run.end()
+    return (*out, *_spaced(word[position:]))
+
+
+_known = lru_cache(_KNOWN)(_pieces)  # few words make most of any text
 
 
 def _spaced(word: str) -> list[str]:
@@ -71,7 +84,9 @@ def numbers(text: str) -> set[str]:
     is any after a leading zero. What fits neither ("25.05.2018") is a row of numbers.
     """
     found: set[str] = set()
-    for match in _NUMBER.finditer(fold_digits(text)):
+    folded = fold_digits(text)
+    first = _DIGIT.search(folded)
+    for match in _NUMBER.finditer(folded, first.start()) if first else ():
         found |= _grouped(match.group()) if match["grouped"] else _plain(match.group())
     return found
 
@@ -85,7 +100,7 @@ def _grouped(text: str) -> set[str]:
 
 
 def _plain(text: str) -> set[str]:
-    parts = regex.split("[.,٫٬]", text)
+    parts = _MARK.split(text)
     return {_value(*parts)} if len(parts) == 2 and "٬" not in text else {_value(p) for p in parts}
 
 

@@ -192,4 +192,4 @@ class PostgresStore:
 
 def unpacked(starts: Sequence[int], ends: Sequence[int], vectors: Sequence[bytes]) -> tuple[list[Span], Vectors]:
     """A passage's sentences and their vectors."""
-    return [Span(*s) for s in zip(starts, ends, strict=True)], np.array([unpack_int8(v) for v in vectors], np.float32)
+    return [Span(*s) for s in zip(starts, ends, strict=True)], unpack_int8(vectors)

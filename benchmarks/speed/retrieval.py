@@ -1,0 +1,173 @@
+"""A hybrid search and a whole extractive answer, in this process, the question's vector made before."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from benchmarks.speed.corpus import LANG, Corpus, Remembering, corpus, embedder, questions
+from benchmarks.speed.measure import (
+    Found,
+    Goal,
+    Growth,
+    Plan,
+    Row,
+    each,
+    middle,
+    percentile,
+    read_speed,
+)
+from mlrag.assemble import make_pipeline
+from mlrag.pipeline import Pipeline
+from mlrag.retrieval import Retriever
+from mlrag.settings import Settings
+
+_ASKED = 100
+
+
+def _asked(plan: Plan) -> list[str]:
+    return questions()[: 10 if plan.quick else _ASKED]
+
+
+def _rounds(plan: Plan, work: Callable[[str], object], asked: list[str]) -> list[list[float]]:
+    """Thread seconds of every question in every round, after one that warms caches of files."""
+    each(work, asked)
+    return [each(work, asked) for _ in range(plan.rounds)]
+
+
+def _row(part: str, what: str, rounds: list[list[float]], goal: Goal | None, **more: object) -> Row:
+    medians = [middle(r) for r in rounds]
+    spread = max(medians) / min(medians)
+    return Row(part, what, "ms", 1000 * min(medians), len(rounds[0]), spread, goal=goal, **more)  # type: ignore[arg-type]
+
+
+def _tail(part: str, what: str, rounds: list[list[float]]) -> Row:
+    """The p99 of each question's best, so that what another process does to one call is not taken for ours."""
+    best = [min(values) for values in zip(*rounds, strict=True)]
+    high, low = 1000 * percentile(best, 0.99), 1000 * percentile(best, 0.5)
+    return Row(
+        part,
+        what,
+        "ms",
+        high,
+        len(best),
+        peer=low,
+        peer_name="p50",
+        ratio=high / low,
+        goal=Goal("ratio", "<=", 1.6),
+        note="each question's best round",
+    )
+
+
+def searcher(retriever: Retriever, asked: list[str]) -> Callable[[str], object]:
+    vectors = {q: retriever.embed(q) for q in asked}
+    return lambda q: retriever.search(q, LANG, vector=vectors[q])
+
+
+def measure(plan: Plan) -> Found:
+    """Hybrid search."""
+    asked = _asked(plan)
+    held = corpus(plan.work, plan.passages)
+    rounds = _rounds(plan, searcher(held.retriever(), asked), asked)
+    scan = 1000 * 4 * embedder().dim * held.passages / read_speed()
+    name = f"{held.passages} passages (noise copies), hybrid with sentences and guard"
+    rows = [
+        _row(
+            "retrieve",
+            f"{name}, p50",
+            rounds,
+            Goal("ours", "<=", 1.2),
+            limit=scan,
+            limit_name="reading every float32 vector once",
+        ),
+        _tail("retrieve", f"{name}, p99", rounds),
+        *_legs(held, asked, plan),
+    ]
+    points = []
+    for size in plan.sizes:
+        found = _rounds(plan, searcher(corpus(plan.work, size).retriever(), asked), asked)
+        points.append((size, 1000 * min(map(middle, found))))
+    return Found(rows, Growth("retrieve", "A hybrid search", "passages", "CPU-ms, p50", {"mlrag": points}))
+
+
+def _legs(held: Corpus, asked: list[str], plan: Plan) -> list[Row]:
+    """Each leg alone, as parts of the whole."""
+    retriever = held.retriever()
+    derived = retriever.index(LANG).current()
+    vectors = {q: retriever.embed(q) for q in asked}
+    terms = {q: derived.lexical.idf(q) for q in asked}
+    dense = _rounds(plan, lambda q: derived.dense.search(vectors[q], 100), asked)
+    lexical = _rounds(plan, lambda q: derived.lexical.search(terms[q], 100), asked)
+    return [
+        _row("retrieve", "the dense leg of it, p50", dense, None),
+        _row("retrieve", "the lexical leg of it, p50", lexical, None),
+    ]
+
+
+def pipeline(held: Corpus, remember: bool) -> Pipeline:
+    """Extractive, as shipped; `remember`: questions are embedded once."""
+    settings = Settings(data_dir=held.folder, variant="extractive")
+    return make_pipeline(settings, Retriever(settings.index_dir, Remembering(embedder()) if remember else embedder()))
+
+
+def measure_answer(plan: Plan) -> Found:
+    """The whole of an extractive answer, and what of it is beyond sentence scoring."""
+    asked, held = _asked(plan), corpus(plan.work, plan.passages)
+    cached, whole = pipeline(held, remember=True), pipeline(held, remember=False)
+    scored: list[float] = []
+    generate = cached.generator.generate
+
+    class Watched:
+        """The generator, its CPU seconds noted."""
+
+        name = cached.generator.name
+
+        def generate(self, request):  # type: ignore[no-untyped-def]
+            begun = time.thread_time()
+            try:
+                return generate(request)
+            finally:
+                scored.append(time.thread_time() - begun)
+
+    cached.generator = Watched()
+    beyond = _beyond(cached, asked, scored, plan)
+    answers = _rounds(plan, lambda q: whole.ask(q), asked)
+    told = sum(not cached.ask(q).abstained for q in asked)
+    note = f"{told} of {len(asked)} answered"
+    rows = [
+        _row("answer", "/ask beyond sentence scoring, cached embedding", beyond[0], Goal("ours", "<=", 1.2), note=note),
+        _row("answer", "sentence scoring of it", beyond[1], None),
+        _row("answer", "an extractive answer whole, embedding included", answers, Goal("ours", "<=", 25), note=note),
+        _tail("answer", "an extractive answer whole, p99", answers),
+    ]
+    points = []
+    for size in plan.sizes:
+        small = pipeline(corpus(plan.work, size), remember=True)
+        points.append((size, 1000 * min(map(middle, _rounds(plan, lambda q, p=small: p.ask(q), asked)))))
+    return Found(rows, Growth("answer", "An answer, cached embedding", "passages", "CPU-ms, p50", {"mlrag": points}))
+
+
+def _beyond(
+    ask: Pipeline, asked: list[str], scored: list[float], plan: Plan
+) -> tuple[list[list[float]], list[list[float]]]:
+    """By round and question: seconds outside the generator, and inside."""
+
+    def one(question: str) -> tuple[float, float]:
+        scored.clear()
+        begun = time.thread_time()
+        ask.ask(question)
+        spent = time.thread_time() - begun
+        return spent - sum(scored), sum(scored)
+
+    for q in asked:
+        one(q)
+    rounds = [[one(q) for q in asked] for _ in range(plan.rounds)]
+    return [[o for o, _ in r] for r in rounds], [[i for _, i in r] for r in rounds]
+
+
+def steps(plan: Plan) -> dict[str, float]:
+    """Median wall milliseconds of each step of an answer."""
+    asked, held = _asked(plan), corpus(plan.work, plan.passages)
+    ask = pipeline(held, remember=False)
+    timings = [ask.ask(q).timings for q in asked]
+    return {name: 1000 * middle([t.get(name, 0.0) for t in timings]) for name in timings[0]}

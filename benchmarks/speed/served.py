@@ -1,0 +1,79 @@
+"""python -m benchmarks.speed.served KIND PORT FOLDER: one server to be asked, all on uvicorn without an access log.
+
+service   the whole service over FOLDER, answers not kept, questions embedded once
+shell     the same with every answer made before: what HTTP costs (a stand-in's answers, the service's own code else)
+stream    the same, each answer told in 400 pieces
+fastapi   FastAPI and orjson alone, over FOLDER/body.json
+raw       an ASGI function and orjson alone, over FOLDER/body.json
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import orjson
+import uvicorn
+
+PIECES = 400
+
+
+def fastapi(folder: Path) -> Any:
+    from fastapi import FastAPI, Response
+
+    app, body = FastAPI(), orjson.loads((folder / "body.json").read_bytes())
+
+    @app.get("/ask")
+    async def ask(q: str, lang: str | None = None) -> Response:  # noqa: ARG001
+        return Response(orjson.dumps(body), media_type="application/json")
+
+    return app
+
+
+def raw(folder: Path) -> Any:
+    body = orjson.loads((folder / "body.json").read_bytes())
+
+    async def app(scope: Any, _receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            raise NotImplementedError  # uvicorn then knows that there is no lifespan
+        said = orjson.dumps(body)
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(said)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": said})
+
+    return app
+
+
+def service(folder: Path, made: str = "") -> Any:
+    from benchmarks.speed.corpus import Remembering, embedder
+    from mlrag.pipeline import Pipeline
+    from mlrag.settings import Settings
+    from service.app import create_app
+    from service.logs import configure
+
+    settings = Settings(data_dir=folder, variant="extractive", cache_answers=0, corpora=folder / "none")
+    configure(settings)
+    if made:
+        ask = cache(lambda own, question, lang: _ask(own, question, lang))
+        _ask = Pipeline.ask
+
+        def told(self: Pipeline, question: str, lang: str | None = None, **options: Any) -> Any:
+            answer = ask(self, question, lang)
+            for n in range(1, PIECES + 1) if made == "stream" else ():
+                options["watch"]("word " * n)
+            return answer
+
+        Pipeline.ask = told  # type: ignore[method-assign, assignment]
+    return create_app(settings, embedder=Remembering(embedder()))
+
+
+def main(kind: str, port: int, folder: Path) -> None:
+    makers = {"fastapi": fastapi, "raw": raw}
+    app = makers[kind](folder) if kind in makers else service(folder, "" if kind == "service" else kind)
+    uvicorn.run(app, port=port, log_config=None, access_log=False, log_level="warning", server_header=False)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))

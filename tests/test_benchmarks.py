@@ -1,0 +1,62 @@
+"""What the speed benchmark prints: its figures are measured elsewhere, its arithmetic here."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from benchmarks.run import line, number
+from benchmarks.speed.corpus import NOISE, noisy
+from benchmarks.speed.drawing import draw
+from benchmarks.speed.measure import Goal, Growth, Row, Timed, by_turns
+
+
+@pytest.mark.parametrize(
+    ("goal", "met"),
+    [
+        (Goal("ours", "<=", 2), True),
+        (Goal("ours", "<=", 1.9), False),
+        (Goal("ratio", ">=", 0.5), True),
+        (Goal("ratio", "<=", 0.4), False),
+        (None, None),
+    ],
+)
+def test_a_goal_is_held_against_its_own_column(goal, met):
+    assert Row("p", "w", "ms", 2.0, 1, peer=4.0, ratio=0.5, goal=goal).met is met
+
+
+def test_what_was_not_measured_meets_nothing_and_shows_no_number():
+    row = Row("peers", "index", "us", None, 0, goal=Goal("ours", "<=", 1), note="not installed")
+    assert row.met is None
+    assert "– us" in line(row)
+    assert "not installed" in line(row)
+
+
+def test_the_best_round_counts_and_the_worst_is_told():
+    turns = iter([3.0, 10.0, 2.0, 20.0])
+    found = by_turns({"ours": lambda: next(turns), "peer": lambda: next(turns)}, 2)
+    assert found == {"ours": Timed((3.0, 2.0)), "peer": Timed((10.0, 20.0))}
+    assert (found["ours"].best, found["ours"].spread, found["peer"].spread) == (2.0, 1.5, 2.0)
+
+
+@pytest.mark.parametrize(("value", "shown"), [(None, "–"), (0.01234, "0.0123"), (12.34, "12.3"), (12345.6, "12,346")])
+def test_numbers_show_three_digits_that_count(value, shown):
+    assert number(value) == shown
+
+
+def test_a_noisy_copy_has_length_one_and_stays_near():
+    real = np.zeros((200, 384), np.float32)
+    real[:, 0] = 1
+    copies = noisy(real, np.random.default_rng(0))
+    assert np.linalg.norm(copies, axis=1) == pytest.approx(1, abs=1e-5)
+    assert (copies @ real[0]).mean() == pytest.approx((1 + NOISE**2) ** -0.5, abs=0.005)
+
+
+def test_a_curve_is_well_formed_and_equal_steps_are_equally_far():
+    growth = Growth("x", "A < B", "passages", "ms", {"ours": [(10, 1), (100, 10), (1000, 100)]})
+    root = ElementTree.fromstring(draw(growth))
+    places = [p.get("transform") for p in root.iter("{http://www.w3.org/2000/svg}path") if p.get("transform")]
+    across = [float(p.removeprefix("translate(").split()[0]) for p in places]
+    assert across[1] - across[0] == pytest.approx(across[2] - across[1], abs=0.2)
