@@ -99,7 +99,7 @@ class Server:
         """What it says, and what mends it."""
         state = error.sqlstate or ""
         said, hint = next((s for known, s in _BY_STATE.items() if state.startswith(known)), _OTHER)
-        if not state:
+        if not state and isinstance(error, psycopg.OperationalError):
             said = f"{self.name}: no host answers that can do this ({str(error).strip()})"
             return StoreUnreachableError(said, "start the server; after a lost primary, promote a standby")
         return StorageError(f"{self.name}: {said} ({str(error).strip()})", hint)
