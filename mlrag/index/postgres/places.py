@@ -20,7 +20,7 @@ from mlrag.index.postgres.writing import unpack_moments
 from mlrag.index.protocol import Asked, Found, Leg
 from mlrag.records import Vectors
 
-HNSW_FROM = 20_000  # passages of a language: fewer are scanned, which is exact and takes milliseconds
+HNSW_FROM = 100_000  # passages of a language: fewer are scanned, which is exact, and costs less than the lexical leg
 _BRIEF = 1.0  # seconds that a question waits for what it could do without
 _log = logging.getLogger(__name__)
 _LINKS, _WIDTH = 16, 64  # HNSW's m and ef_construction
@@ -103,10 +103,10 @@ class PostgresIndex:
         """Make the HNSW index once there are enough passages; writers wait meanwhile, readers do not. Count the tables
         anew for the planner where they have grown much."""
         state = self.current()
+        if state.live:  # first, since making an index counts the rows too, and nothing else
+            self._server.write(lambda connection: self._analyze(connection, state.live))
         if state.live >= self._hnsw_from:
             self._server.write(self._make_hnsw)
-        if state.live:
-            self._server.write(lambda connection: self._analyze(connection, state.live))
         return state
 
     def _analyze(self, connection: Connection, live: int) -> None:
