@@ -22,7 +22,7 @@ from eval.sft.leaks import Leaks, audit
 from eval.sft.questions import read_questions
 from eval.sft.records import Draft, LeftOut, Row
 from eval.sft.writer import Writer, way_back
-from mlrag.assemble import make_caller, make_embedder, make_pipeline
+from mlrag.assemble import make_caller, make_embedder, make_indexes, make_pipeline
 from mlrag.errors import CorpusFormatError, MlragError, SettingsError
 from mlrag.generation.prompts import VERSION
 from mlrag.languages import Language, language
@@ -193,7 +193,7 @@ def main(
         exporter = Exporter(
             settings,
             pack,
-            Retriever(settings.index_dir, make_embedder(settings)),
+            Retriever(make_indexes(settings), make_embedder(settings)),
             read_keep_out(settings, keep_out or [], pack.code),
             Plan(seed, validation, abstentions, limit),
             max_tokens,

@@ -10,9 +10,10 @@ from pathlib import Path
 from eval.examples import QUESTIONS, Example
 from eval.sft.questions import is_question_file, read_questions
 from eval.suites import open_suite
+from mlrag.assemble import make_indexes
 from mlrag.corpus.loaders import read_documents
 from mlrag.errors import CorpusFormatError
-from mlrag.index.store import Store
+from mlrag.index.places import FolderIndexes, stores
 from mlrag.settings import Settings
 
 
@@ -83,7 +84,6 @@ def _add_set(found: KeepOut, path: Path, settings: Settings, lang: str) -> None:
 
 def _indexed_texts(settings: Settings, ids: set[str]) -> Iterator[tuple[str, str]]:
     """Texts of these documents in the indexes that the service and the bench keep."""
-    places = [*settings.index_dir.glob("*/store.sqlite"), *settings.data_dir.glob("eval/*/*/store.sqlite")]
-    for path in sorted(places):
-        store = Store(path, path.parent.name)
+    places = [make_indexes(settings), *map(FolderIndexes, sorted(settings.data_dir.glob("eval/*")))]
+    for store in (store for place in places for store in stores(place).values()):
         yield from ((d.id, d.text) for i in sorted(ids) if (d := store.document(i)))

@@ -15,7 +15,7 @@ from benchmarks.kill_store import Hashed
 from mlrag.assemble import make_indexes, make_pipeline
 from mlrag.errors import PrivacyError, SettingsError, StorageError
 from mlrag.index.postgres.lexical import kept_length
-from mlrag.ingest import index_documents
+from mlrag.ingest import embed_documents, index_documents
 from mlrag.records import Document
 from mlrag.retrieval import Retriever
 from mlrag.settings import Settings
@@ -112,6 +112,8 @@ def test_a_lost_primary_costs_no_acknowledged_document():
         primary.wait_for_standby()
         indexes = PostgresIndexes(url(primary, standby))
         index_documents([document(0)], indexes, STAND_IN)
+        unasked = [part for n in range(3) for part in embed_documents([document(n, "en")], STAND_IN)]
+        indexes.store("en").put(unasked, STAND_IN.name, STAND_IN.engine)
         acknowledged, failures, stop = [0], [], threading.Event()
 
         def write():
@@ -135,6 +137,7 @@ def test_a_lost_primary_costs_no_acknowledged_document():
         wait(lambda: len(acknowledged) > 5)
         primary.kill()
         before = len(acknowledged)
+        assert Retriever(indexes, STAND_IN).search("1", "en").null is not None  # measured, and kept nowhere
         standby.promote()
         wait(lambda: len(acknowledged) > before + 5)
         stop.set()

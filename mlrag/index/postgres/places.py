@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from psycopg.sql import SQL, Identifier, Literal
 
-from mlrag.errors import EmbedderMismatchError
+from mlrag.errors import EmbedderMismatchError, StorageError
 from mlrag.index.moments import Moments, Spread
 from mlrag.index.postgres.schema import PARTITIONED
 from mlrag.index.postgres.search import hit, idf, leg_statement, sentences, statement, values
@@ -19,7 +20,9 @@ from mlrag.index.postgres.writing import unpack_moments
 from mlrag.index.protocol import Asked, Found, Leg
 from mlrag.records import Vectors
 
-HNSW_FROM = 20_000  # passages of a language: fewer are scanned, which is exact and takes milliseconds
+HNSW_FROM = 100_000  # passages of a language: fewer are scanned, which is exact, and costs less than the lexical leg
+_BRIEF = 1.0  # seconds that a question waits for what it could do without
+_log = logging.getLogger(__name__)
 _LINKS, _WIDTH = 16, 64  # HNSW's m and ef_construction
 _STATE = "SELECT commit, passages FROM mlrag.language WHERE lang = %s"
 _KEPT = """
@@ -100,10 +103,10 @@ class PostgresIndex:
         """Make the HNSW index once there are enough passages; writers wait meanwhile, readers do not. Count the tables
         anew for the planner where they have grown much."""
         state = self.current()
+        if state.live:  # first, since making an index counts the rows too, and nothing else
+            self._server.write(lambda connection: self._analyze(connection, state.live))
         if state.live >= self._hnsw_from:
             self._server.write(self._make_hnsw)
-        if state.live:
-            self._server.write(lambda connection: self._analyze(connection, state.live))
         return state
 
     def _analyze(self, connection: Connection, live: int) -> None:
@@ -131,8 +134,12 @@ class PostgresIndex:
         return np.array(row[0], np.float32) if row else None
 
     def keep_null(self, key: str, values: Vectors, commit: int) -> None:
+        """Not kept while no primary answers: the next to ask measures it again."""
         kept = {"lang": self.lang, "key": key, "level": values.tolist(), "commit": commit}
-        self._server.write(lambda connection: connection.execute(_KEPT, kept))
+        try:
+            self._server.write(lambda connection: connection.execute(_KEPT, kept), _BRIEF)
+        except StorageError as error:
+            _log.warning("what off-topic questions get is not kept: %s", error.message)
 
     def size(self) -> int:
         """Bytes of its partitions with their indexes."""

@@ -39,10 +39,10 @@ matched AS MATERIALIZED (SELECT passage AS row,
         WHERE posting.lang = %(lang)s AND posting.token = idf.token) AS posted {posting_filter}
     GROUP BY passage ORDER BY score DESC, row LIMIT {most}),
 near AS (SELECT row FROM mlrag.passage WHERE lang = %(lang)s {filter}
-    ORDER BY vector::halfvec({dim}) <#> %(vector)s::halfvec({dim}) LIMIT {most})
+    ORDER BY vector::halfvec({dim}) <#> %(vector)b::halfvec({dim}) LIMIT {most})
 """
 _SEARCH: LiteralString = """,
-scored AS (SELECT p.row, -(p.vector::vector({dim}) <#> %(exact)s::vector({dim})) AS dense,
+scored AS (SELECT p.row, -(p.vector::vector({dim}) <#> %(exact)b::vector({dim})) AS dense,
         coalesce(m.score, 0) AS lexical
     FROM (SELECT row FROM near UNION SELECT row FROM matched) pool
     JOIN mlrag.passage p ON p.lang = %(lang)s AND p.row = pool.row LEFT JOIN matched m ON m.row = pool.row),
@@ -58,7 +58,7 @@ ORDER BY b.fused DESC, b.row
 """
 _ONE_LEG: dict[Leg, LiteralString] = {
     "dense": "SELECT p.id FROM near JOIN mlrag.passage p ON p.lang = %(lang)s AND p.row = near.row "
-    "ORDER BY vector::halfvec({dim}) <#> %(vector)s::halfvec({dim}), p.row",
+    "ORDER BY vector::halfvec({dim}) <#> %(vector)b::halfvec({dim}), p.row",
     "lexical": "SELECT p.id FROM matched JOIN mlrag.passage p ON p.lang = %(lang)s AND p.row = matched.row "
     "ORDER BY score DESC, p.row",
 }

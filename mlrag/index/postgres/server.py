@@ -63,19 +63,19 @@ class Server:
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """The result of some work that only reads."""
-        return self._run(self._readers, self._any, work)
+        return self._run(self._readers, self._any, work, WAIT)
 
-    def write(self, work: Callable[[Connection], T]) -> T:
+    def write(self, work: Callable[[Connection], T], wait: float = WAIT) -> T:
         """The result of some work in one transaction on the primary; it may be done twice, one of them undone."""
 
         def whole(connection: Connection) -> T:
             with connection.transaction():
                 return work(connection)
 
-        return self._run(self._writers, self._primary, whole)
+        return self._run(self._writers, self._primary, whole, wait)
 
-    def _run(self, pool: ConnectionPool[Connection], url: str, work: Callable[[Connection], T]) -> T:
-        until = time.monotonic() + WAIT
+    def _run(self, pool: ConnectionPool[Connection], url: str, work: Callable[[Connection], T], wait: float) -> T:
+        until = time.monotonic() + wait
         while True:
             try:
                 with pool.connection(timeout=max(_PAUSE, until - time.monotonic())) as connection:
@@ -99,7 +99,7 @@ class Server:
         """What it says, and what mends it."""
         state = error.sqlstate or ""
         said, hint = next((s for known, s in _BY_STATE.items() if state.startswith(known)), _OTHER)
-        if not state:
+        if not state and isinstance(error, psycopg.OperationalError):
             said = f"{self.name}: no host answers that can do this ({str(error).strip()})"
             return StoreUnreachableError(said, "start the server; after a lost primary, promote a standby")
         return StorageError(f"{self.name}: {said} ({str(error).strip()})", hint)

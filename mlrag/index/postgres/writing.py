@@ -26,7 +26,9 @@ SELECT vector, length FROM gone
 _DOCUMENT = "INSERT INTO mlrag.document VALUES (%s, %s, %s, %s, %s, %s, %s)"
 _PASSAGES = (
     'COPY mlrag.passage (lang, row, id, doc_id, start, "end", text, vector, length, starts, ends, vectors) FROM STDIN'
+    " (FORMAT BINARY)"
 )
+_TYPES = ["text", "int8", "text", "text", "int4", "int4", "text", "halfvec", "int4", "int4[]", "int4[]", "bytea[]"]
 _POSTINGS = "COPY mlrag.posting (lang, token, passage, frequency, length) FROM STDIN"
 _CLOSED = """
 UPDATE mlrag.language SET commit = commit + 1, stamp = gen_random_uuid(), embedder = %(embedder)s, engine = %(engine)s,
@@ -100,6 +102,7 @@ def add(connection: Connection, lang: str, documents: Sequence[PackedDocument], 
     vectors: Halves = np.stack([np.frombuffer(p.vector, "<f2") for p in packed]).astype(np.float16)
     with connection.cursor() as cursor:
         with cursor.copy(_PASSAGES) as copy:
+            copy.set_types(_TYPES)
             for row, item, vector, (_, length) in zip(rows, packed, vectors, counted, strict=True):
                 p, spans = item.passage, [s for s, _ in item.sentences]
                 starts, ends = [s.start for s in spans], [s.end for s in spans]
