@@ -15,6 +15,7 @@ from mlrag.languages import Language, language, languages
 
 MIN_LETTERS = 20
 _READ = 1000  # characters: more tell langdetect nothing new
+_OWN_SHARE = 0.05  # of the letters: Kana in Japanese, Hangul in Korean are far more
 _NAMES = {"zh-cn": "zh", "zh-tw": "zh"}
 _MARKS = regex.compile(r"[\[【［]\s*\p{Nd}[\p{Nd}\s,،、]*[\]】］]|https?://\S+")
 _LATIN_NAME = regex.compile(r"\b\p{Lu}[\p{Latin}\p{M}'’.-]*(?:\s+\p{Ll}\p{Latin}+(?=[^\p{L}]*(?!\p{Latin})\p{L}))?")
@@ -49,7 +50,7 @@ def _reply_language(text: str, code: str) -> Reply:
     if sum(ord(c) in lang.own_letters for c in letters) * 2 < len(letters):
         latin = sum(bool(_LATIN.match(c)) for c in letters) * 2 > len(letters)
         return Reply.ENGLISH if latin and _best(text[:_READ]) == "en" else Reply.OTHER
-    if not _rivals(code):
+    if not any(_may_be(rival, lang, letters) for rival in _rivals(code)):
         return Reply.ASKED
     best = _best(text[:_READ])
     if best == code:
@@ -63,10 +64,19 @@ def _letters(text: str) -> list[str]:
 
 
 @cache
-def _rivals(code: str) -> bool:
-    """Is there another pack in the same script, so that letters alone do not tell?"""
+def _rivals(code: str) -> tuple[Language, ...]:
+    """Other packs in the same script, so that its letters alone do not tell."""
     packs = languages()
-    return any(set(p.scripts) & set(packs[code].scripts) for p in packs.values() if p.code != code)
+    return tuple(p for p in packs.values() if p.code != code and set(p.scripts) & set(packs[code].scripts))
+
+
+def _may_be(rival: Language, asked: Language, letters: list[str]) -> bool:
+    """Not where the rival has letters of its own and none of them is here: Han without Kana or Hangul is Chinese, which
+    langdetect takes for Korean where it is written the traditional way."""
+    if set(rival.scripts) <= set(asked.scripts):
+        return True
+    own = sum(ord(c) in rival.own_letters and ord(c) not in asked.own_letters for c in letters)
+    return own >= _OWN_SHARE * len(letters)
 
 
 def _best(text: str) -> str:
