@@ -11,7 +11,7 @@ from typing import Any
 import mlrag
 from eval.closed_book import ClosedBook
 from eval.cross import SOURCE, crossed, keep, search
-from eval.examples import Example, article_removed, own_questions
+from eval.examples import Example, article_removed, drawn, own_questions
 from eval.metrics import chrf_signature
 from eval.plan import Plan, base_of, is_closed, write_plan
 from eval.runs import Asker, Prediction, Run
@@ -34,14 +34,14 @@ SEED = 0  # of the models' sampling and of every resampling
 
 def own_examples(lang: str, limit: int | None) -> list[Example]:
     """Our test questions, and each answerable one again with its gold document hidden."""
-    asked = own_questions(lang)[:limit]
+    asked = drawn(own_questions(lang), limit)
     return asked + [article_removed(e) for e in asked if e.answerable]
 
 
 def suite_examples(suite: Suite, lang: str, limit: int | None) -> list[Example]:
     """A set's questions, and its removed ones: its own list where it has one, else made from the golds."""
-    asked = suite.questions.get(lang, [])[:limit]
-    given = suite.unanswerable.get(lang, [])[:limit]
+    asked = drawn(suite.questions.get(lang, []), limit)
+    given = drawn(suite.unanswerable.get(lang, []), limit)
     made = [r for e in asked if e.answerable and (r := suite.removed(e))] if not given else []
     return asked + (given or made)
 
@@ -152,9 +152,8 @@ class Bench:
     def cross(self) -> None:
         """Ask the English questions of every language's documents, where the two are parallel; kept beside the rows."""
         given = self._suite.questions.get(SOURCE, []) if self._suite else own_questions(SOURCE)
-        asked = {
-            lang: crossed(given[: self._limit], self.examples[lang], self.documents[lang], lang) for lang in self.langs
-        }
+        some = drawn(given, self._limit)
+        asked = {lang: crossed(some, self.examples[lang], self.documents[lang], lang) for lang in self.langs}
         keep(self.run.folder, search(self._retriever, {k: v for k, v in asked.items() if v}, self._settings.k))
 
     def finished(self, variant: str) -> int:

@@ -17,7 +17,7 @@ from rich.progress import Progress
 import mlrag
 from eval.bench import hash_of
 from eval.choosing import VERSION, Chooser, CosineChooser, LetterChooser, OptionChooser, chance
-from eval.examples import Example
+from eval.examples import Example, drawn
 from eval.report.plain import as_rich, markdown_page, percent
 from eval.runs import Prediction, Run
 from eval.statistics import Interval, clustered_rate
@@ -134,7 +134,7 @@ def evaluate(
     """Scores by variant, of each tier and then each language."""
     embedder: Embedder | None = None
     scores = []
-    asked = {c: [e for e in suite.questions.get(c, []) if e.options][:limit] for c in languages()}
+    asked = {c: drawn([e for e in suite.questions.get(c, []) if e.options], limit) for c in languages()}
     asked = {c: found for c, found in asked.items() if found}
     if not asked:
         raise CorpusFormatError(f"{suite.folder} ({suite.card.name}) has no question with options")

@@ -28,7 +28,7 @@ from eval.dimensions.command import (
 )
 from eval.dimensions.figures import failures, groups
 from eval.dimensions.finding import Cell, Finding, Section
-from eval.examples import Example, own_questions, read_jsonl
+from eval.examples import Example, drawn, own_questions, read_jsonl
 from eval.runs import Prediction
 from eval.scores import Figure
 from mlrag.errors import CorpusFormatError
@@ -114,7 +114,7 @@ def measure(
     """Ask what is not on disk yet, with the rows of `eval.tiers`, and compare all of it."""
     bench = Bench(settings, None, list(langs), None)
     bench.index(lambda _n: None)
-    originals = {lang: own_questions(lang)[:limit] for lang in bench.langs}
+    originals = {lang: drawn(own_questions(lang), limit) for lang in bench.langs}
     examples = {lang: [*there, *rewordings(lang, there)] for lang, there in originals.items()}
     rows = ask_all(bench.run, variants, lambda v: Asked(bench.asker(v), examples), at_once, console)
     signature = {**bench.plan.signature, "limit": limit}

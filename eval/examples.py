@@ -6,6 +6,7 @@ Kinds of the unanswerable: `near_miss` (the corpus speaks of the topic but does 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -72,6 +73,28 @@ def own_questions(lang: str, split: str = "test") -> list[Example]:
         raise CorpusFormatError(f"there are no questions of our own in {lang!r}", f"write {path}, or give --data")
     wanted = [_own(row, lang) for row in read_jsonl(path)]
     return [e for e in wanted if (e.cluster in CALIBRATION_TOPICS) == (split == "calibration")]
+
+
+def drawn(examples: Sequence[Example], limit: int | None) -> list[Example]:
+    """At most `limit` of them, in their order: spread over the set, as many unanswerable ones in proportion as it has.
+
+    By a hash of their ids without the language, so that they are always the same, of a parallel set the same in every
+    language, and with a higher limit the same and more. A set's first questions come from few documents, and may all
+    be answerable.
+    """
+    if limit is None or limit >= len(examples):
+        return list(examples)
+    answerable, others = ([e for e in examples if e.answerable is kind] for kind in (True, False))
+    share = round(limit * len(answerable) / len(examples))
+    kept = min(max(share, bool(answerable)), limit - bool(others) if limit > 1 else limit)
+    chosen = {e.id for part, n in ((answerable, kept), (others, limit - kept)) for e in sorted(part, key=_lot)[:n]}
+    return [e for e in examples if e.id in chosen]
+
+
+def _lot(example: Example) -> str:
+    """Ids are "xquad-ta-12", "ta-nile-3", "nomiracl-en-5#0": the language is a part of them, or none."""
+    plain = "-".join(part for part in example.id.split("-") if part != example.lang)
+    return hashlib.sha256(plain.encode()).hexdigest()
 
 
 def _own(row: dict[str, Any], lang: str) -> Example:

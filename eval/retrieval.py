@@ -18,7 +18,7 @@ from rich.progress import TaskID
 from rich.table import Table
 
 from eval.cross import crossed
-from eval.examples import Example, own_questions
+from eval.examples import Example, drawn, own_questions
 from eval.ranking import DEPTH, ndcg, recall, reciprocal_rank
 from eval.statistics import Interval, clustered_rate
 from eval.suites import OWN, Suite, index_folder, open_suite
@@ -104,7 +104,7 @@ def evaluate(
     retriever = Retriever(folder, embedder)
     result: dict[str, Scores] = {}
     for lang in (c for c in languages() if c in suite.documents and (not langs or c in langs)):
-        examples = asked_in(suite, lang, cross)[:limit]
+        examples = drawn(asked_in(suite, lang, cross), limit)
         if not any(e.gold_docs and e.only is None for e in examples):
             continue
         documents = suite.documents[lang]

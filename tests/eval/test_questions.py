@@ -2,7 +2,7 @@
 
 import pytest
 
-from eval.examples import CALIBRATION_TOPICS, QUESTIONS, own_questions, read_jsonl
+from eval.examples import CALIBRATION_TOPICS, QUESTIONS, Example, drawn, own_questions, read_jsonl
 from mlrag.corpus.loaders import read_documents
 from mlrag.languages import language, languages
 from mlrag.text.normalize import scoring
@@ -68,3 +68,25 @@ def test_questions_do_not_copy_their_document(code):
         document = flat(held[f"{code}-{e.cluster}"], code)
         runs = [glue.join(words[i : i + size]) for i in range(len(words) - size + 1)]
         assert not [r for r in runs if r in document], e.id
+
+
+def test_a_limit_is_spread_over_the_set_and_the_same_in_every_language():
+    whole = {lang: own_questions(lang) for lang in ("en", "ta", "zh", "ar", "si")}
+    few = {lang: drawn(found, 20) for lang, found in whole.items()}
+    assert {tuple(e.id for e in found) for found in few.values()} == {tuple(e.id for e in few["en"])}
+    silent = sum(not e.answerable for e in whole["en"]) / len(whole["en"])
+    assert sum(not e.answerable for e in few["en"]) == round(20 * silent)
+    assert len({e.cluster for e in few["en"]}) > 8
+    answerable = {e.id for e in few["en"] if e.answerable}
+    assert answerable <= {e.id for e in drawn(whole["en"], 40)}
+    assert drawn(whole["en"], None) == drawn(whole["en"], 10**6) == whole["en"]
+    assert [len(drawn(whole["en"], n)) for n in (1, 2, 3)] == [1, 2, 3]
+
+
+def test_a_limit_takes_the_same_items_of_a_parallel_set():
+    ids = [f"set-{n}" for n in range(50)]
+    sets = {
+        lang: [Example(i.replace("set", f"set-{lang}"), lang, "?", True) for i in ids] for lang in ("en", "bn", "ko")
+    }
+    kept = {lang: [e.id.replace(f"-{lang}-", "-") for e in drawn(found, 7)] for lang, found in sets.items()}
+    assert kept["en"] == kept["bn"] == kept["ko"]
