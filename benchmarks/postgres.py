@@ -88,13 +88,13 @@ def measure(name: str, indexes: Indexes, held: Sequence[tuple[Document, list[Emb
     return statistics.median(seconds)
 
 
-def speed(passages: int, count: int) -> None:
+def speed(passages: int, count: int, hnsw_from: int) -> None:
     held = list(documents(passages // 10, random.Random(0)))
     show.print(f"{passages} passages of one language, {count} questions")
     with tempfile.TemporaryDirectory() as folder, PostgresNode() as node:
         embedded = measure("embedded", FolderIndexes(Path(folder)), held, count)
-        indexes = PostgresIndexes(node.url)
-        way = "HNSW" if passages >= HNSW_FROM else "scan"
+        indexes = PostgresIndexes(node.url, hnsw_from)
+        way = "HNSW" if passages >= hnsw_from else "scan"
         server = measure(f"PostgreSQL ({way})", indexes, held, count)
         indexes.close()
     show.print(f"PostgreSQL takes {server / embedded:.1f} times as long for a search")
@@ -160,9 +160,10 @@ def main(
     passages: Annotated[int, typer.Option(min=100)] = 20_000,
     count: Annotated[int, typer.Option("--questions", min=10)] = 200,
     kills: Annotated[int, typer.Option(min=0)] = 5,
+    hnsw_from: Annotated[int, typer.Option(min=1, help="Passages from which there is an HNSW index.")] = HNSW_FROM,
     quick: Annotated[bool, typer.Option(help="1,000 passages, 50 questions, one kill.")] = False,
 ) -> None:
-    speed(1000 if quick else passages, 50 if quick else count)
+    speed(1000 if quick else passages, 50 if quick else count, hnsw_from)
     told = [lost_primary(number + 1) for number in range(1 if quick else kills)]
     acknowledged, lost = (sum(t[n] for t in told) for n in range(2))
     if told:

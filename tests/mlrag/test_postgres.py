@@ -15,6 +15,7 @@ from benchmarks.kill_store import Hashed
 from mlrag.assemble import make_indexes, make_pipeline
 from mlrag.errors import PrivacyError, SettingsError, StorageError
 from mlrag.index.postgres.lexical import kept_length
+from mlrag.index.protocol import Asked
 from mlrag.ingest import embed_documents, index_documents
 from mlrag.records import Document
 from mlrag.retrieval import Retriever
@@ -47,18 +48,34 @@ def test_lengths_are_kept_as_tantivy_keeps_them():
 
 
 def test_hnsw_is_made_once_it_is_due_and_finds_the_same(indexes):
+    from psycopg.sql import SQL
+
+    from mlrag.index.postgres.search import leg_statement, values
+
+    def without_sorting(connection, statement):
+        """As the planner does it for many passages."""
+        with connection.transaction():
+            for way in ("seqscan", "bitmapscan", "sort"):
+                connection.execute(f"SET LOCAL enable_{way} = off")
+            return connection.execute(statement, values(asked, "ta")).fetchall()
+
     documents = [document(n) for n in range(300)]
     index_documents(documents, indexes, STAND_IN)
     names = indexes._server.read(
         lambda c: c.execute("SELECT indexname FROM pg_indexes WHERE indexname LIKE '%hnsw'").fetchall()
     )
     assert names == [("passage_ta_hnsw",)]
+    asked = Asked("நகரம்", STAND_IN.encode_query([documents[7].title])[0], 10)
+    plan = indexes._server.read(lambda c: without_sorting(c, SQL("EXPLAIN ") + leg_statement(asked, "dense")))
+    assert any("using passage_ta_hnsw on passage_ta passage" in line for (line,) in plan)
+    near = indexes._server.read(lambda c: without_sorting(c, leg_statement(asked, "dense")))
     retriever = Retriever(indexes, STAND_IN)
-    found = retriever.ranking("நகரம்", "ta", "dense", 10, STAND_IN.encode_query([documents[7].title])[0])
+    found = retriever.ranking("நகரம்", "ta", "dense", 10, asked.vector)
     rows, vectors = indexes.store("ta").vectors()
-    exact = vectors.astype(np.float32) @ STAND_IN.encode_query([documents[7].title])[0]
+    exact = vectors.astype(np.float32) @ asked.vector
     best = {p.id for p in indexes.store("ta").passages(rows[np.argsort(-exact)[:10]].tolist())}
-    assert len(best & set(found)) >= 8
+    assert best == set(found)
+    assert len(best & {name for (name,) in near}) >= 8
 
 
 def test_addresses_are_checked_and_never_told():

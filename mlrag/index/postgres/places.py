@@ -100,20 +100,20 @@ class PostgresIndex:
         return PostgresState(*row) if row else PostgresState(0, 0)
 
     def tidy(self) -> PostgresState:
-        """Make the HNSW index once there are enough passages; writers wait meanwhile, readers do not. Count the tables
-        anew for the planner where they have grown much."""
+        """Make the HNSW index once there are enough passages; writers wait meanwhile, readers do not. Where
+        tables have grown much, have them counted for the planner and marked for index-only scans."""
         state = self.current()
         if state.live:  # first, since making an index counts the rows too, and nothing else
-            self._server.write(lambda connection: self._analyze(connection, state.live))
+            self._server.tend(lambda connection: self._vacuum(connection, state.live))
         if state.live >= self._hnsw_from:
             self._server.write(self._make_hnsw)
         return state
 
-    def _analyze(self, connection: Connection, live: int) -> None:
+    def _vacuum(self, connection: Connection, live: int) -> None:
         tables = [Identifier("mlrag", f"{table}_{self.lang}") for table in PARTITIONED]
         row = connection.execute(_COUNTED, (f"passage_{self.lang}",)).fetchone()
         if row is not None and live > 2 * row[0]:
-            connection.execute(SQL("ANALYZE {}, {}, mlrag.document").format(*tables))
+            connection.execute(SQL("VACUUM (ANALYZE) {}, {}, mlrag.document").format(*tables))
 
     def _make_hnsw(self, connection: Connection) -> None:
         name, table = f"passage_{self.lang}_hnsw", f"passage_{self.lang}"

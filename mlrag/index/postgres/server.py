@@ -74,6 +74,10 @@ class Server:
 
         return self._run(self._writers, self._primary, whole, wait)
 
+    def tend(self, work: Callable[[Connection], T]) -> T:
+        """The result of some work on the primary outside a transaction, as VACUUM wants it."""
+        return self._run(self._writers, self._primary, work, WAIT)
+
     def _run(self, pool: ConnectionPool[Connection], url: str, work: Callable[[Connection], T], wait: float) -> T:
         until = time.monotonic() + wait
         while True:
