@@ -186,6 +186,8 @@ def _published_cell(d: Mapping[str, Any], one: Candidate) -> Cell:
         return Cell("published", f"{score.value:g} (its base)", why)
     if this is None:
         return Cell("published", f"{score.value:g} (thinking {'off' if one.think else 'on'})", why)
+    if "UNVERIFIED" in score.conditions:
+        return Cell("published", f"{score.value:g} (unverified)", why)
     return Cell("published", f"{score.value:g}", why, score.value / 100)
 
 

@@ -22,7 +22,7 @@ def headline(advice: Advice) -> str:
     if line.status == "measured":
         return (
             f"Run {line.chosen}: the cheapest ({UNITS[advice.costs.basis]}) that is within {points} of the best "
-            f"measured one on your mix of questions; a choice like this is wrong at most one time in twenty."
+            f"measured one on your mix of questions. Used again and again, the rule errs at most once in twenty times."
         )
     if line.status == "cannot tell":
         return (

@@ -412,6 +412,7 @@ def test_totals_are_weighted_means_and_measured_ones_never_meet_published_ones()
     think = row["multilingual"]["31b+think"]
     assert (think.said, think.source, think.score) == ("88.4", "published", 0.884)
     assert row["multilingual"]["e4b"].said == "76.6 (thinking on)"
+    assert (row["sea"]["e4b+think"].said, row["sea"]["e4b+think"].score) == ("66.01 (unverified)", None)
     assert row["quality"]["12b"].source == "unknown"
     sinhala = [s for s in sources(matrix) if "SinhalaMMLU" in s]
     assert len(sinhala) == 1
