@@ -64,7 +64,7 @@ def sections(rows: Mapping[str, ByLanguage], ladder: Sequence[tuple[str, str | N
     first = next(iter(rows.values()))
     deductions = [e for pairs in first.values() for e, _ in pairs if e.options]
     guessed = f"{100 * chance(deductions):.0f} %" if deductions else "–"
-    return (
+    found = (
         Section(
             "Right answers",
             f"A reply without one readable answer in its last line is wrong. Blind guesses at options: {guessed}. "
@@ -91,6 +91,7 @@ def sections(rows: Mapping[str, ByLanguage], ladder: Sequence[tuple[str, str | N
             [line for what, a, b in comparisons(ladder) for line in _contest(what, a, b, rows)],
         ),
     )
+    return tuple(section for section in found if section.rows)
 
 
 def comparisons(ladder: Sequence[tuple[str, str | None]]) -> list[tuple[str, str, str]]:
