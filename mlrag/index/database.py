@@ -1,4 +1,4 @@
-"""The SQLite file below a store: one connection a thread, transactions with a commit number, snapshots.
+"""The SQLite file below a store: a connection a thread that reads, transactions with a commit number, snapshots.
 
 A commit is on the disk before it is told: WAL with synchronous=FULL. Each has a random stamp, so that what was derived
 from a commit which a restored backup undid is never taken for the commit that came in its place.
@@ -13,12 +13,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
+from weakref import WeakSet
 
 from mlrag.index.storage import storage_error, told
 
 WAIT = 30.0  # seconds that a writer waits for another process
-_CACHE = 256  # KiB of pages a connection may hold: there is one a thread and language, and the system caches the file
+_CACHE = 256  # KiB of pages a connection may hold; the system caches the file
+_KEPT = 8  # connections that stay open between snapshots; hundreds of threads that wait for a model need none
 _STAMPS = 256  # commits whose stamps are kept
+
+
+class _Connection(sqlite3.Connection):
+    """Can be counted while it lives: its thread may end without closing it."""
 
 
 class Database:
@@ -28,6 +34,8 @@ class Database:
         self.path = path
         self._schema = schema
         self._local = threading.local()
+        self._alive: WeakSet[_Connection] = WeakSet()
+        self._counting = threading.Lock()
         self._immutable = False
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,15 +57,17 @@ class Database:
             return False
 
     def _connection(self) -> sqlite3.Connection:
-        """One connection a thread: readers never wait for a writer under WAL."""
+        """This thread's own: readers never wait for a writer under WAL."""
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             with told(self.path):
                 connection = self._local.connection = self._open()
+            with self._counting:
+                self._alive.add(connection)
         return connection
 
-    def _open(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=WAIT, isolation_level=None)
+    def _open(self) -> _Connection:
+        connection = sqlite3.connect(self.path, timeout=WAIT, isolation_level=None, factory=_Connection)
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
@@ -71,7 +81,8 @@ class Database:
             if not readable or not self.path.is_file() or self._unmerged():
                 raise
         self._immutable = True
-        return sqlite3.connect(f"file:{quote(str(self.path))}?immutable=1", uri=True, isolation_level=None)
+        address = f"file:{quote(str(self.path))}?immutable=1"
+        return sqlite3.connect(address, uri=True, isolation_level=None, factory=_Connection)
 
     def _unmerged(self) -> bool:
         """Does a journal hold commits that reading the file alone would miss?"""
@@ -83,6 +94,8 @@ class Database:
         connection = getattr(self._local, "connection", None)
         if connection is not None:
             connection.close()
+            with self._counting:
+                self._alive.discard(connection)
             self._local.connection = None
 
     @contextmanager
@@ -132,3 +145,7 @@ class Database:
                 yield self.commit
             finally:
                 connection.execute("COMMIT")
+                with self._counting:
+                    many = len(self._alive) > _KEPT
+                if many:
+                    self.close()

@@ -157,3 +157,26 @@ def test_a_reader_keeps_its_snapshot_while_a_writer_deletes_and_does_not_hold_it
         assert {p.doc_id for p in index.store.passages(rows)} == {"river", "tea"}
         assert index.current().commit == commit
     assert {p.doc_id for p in index.store.passages(index.current().rows.tolist())} == {"river"}
+
+
+def test_threads_that_have_read_keep_few_connections(tmp_path, embedder):
+    index_documents([RIVER], tmp_path, embedder)
+    store = LanguageIndex(tmp_path / "ta", "ta").store
+    all_read, done = threading.Barrier(31), threading.Event()
+
+    def read():
+        with store.snapshot():
+            assert store.counts().documents == 1
+        all_read.wait(30)
+        done.wait(30)
+
+    threads = [threading.Thread(target=read) for _ in range(30)]
+    for thread in threads:
+        thread.start()
+    all_read.wait(30)
+    assert len(store._alive) <= 9
+    done.set()
+    for thread in threads:
+        thread.join()
+    with store.snapshot():
+        assert store.document("river").text == RIVER.text
