@@ -1,4 +1,4 @@
-"""Values as JSON knows them."""
+"""Values as JSON knows them, and variants as a table has room for."""
 
 from __future__ import annotations
 
@@ -16,3 +16,9 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(v) for v in value]
     return value
+
+
+def by_name(variant: str) -> str:
+    """A variant that is a file by the file's name: "llamacpp:/models/si.gguf+think" as "llamacpp:si.gguf+think"."""
+    backend, colon, rest = variant.partition(":")
+    return f"{backend}:{rest.rsplit('/', 1)[-1]}" if colon and ".gguf" in rest else variant

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from eval.dimensions.finding import Finding, shown
+from eval.plain import by_name
 from eval.report.pages import write
 from mlrag.languages import language, languages
 
@@ -14,4 +15,12 @@ def write_page(path: Path, finding: Finding) -> None:
     """One static page without scripts."""
     codes = [c for c in finding.signature.get("langs", []) if c in languages()]
     signature = json.dumps(finding.signature, ensure_ascii=False, indent=1)
-    write(path, "dimension.html", [language(c) for c in codes], finding=finding, signature=signature, shown=shown)
+    write(
+        path,
+        "dimension.html",
+        [language(c) for c in codes],
+        finding=finding,
+        signature=signature,
+        shown=shown,
+        by_name=by_name,
+    )

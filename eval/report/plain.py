@@ -9,6 +9,7 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from eval.plain import by_name
 from eval.statistics import Interval
 
 
@@ -36,5 +37,5 @@ def as_rich(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> T
     for name in head:
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(by_name(row[0]), *row[1:])
     return table

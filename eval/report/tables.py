@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from eval.bleu import Bleu
+from eval.plain import by_name
 from eval.scores import Cost, Figure
 
 COLUMNS = (
@@ -114,7 +115,7 @@ def show(result: dict[str, Any], console: Console) -> None:
     for variant, found in result["variants"].items():
         for group in ("tiers", "languages"):
             for name, report in found[group].items():
-                start = (variant, name)
+                start = (by_name(variant), name)
                 if report.p50 is None or report.p95 is None:
                     table.add_row(*start, f"did not run: {report.reason}", *[""] * len(SHORT))
                 else:
