@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eval.examples import Example, article_removed
+from eval.plain import by_name
 from eval.report.charts import Curve, Line, Spot, Step, cost, interval_bar, ladder, risk_coverage, scatter, waterfall
 from eval.report.definitions import TITLES, anchor, definitions
 from eval.report.fates import WORDS, Fate, fate, losses
@@ -397,3 +398,16 @@ def test_names_in_drawings_are_escaped():
     for svg in made:
         assert {e.tag for e in ElementTree.fromstring(svg).iter()}.isdisjoint({"script", "img"})
         assert "&lt;script&gt;" in svg
+
+
+@pytest.mark.parametrize(
+    ("variant", "shown"),
+    [
+        ("llamacpp:/models/si.gguf+think", "llamacpp:si.gguf+think"),
+        ("llamacpp:/models/si.gguf (closed book)", "llamacpp:si.gguf (closed book)"),
+        ("openai:org/model", "openai:org/model"),
+        ("e4b", "e4b"),
+    ],
+)
+def test_tables_name_a_file_without_its_path(variant, shown):
+    assert by_name(variant) == shown
