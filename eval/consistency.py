@@ -24,6 +24,7 @@ from eval.dimensions.command import (
     chosen_languages,
     listed,
     publish,
+    settings_with,
     told,
 )
 from eval.dimensions.figures import failures, groups
@@ -133,10 +134,8 @@ def main(
     """How often the same fact, asked otherwise, ends alike. Answers that python -m eval.tiers has are used again."""
     console = Console(stderr=True)
     with told(console):
-        settings = Settings()
-        at_once = concurrency or settings.concurrency
-        settings = settings.model_copy(update={"concurrency": at_once})
-        finding = measure(settings, chosen_languages(langs), listed(variants), limit, at_once, console)
+        settings = settings_with(concurrency)
+        finding = measure(settings, chosen_languages(langs), listed(variants), limit, settings.concurrency, console)
         publish(finding, settings, out, as_json, console)
 
 

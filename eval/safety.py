@@ -24,6 +24,7 @@ from eval.dimensions.command import (
     chosen_languages,
     listed,
     publish,
+    settings_with,
     told,
 )
 from eval.dimensions.figures import failures, groups, rate
@@ -233,10 +234,10 @@ def main(
     """Hidden orders, leaks and needless refusals, with intervals. A stopped run goes on where it stopped."""
     console = Console(stderr=True)
     with told(console):
-        settings = Settings()
-        at_once = concurrency or settings.concurrency
-        settings = settings.model_copy(update={"concurrency": at_once})
-        finding = measure(settings, chosen_languages(langs), listed(variants), limit, harmful, at_once, console)
+        settings = settings_with(concurrency)
+        finding = measure(
+            settings, chosen_languages(langs), listed(variants), limit, harmful, settings.concurrency, console
+        )
         publish(finding, settings, out, as_json, console)
 
 

@@ -40,6 +40,12 @@ def chosen_languages(text: str | None) -> list[str]:
     return [code for code in languages() if code in wanted]
 
 
+def settings_with(concurrency: int | None) -> Settings:
+    """The settings, with so many questions at once where a number is given."""
+    settings = Settings()
+    return settings.model_copy(update={"concurrency": concurrency}) if concurrency else settings
+
+
 @contextmanager
 def told(console: Console) -> Iterator[None]:
     """Ends the command with status 1 and the error's own words."""

@@ -19,6 +19,7 @@ from eval.dimensions.command import (
     chosen_languages,
     listed,
     publish,
+    settings_with,
     told,
 )
 from eval.dimensions.finding import Finding
@@ -89,10 +90,8 @@ def main(
     """How many of one to five constraints a variant follows, and which it drops first. A stopped run goes on."""
     console = Console(stderr=True)
     with told(console):
-        settings = Settings()
-        at_once = concurrency or settings.concurrency
-        settings = settings.model_copy(update={"concurrency": at_once})
-        finding = measure(settings, chosen_languages(langs), listed(variants), limit, at_once, console)
+        settings = settings_with(concurrency)
+        finding = measure(settings, chosen_languages(langs), listed(variants), limit, settings.concurrency, console)
         publish(finding, settings, out, as_json, console)
 
 

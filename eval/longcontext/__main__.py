@@ -10,7 +10,18 @@ import typer
 from rich.console import Console
 
 from eval.dimensions.asking import Asked, ask_all, direct, models, open_run, sign
-from eval.dimensions.command import Concurrency, Json, Langs, Out, Variants, chosen_languages, listed, publish, told
+from eval.dimensions.command import (
+    Concurrency,
+    Json,
+    Langs,
+    Out,
+    Variants,
+    chosen_languages,
+    listed,
+    publish,
+    settings_with,
+    told,
+)
 from eval.dimensions.finding import Finding
 from eval.longcontext.contexts import Hunt, hunts, material
 from eval.longcontext.figures import sections
@@ -87,12 +98,9 @@ def main(
     """What is found by length, depth and language; the effective context beside the advertised one."""
     console = Console(stderr=True)
     with told(console):
-        settings = Settings()
-        sizes = counts(lengths)
-        at_once = concurrency or settings.concurrency
-        settings = settings.model_copy(update={"concurrency": at_once})
+        settings, sizes = settings_with(concurrency), counts(lengths)
         there = {x: hunts(x, material(x, settings.corpora, filler), sizes, questions) for x in chosen_languages(langs)}
-        finding = measure(settings, there, listed(variants), sizes, keep, at_once, console)
+        finding = measure(settings, there, listed(variants), sizes, keep, settings.concurrency, console)
         publish(finding, settings, out, as_json, console)
 
 

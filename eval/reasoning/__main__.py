@@ -19,6 +19,7 @@ from eval.dimensions.command import (
     chosen_languages,
     listed,
     publish,
+    settings_with,
     told,
 )
 from eval.dimensions.finding import Finding
@@ -76,14 +77,12 @@ def main(
     """Right answers by language, and what thinking adds beside what a size adds. A stopped run goes on."""
     console = Console(stderr=True)
     with told(console):
-        settings = Settings()
+        settings = settings_with(concurrency)
         for name in listed(variants):
             if parse_variant(name, settings.variants).backend in ("extractive", "auto"):
                 raise ValueError(f"{name!r} is no one model to reason; for example: --variants e2b,e4b")
-        at_once = concurrency or settings.concurrency
-        settings = settings.model_copy(update={"concurrency": at_once})
         ladder = rungs(listed(variants), listed(thinking))
-        finding = measure(settings, chosen_languages(langs), ladder, limit, at_once, console)
+        finding = measure(settings, chosen_languages(langs), ladder, limit, settings.concurrency, console)
         publish(finding, settings, out, as_json, console)
 
 

@@ -108,7 +108,7 @@ def test_both_engines_give_interchangeable_vectors(embedder):
 @pytest.mark.filterwarnings("ignore")
 def test_sentence_transformers_models_work_with_their_prompts():
     sentence_transformers = pytest.importorskip("sentence_transformers", reason="the extra hub is not installed")
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="the extra hub is not installed")
     from sentence_transformers.base.modules import InputModule
 
     class Wrapped(InputModule):
