@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from benchmarks import scoring
 from benchmarks.speed.measure import Found, Goal, Growth, Plan, Row, by_turns
+from mlrag.errors import MlragError
 
 
 def measure(plan: Plan) -> Found:
@@ -11,7 +12,7 @@ def measure(plan: Plan) -> Found:
     try:
         wanted = 500 if plan.quick else 3000
         rows = scoring.rows_of(None, wanted)
-    except Exception as error:
+    except MlragError as error:
         return Found([Row("evaluation", "scoring a row", "us/row", None, 0, note=f"no stored run: {error}")])
     n = sum(map(len, rows.values()))
     works = {"bare": scoring.bare, "same": scoring.answers, "every": scoring.scored, "chrf": scoring.chrf_alone}
