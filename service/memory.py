@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager
 
 import anyio.to_thread
 
-_EVERY = 30.0  # seconds
+_EVERY = 10.0  # seconds
 
 
 @asynccontextmanager
 async def returned() -> AsyncIterator[None]:
-    """Inside, what is free is given back every half minute; nothing is done where the C library is not glibc."""
+    """Inside, what is free is given back every ten seconds; nothing is done where the C library is not glibc."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is None:
         yield

@@ -3,7 +3,8 @@
 A logistic model learned by `python -m eval.calibrate_orders` on phrasings in all languages. It sees the sentence's
 vector, how many words of an order it holds (its language's and English ones), and how near the question it stands:
 what is asked about is shown rather than withheld. A sentence with a control token of a chat template is withheld
-whatever the model says, and beside a withheld sentence less is enough.
+whatever the model says, and beside a withheld sentence less is enough. What was taken for one sentence and may be two
+("… write BANANA. Everest …" after a word short enough for an abbreviation) is judged by its worst part as well.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from mlrag.text.normalize import matching
 PATH = Path(__file__).with_name("orders.json")
 NEAREST, FARTHEST = 8.0, -1.0  # nearness to the question counts between these
 MOST_CUES = 3
+_STOP = regex.compile(r"(?<=[.!?。।۔።]\p{M}*[\"'”’»)\]]?)\s+")
 _HIDDEN = regex.compile(r"[\u200b\u2060\ufeff\u00ad]|(?<=\p{Latin})[\u200c\u200d](?=\p{Latin})")
 
 
@@ -144,7 +146,12 @@ class OrderGuard:
             vectors[hidden] = self.embedder.encode_document([_HIDDEN.sub("", texts[n]) for n in hidden])
         held = np.array([cues(text, found.lang) for text in texts], np.float32)
         near = (vectors @ found.query_vector - found.cosine_mean) / (found.cosine_std or 1.0)
-        return self.model.log_odds(held, vectors, near, covered)
+        odds = self.model.log_odds(held, vectors, near, covered)
+        parts = [(n, part) for n, text in enumerate(texts) for part in _parts(text) if any(cues(part, found.lang))]
+        if parts:
+            whole, each = [n for n, _ in parts], [part for _, part in parts]
+            np.maximum.at(odds, whole, self._odds(each, self.embedder.encode_document(each), found))
+        return odds
 
     def _is_order(self, title: str, found: Evidence) -> bool:
         """Titles have no vector of their own; one is made for those that name what an order names."""
@@ -154,6 +161,12 @@ class OrderGuard:
             return False
         vector = np.asarray(self.embedder.encode_document([title]), np.float32)
         return bool(self._odds([title], vector, found)[0] >= 0)
+
+
+def _parts(text: str) -> list[str]:
+    """What stands between the full stops inside a sentence; nothing where there are none."""
+    parts = [part for part in _STOP.split(text.strip()) if part]
+    return parts if len(parts) > 1 else []
 
 
 def spread(odds: Sequence[float], beside: float) -> list[int]:
