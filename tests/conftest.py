@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,12 +38,19 @@ def embedder() -> Embedder:
 
 @pytest.fixture(scope="session")
 def indexed(tmp_path_factory: pytest.TempPathFactory, embedder: Embedder) -> Path:
-    """Every starter corpus, indexed: the data folder. MLRAG_TEST_INDEX names one to keep between runs."""
-    kept = os.environ.get("MLRAG_TEST_INDEX")
-    folder = Path(kept) if kept else tmp_path_factory.mktemp("var")
-    documents = [d for code in languages() for d in read_documents([CORPORA / code], code)]
-    index_documents(documents, folder / "index", embedder)
-    return folder
+    """Every starter corpus, indexed: the data folder. MLRAG_TEST_INDEX names one to keep between runs.
+
+    Made once: where several processes run the tests, each gets a copy of its own.
+    """
+    kept, own = os.environ.get("MLRAG_TEST_INDEX"), tmp_path_factory.getbasetemp()
+    several = "PYTEST_XDIST_WORKER" in os.environ
+    folder = Path(kept) if kept else (own.parent if several else own) / "var"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        documents = [d for code in languages() for d in read_documents([CORPORA / code], code)]
+        index_documents(documents, folder / "index", embedder)
+        return Path(shutil.copytree(folder, own / "copy")) if several else folder
 
 
 @pytest.fixture(scope="session")

@@ -219,3 +219,16 @@ def test_an_empty_house_says_so(browser, tmp_path):
         page.goto(f"{address}/reports?lang=ta")
         assert languages()["ta"].ui["no_reports"] in page.inner_text("main")
         page.close()
+
+
+@pytest.mark.parametrize(
+    ("code", "typed", "empty", "full"), [("ar", "Nile?", "rtl", "ltr"), ("ta", "مرحبا", "ltr", "rtl")]
+)
+def test_an_empty_question_begins_on_the_side_of_the_page_and_a_typed_one_on_its_own(
+    open_page, code, typed, empty, full
+):
+    page = open_page(f"/?lang={code}")
+    direction = "getComputedStyle(document.querySelector('#q')).direction"
+    assert page.evaluate(direction) == empty
+    page.fill("#q", typed)
+    assert page.evaluate(direction) == full
