@@ -1,4 +1,4 @@
-"""The SQLite file below a store: a connection a thread that reads, transactions with a commit number, snapshots.
+"""The SQLite file below a store: a few connections, lent to who reads; transactions with a commit number, snapshots.
 
 A commit is on the disk before it is told: WAL with synchronous=FULL. Each has a random stamp, so that what was derived
 from a commit which a restored backup undid is never taken for the commit that came in its place.
@@ -9,22 +9,19 @@ from __future__ import annotations
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from queue import Empty, Full, LifoQueue
+from typing import Any
 from urllib.parse import quote
-from weakref import WeakSet
 
 from mlrag.index.storage import storage_error, told
 
 WAIT = 30.0  # seconds that a writer waits for another process
 _CACHE = 256  # KiB of pages a connection may hold; the system caches the file
-_KEPT = 8  # connections that stay open between snapshots; hundreds of threads that wait for a model need none
+_KEPT = 8  # connections that stay open while nobody reads
 _STAMPS = 256  # commits whose stamps are kept
-
-
-class _Connection(sqlite3.Connection):
-    """Can be counted while it lives: its thread may end without closing it."""
 
 
 class Database:
@@ -34,15 +31,14 @@ class Database:
         self.path = path
         self._schema = schema
         self._local = threading.local()
-        self._alive: WeakSet[_Connection] = WeakSet()
-        self._counting = threading.Lock()
+        self._idle: LifoQueue[sqlite3.Connection] = LifoQueue(_KEPT)
         self._immutable = False
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise storage_error(path.parent, error) from error
-        self._connection()
-        self._seen = self._identity()
+        with self._reading():
+            self._seen = self._identity()
 
     def _identity(self) -> tuple[int, int]:
         stat = self.path.stat()
@@ -56,18 +52,45 @@ class Database:
         except FileNotFoundError:
             return False
 
-    def _connection(self) -> sqlite3.Connection:
-        """This thread's own: readers never wait for a writer under WAL."""
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            with told(self.path):
-                connection = self._local.connection = self._open()
-            with self._counting:
-                self._alive.add(connection)
-        return connection
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection, this thread's own for so long; inside a snapshot or transaction that one's. Readers never wait
+        for a writer under WAL."""
+        held: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if held is not None:
+            yield held
+            return
+        with told(self.path):
+            connection = self._local.connection = self._borrow()
+        try:
+            yield connection
+        finally:
+            self._local.connection = None
+            self._give_back(connection)
 
-    def _open(self) -> _Connection:
-        connection = sqlite3.connect(self.path, timeout=WAIT, isolation_level=None, factory=_Connection)
+    def _borrow(self) -> sqlite3.Connection:
+        try:
+            return self._idle.get_nowait()
+        except Empty:
+            return self._open()
+
+    def _give_back(self, connection: sqlite3.Connection) -> None:
+        try:
+            self._idle.put_nowait(connection)
+        except Full:
+            connection.close()
+
+    def _all(self, asked: str, values: Sequence[Any] = ()) -> list[Any]:
+        """The rows of one statement."""
+        with self._reading() as connection:
+            return connection.execute(asked, values).fetchall()
+
+    def _one(self, asked: str, values: Sequence[Any] = ()) -> Any:
+        """The first row; None where there is none."""
+        return next(iter(self._all(asked, values)), None)
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, timeout=WAIT, isolation_level=None, check_same_thread=False)
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
@@ -82,7 +105,7 @@ class Database:
                 raise
         self._immutable = True
         address = f"file:{quote(str(self.path))}?immutable=1"
-        return sqlite3.connect(address, uri=True, isolation_level=None, factory=_Connection)
+        return sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
 
     def _unmerged(self) -> bool:
         """Does a journal hold commits that reading the file alone would miss?"""
@@ -90,19 +113,14 @@ class Database:
         return journal.is_file() and journal.stat().st_size > 0
 
     def close(self) -> None:
-        """Close this thread's connection."""
-        connection = getattr(self._local, "connection", None)
-        if connection is not None:
-            connection.close()
-            with self._counting:
-                self._alive.discard(connection)
-            self._local.connection = None
+        """Close the connections that nobody reads with."""
+        while not self._idle.empty():
+            self._idle.get_nowait().close()
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """All or nothing. Raises StorageError."""
-        connection = self._connection()
-        with told(self.path):
+        with self._reading() as connection, told(self.path):
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -117,11 +135,12 @@ class Database:
                 raise
 
     def _read_meta(self, key: str) -> str | None:
-        row = self._connection().execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        row = self._one("SELECT value FROM meta WHERE key = ?", (key,))
         return row[0] if row else None
 
     def _write_meta(self, key: str, value: str) -> None:
-        self._connection().execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+        with self._reading() as connection:
+            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
     @property
     def commit(self) -> int:
@@ -135,17 +154,13 @@ class Database:
     @contextmanager
     def snapshot(self) -> Iterator[int]:
         """All that this thread reads inside is of one commit, whose number this gives; a writer is not held up."""
-        connection = self._connection()
-        if connection.in_transaction:
-            yield self.commit
-            return
-        with told(self.path):
-            connection.execute("BEGIN")
-            try:
+        with self._reading() as connection:
+            if connection.in_transaction:
                 yield self.commit
-            finally:
-                connection.execute("COMMIT")
-                with self._counting:
-                    many = len(self._alive) > _KEPT
-                if many:
-                    self.close()
+                return
+            with told(self.path):
+                connection.execute("BEGIN")
+                try:
+                    yield self.commit
+                finally:
+                    connection.execute("COMMIT")

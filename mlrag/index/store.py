@@ -79,7 +79,7 @@ class Store(Database):
 
     def stored(self, below: str = "") -> list[Stored]:
         """The documents whose source is this path or lies below it; all without one."""
-        found = self._connection().execute(
+        found = self._all(
             f"SELECT id, source, coalesce(json_extract(meta, '$.\"{PART_OF}\"'), '') FROM documents "
             "WHERE ?1 IN ('', source) OR substr(source, 1, length(?1) + 1) = ?1 || '/' ORDER BY id",
             (below,),
@@ -88,23 +88,20 @@ class Store(Database):
 
     def move(self, sources: Mapping[str, str]) -> None:
         """Say that documents, by id, now come from elsewhere. Nothing that a search reads changes."""
-        with told(self.path):
-            self._connection().executemany("UPDATE documents SET source = ?2 WHERE id = ?1", sources.items())
+        with self._reading() as connection, told(self.path):
+            connection.executemany("UPDATE documents SET source = ?2 WHERE id = ?1", sources.items())
 
     def hashes(self) -> dict[str, str]:
         """Content hash by document id."""
-        return dict(self._connection().execute("SELECT id, hash FROM documents"))
+        return dict(self._all("SELECT id, hash FROM documents"))
 
     def counts(self) -> StoreCounts:
-        one = (
-            self._connection()
-            .execute(
+        return StoreCounts(
+            *self._one(
                 "SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM passages), "
                 "(SELECT count(*) FROM sentences)"
             )
-            .fetchone()
         )
-        return StoreCounts(*one)
 
     def put(self, documents: Sequence[tuple[Document, Sequence[EmbeddedPassage]]], embedder: str, engine: str) -> None:
         """Add or replace documents, all or none."""
@@ -143,8 +140,7 @@ class Store(Database):
             return [self._pack(doc_id) for doc_id in sorted(doc_ids) if self.document(doc_id)]
 
     def _pack(self, doc_id: str) -> PackedDocument:
-        run = self._connection().execute
-        row = run("SELECT id, title, text, source, hash, meta FROM documents WHERE id = ?", (doc_id,)).fetchone()
+        row = self._one("SELECT id, title, text, source, hash, meta FROM documents WHERE id = ?", (doc_id,))
         document = Document(row[0], self.lang, row[2], row[1], row[3], json.loads(row[5]))
         asked = 'SELECT row, id, start, "end", text, vector FROM passages WHERE doc_id = ? ORDER BY row'
         spans = 'SELECT start, "end", vector FROM sentences WHERE passage = ? ORDER BY start'
@@ -152,9 +148,9 @@ class Store(Database):
             PackedPassage(
                 Passage(p[1], doc_id, self.lang, p[2], p[3], p[4], row[1]),
                 p[5],
-                tuple((Span(s[0], s[1]), s[2]) for s in run(spans, (p[0],))),
+                tuple((Span(s[0], s[1]), s[2]) for s in self._all(spans, (p[0],))),
             )
-            for p in run(asked, (doc_id,)).fetchall()
+            for p in self._all(asked, (doc_id,))
         )
         return PackedDocument(document, row[4], row[5], passages)
 
@@ -164,29 +160,25 @@ class Store(Database):
             connection.executemany("DELETE FROM documents WHERE id = ?", ((i,) for i in doc_ids))
 
     def document(self, doc_id: str) -> Document | None:
-        row = (
-            self._connection()
-            .execute("SELECT id, title, text, source, meta FROM documents WHERE id = ?", (doc_id,))
-            .fetchone()
-        )
+        row = self._one("SELECT id, title, text, source, meta FROM documents WHERE id = ?", (doc_id,))
         return row and Document(row[0], self.lang, row[2], row[1], row[3], json.loads(row[4]))
 
     def passages(self, rows: Sequence[int]) -> list[Passage]:
         """The passages of these rows, in the order asked for."""
         marks = ",".join("?" * len(rows))
         found = {
-            r[0]: self._passage(r)
-            for r in self._connection().execute(f"{_PASSAGE} WHERE p.row IN ({marks})", list(map(int, rows)))
+            r[0]: self._passage(r) for r in self._all(f"{_PASSAGE} WHERE p.row IN ({marks})", list(map(int, rows)))
         }
         return [found[int(row)] for row in rows]
 
     def all_passages(self, after: int = 0) -> Iterator[Passage]:
         """Every passage whose row is beyond `after`, in order of its row."""
-        return map(self._passage, self._connection().execute(f"{_PASSAGE} WHERE p.row > ? ORDER BY p.row", (after,)))
+        with self.snapshot(), self._reading() as connection:
+            yield from map(self._passage, connection.execute(f"{_PASSAGE} WHERE p.row > ? ORDER BY p.row", (after,)))
 
     def rows(self) -> NDArray[np.int64]:
         """The row of every passage, in order."""
-        found = self._connection().execute("SELECT row FROM passages INDEXED BY passages_of_document")
+        found = self._all("SELECT row FROM passages INDEXED BY passages_of_document")
         return np.sort(np.array([r[0] for r in found], np.int64))
 
     def _passage(self, r: tuple[int, str, str, int, int, str, str]) -> Passage:
@@ -194,7 +186,7 @@ class Store(Database):
 
     def rows_of(self, doc_ids: Sequence[str]) -> set[int]:
         """The passage rows of these documents."""
-        found = self._connection().execute(
+        found = self._all(
             "SELECT row FROM passages WHERE doc_id IN (SELECT value FROM json_each(?))", (json.dumps(list(doc_ids)),)
         )
         return {r[0] for r in found}
@@ -204,32 +196,27 @@ class Store(Database):
 
         Values are compared as text: 7 is "7", a date is "2024-01-31", yes is "true".
         """
-        found = self._connection().execute("SELECT id FROM documents")
-        ids = {r[0] for r in found}
+        ids = {r[0] for r in self._all("SELECT id FROM documents")}
         for field, values in filters.items():
             wanted = json.dumps(list(values), ensure_ascii=False)
-            ids &= {r[0] for r in self._connection().execute(_MATCHING, (field, wanted))}
+            ids &= {r[0] for r in self._all(_MATCHING, (field, wanted))}
         return frozenset(ids)
 
     def listed(self, offset: int, limit: int) -> list[ListedDocument]:
         """A page of the documents, in order of their ids."""
-        found = self._connection().execute(_LISTED + "ORDER BY d.id LIMIT ? OFFSET ?", (limit, offset))
+        found = self._all(_LISTED + "ORDER BY d.id LIMIT ? OFFSET ?", (limit, offset))
         return [ListedDocument(r[0], r[1], r[2], r[3], r[4], json.loads(r[5])) for r in found]
 
     def sentences(self, row: int) -> tuple[list[Span], Vectors]:
         """A passage's sentences (document offsets) and their vectors, (n, dim) float32."""
-        found = (
-            self._connection()
-            .execute('SELECT start, "end", vector FROM sentences WHERE passage = ? ORDER BY start', (int(row),))
-            .fetchall()
-        )
+        found = self._all('SELECT start, "end", vector FROM sentences WHERE passage = ? ORDER BY start', (int(row),))
         vectors = unpack_int8([r[2] for r in found])
         return [Span(r[0], r[1]) for r in found], vectors
 
     def vectors(self, after: int = 0) -> tuple[NDArray[np.int64], Halves]:
         """(rows, matrix): the numbers and (n, dim) float16 vectors of the passages whose row is beyond `after`."""
         asked = "SELECT row, vector FROM passages WHERE row > ? ORDER BY row"
-        found = self._connection().execute(asked, (after,)).fetchall()
+        found = self._all(asked, (after,))
         rows = np.array([r[0] for r in found], np.int64)
         if not found:
             return rows, np.zeros((0, 0), np.float16)
@@ -237,8 +224,8 @@ class Store(Database):
 
     def sentence_vectors(self, count: int) -> Vectors:
         """About `count` sentences' vectors, evenly over the store, always the same ones; (n, dim) float32."""
-        last = self._connection().execute("SELECT coalesce(max(rowid), 0) FROM sentences").fetchone()[0]
+        last = self._one("SELECT coalesce(max(rowid), 0) FROM sentences")[0]
         asked = "SELECT vector FROM sentences WHERE rowid >= ? LIMIT 1"
         places = sorted({1 + last * n // count for n in range(count)}) if last else []
-        found = [self._connection().execute(asked, (place,)).fetchone() for place in places]
+        found = [self._one(asked, (place,)) for place in places]
         return unpack_int8([r[0] for r in found if r])

@@ -1,7 +1,9 @@
 """The store is the truth; what is derived from it is never trusted blindly."""
 
+import os
 import shutil
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -159,24 +161,37 @@ def test_a_reader_keeps_its_snapshot_while_a_writer_deletes_and_does_not_hold_it
     assert {p.doc_id for p in index.store.passages(index.current().rows.tolist())} == {"river"}
 
 
+def opened(path):
+    """The connections of this process to a store: each has its journal open."""
+    if not Path("/proc/self/fd").is_dir():
+        pytest.skip("open files are counted in /proc")
+    return sum(os.path.realpath(fd) == f"{path}-wal" for fd in Path("/proc/self/fd").iterdir())
+
+
 def test_threads_that_have_read_keep_few_connections(tmp_path, embedder):
     index_documents([RIVER], tmp_path, embedder)
     store = LanguageIndex(tmp_path / "ta", "ta").store
-    all_read, done = threading.Barrier(31), threading.Event()
+    before = opened(store.path)
+    all_in, all_read, done = (threading.Barrier(31) for _ in range(3))
 
     def read():
         with store.snapshot():
+            all_in.wait(30)
             assert store.counts().documents == 1
+        assert store.commit == 1  # outside of a snapshot too
         all_read.wait(30)
         done.wait(30)
 
     threads = [threading.Thread(target=read) for _ in range(30)]
     for thread in threads:
         thread.start()
+    all_in.wait(30)
     all_read.wait(30)
-    assert len(store._alive) <= 9
-    done.set()
+    assert opened(store.path) <= before + 8
+    done.wait(30)
     for thread in threads:
         thread.join()
+    store.close()
+    assert opened(store.path) < before
     with store.snapshot():
         assert store.document("river").text == RIVER.text
