@@ -30,7 +30,7 @@ Result = TypeVar("Result")
 Work = Callable[[Item], Result]
 
 _BLOCKS = 5000  # tasks of one round at most: each costs the driver about a millisecond
-_RETRIES = 2  # by Ray, of a task whose worker is gone
+_RETRIES = 1  # by Ray, of a task whose worker is gone
 _STARTS = 20  # workers lost in a row while they start, before the whole is given up
 _FATAL = logging.CRITICAL + 1
 _DONE, _FAILED, _UNFIT = "done", "failed", "unfit"
@@ -98,6 +98,15 @@ def _keep_private(settings: Settings) -> None:
 def places(resource: str = "CPU") -> int:
     """How many CPUs, or "GPU"s, the cluster has."""
     return int(_ray().cluster_resources().get(resource, 0))
+
+
+def share(value: object) -> Any:
+    """Put a value where every worker can `get` it."""
+    return _ray().put(value)
+
+
+def get(shared: Any) -> Any:
+    return _ray().get(shared)
 
 
 def fan_out(
