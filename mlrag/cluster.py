@@ -30,7 +30,6 @@ Result = TypeVar("Result")
 Work = Callable[[Item], Result]
 
 _BLOCKS = 5000  # tasks of one round at most: each costs the driver about a millisecond
-_RETRIES = 1  # by Ray, of a task whose worker is gone
 _STARTS = 20  # workers lost in a row while they start, before the whole is given up
 _FATAL = logging.CRITICAL + 1
 _DONE, _FAILED, _UNFIT = "done", "failed", "unfit"
@@ -120,8 +119,9 @@ def fan_out(
     """Every item's result, in the order in which they come.
 
     `make` is called once in each of `count` workers (one a CPU without) and gives what does an item, `threads` at
-    once. An item that fails, or whose worker is lost, is done again in its parts (`split`), each alone; what fails then
-    too is `Done` with the reason, unless another machine was lost meanwhile. Raises UnfitError where `make` does.
+    once. Parts (`split`) of an item that fails are done again, each alone, and so is an item whose worker is lost.
+    What fails then is `Done` with the reason, unless another machine was lost meanwhile. Raises UnfitError where `make`
+    does.
     """
     fit = _Fit(make, code_hash())
     parts, alone = list(items), False
@@ -129,10 +129,14 @@ def fan_out(
         nodes = _living()
         pool = _Pool(count or max(1, places()), 1 if alone else threads, alone, gpus)
         failed = yield from _round(parts, fit, pool)
-        if alone and nodes <= _living():
-            yield from (Done(item, None, problem) for item, problem in failed)
-            return
-        parts, alone = [part for item, _ in failed for part in split(item)], True
+        parts, last = [], alone and nodes <= _living()
+        for item, problem in failed:
+            pieces = split(item)
+            if last or (problem and len(pieces) == 1):
+                yield Done(item, None, problem or "it ended its worker each time")
+            else:
+                parts += pieces
+        alone = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +154,8 @@ def _living() -> set[str]:
 def _round(
     items: Sequence[Item], fit: _Fit, pool: _Pool
 ) -> Generator[Done[Item, Result], None, list[tuple[Item, str]]]:
-    """Each item once; gives back those that failed, with the reason."""
-    failed = dict.fromkeys(range(len(items)), "it ended its worker each time")
+    """Each item once; gives back those that failed, with the reason, "" where the worker could not tell one."""
+    failed = dict.fromkeys(range(len(items)), "")
     for row in _dataset(items, fit, pool).iter_rows():
         kind, said = pickle.loads(row["reply"])
         number = row["number"]
@@ -193,7 +197,7 @@ def _dataset(items: Sequence[Item], fit: _Fit, pool: _Pool) -> Any:
             num_cpus=None if pool.gpus else 1,
             num_gpus=pool.gpus or None,
             max_restarts=-1,
-            max_task_retries=_RETRIES,
+            max_task_retries=0 if pool.alone else 1,  # an item that may end its worker is no reason to give up others
         )
 
 
