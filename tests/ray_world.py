@@ -1,7 +1,7 @@
 """A Ray cluster of three nodes in the network namespace of this process, and what mlrag does on it; prints JSON.
 
-`tests/test_ray.py` starts it, since a cluster needs a namespace where 127.0.0.1 is the only address. Documents are real;
-one is slow to embed, one ends the process that embeds it, and questions are answered by stand-in servers.
+`tests/test_ray.py` starts it, since a cluster needs a namespace where 127.0.0.1 is the only address. One document is
+slow to embed, one ends the process that embeds it, and questions are answered by stand-in servers.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from mlrag.settings import Settings
 from mlrag.testing import OllamaDouble
 
 QUIET = Console(stderr=True)
-EACH = 48  # documents a language
+EACH = 32  # documents a language
 WORDS = {
     "en": "Bridge {0} over the river was built in {1} and is {0} metres long.",
     "ta": "ஆற்றின் மீதான பாலம் {0} {1} இல் கட்டப்பட்டது. அதன் நீளம் {0} மீட்டர்.",
@@ -54,7 +54,7 @@ class Troubled(Embedding):
             texts = " ".join(d.text for d in batch)
             if "poison" in texts:
                 os._exit(1)
-            time.sleep(3 if "straggler" in texts else 0.2 * (len(batch) > 1))
+            time.sleep(2 if "straggler" in texts else 0.2 * (len(batch) > 1))
             return work(batch)
 
         return embed
@@ -74,16 +74,8 @@ def write_suite(folder: Path) -> Path:
     for lang, asked in QUESTIONS.items():
         numbers = range(100, 112)
         passages = [{"pid": f"p{n}", "lang": lang, "text": WORDS[lang].format(n, 1800 + n)} for n in numbers]
-        questions = [
-            {
-                "qid": f"q{n}",
-                "lang": lang,
-                "question": asked.format(n),
-                "answers": [str(1800 + n)],
-                "gold_pids": [f"p{n}"],
-            }
-            for n in numbers
-        ]
+        gold = {n: {"answers": [str(1800 + n)], "gold_pids": [f"p{n}"]} for n in numbers}
+        questions = [{"qid": f"q{n}", "lang": lang, "question": asked.format(n)} | gold[n] for n in numbers]
         for name, rows in (("passages", passages), ("questions", questions)):
             lines = "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows)
             (folder / f"bridges-{lang}.{name}.jsonl").write_text(lines, encoding="utf-8")
@@ -113,7 +105,7 @@ def killed_driver(address: str, docs: Path, data: Path) -> int:
     """Index in a process that is killed in mid-run; the documents that are stored."""
     command = [sys.executable, "-m", "tests.ray_world", "index", address, str(docs), str(data)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    wait_for(lambda: documents(data) >= 32)
+    wait_for(lambda: documents(data) >= 16)
     process.send_signal(signal.SIGKILL)
     process.wait()
     return documents(data)

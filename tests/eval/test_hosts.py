@@ -54,14 +54,7 @@ def test_a_dead_host_is_left_out_until_it_answers_again():
     assert len(down.asked) <= 1
     down.error = None
     dead.clear()
-    up.go.clear()
-    waiting = threading.Thread(target=lambda: [hosts.ask("q"), hosts.ask("q")])
-    waiting.start()
-    while not down.asked[1:] and not up.asked[20:]:
-        pass
-    assert hosts.ask("q").text == "down" or up.asked[20:]
-    up.go.set()
-    waiting.join()
+    assert {hosts.ask(f"q{n}").text for n in range(40)} == {"down", "up"}  # among equals the choice is free
 
 
 def test_what_the_hosts_health_does_not_explain_is_the_questions_own_failure():
