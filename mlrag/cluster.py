@@ -225,19 +225,17 @@ class _Worker:
             self._unfit = f"the worker on {socket.gethostname()} is of no use: {error.message}", error.hint
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        return {"number": row["number"], "reply": pickle.dumps(self._reply(row["item"]))}
+        return {"number": row["number"], "reply": self._reply(row["item"])}
 
-    def _reply(self, item: bytes) -> tuple[str, Any]:
+    def _reply(self, item: bytes) -> bytes:
         if self._unfit:
-            return _UNFIT, self._unfit
+            return pickle.dumps((_UNFIT, self._unfit))
         try:
-            return _DONE, self._work(pickle.loads(item))
-        except UnfitError as error:
-            return _UNFIT, (error.message, error.hint)
+            return pickle.dumps((_DONE, self._work(pickle.loads(item))))
         except MlragError as error:
-            return _FAILED, str(error)
+            return pickle.dumps((_FAILED, str(error)))
         except Exception as error:  # one item that breaks something must not take the others with it
-            return _FAILED, f"{type(error).__name__}: {error}"
+            return pickle.dumps((_FAILED, f"{type(error).__name__}: {error}"))
 
 
 @cache
