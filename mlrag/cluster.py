@@ -13,9 +13,10 @@ import os
 import pickle
 import secrets
 import socket
+import sys
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -71,7 +72,8 @@ def connected(address: str, settings: Settings) -> Iterator[None]:
         raise SettingsError(f"no Ray cluster at {address!r}: {error}", "start one: ray start --head") from error
     try:
         _keep_private(settings)
-        yield
+        with redirect_stdout(sys.stderr):  # Ray prints of lost machines there, whatever it is told: stdout is results
+            yield
     finally:
         ray.shutdown()
 
@@ -243,6 +245,5 @@ def code_hash() -> str:
     """SHA-256 of mlrag's code, packs and calibration, as it is installed here."""
     root, digest = Path(__file__).parent, hashlib.sha256()
     for path in sorted(p for kind in ("*.py", "*.json", "*.toml") for p in root.rglob(kind)):
-        with suppress(OSError):
-            digest.update(path.read_bytes())
+        digest.update(path.read_bytes())
     return digest.hexdigest()
