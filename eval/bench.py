@@ -12,6 +12,7 @@ import mlrag
 from eval.closed_book import ClosedBook
 from eval.cross import SOURCE, crossed, keep, search
 from eval.examples import Example, article_removed, drawn, own_questions
+from eval.hosts import Hosts, by_host
 from eval.metrics import chrf_signature
 from eval.plan import Plan, base_of, is_closed, write_plan
 from eval.runs import Asker, Prediction, Run
@@ -52,8 +53,17 @@ class Bench:
     plan: Plan
     run: Run
 
-    def __init__(self, settings: Settings, data: Path | None, langs: list[str] | None, limit: int | None) -> None:
-        self._settings = settings
+    def __init__(
+        self,
+        settings: Settings,
+        data: Path | None,
+        langs: list[str] | None,
+        limit: int | None,
+        hosts: Sequence[str] = (),
+    ) -> None:
+        """`hosts`: several servers of a model's backend, in place of the one that the settings name."""
+        self.settings = settings
+        self.hosts = hosts
         self._limit = limit
         self._suite = open_suite(data, langs, settings.data_dir) if data else None
         if (
@@ -63,12 +73,12 @@ class Bench:
         ):
             raise CorpusFormatError(f"{data} is multiple choice", f"ask it with: python -m eval.choice --data {data}")
         self._data = str(data) if data else "our own questions, test split"
-        self._folder = index_folder(data, settings.data_dir) if data else settings.data_dir / "eval" / "own-index"
+        self.folder = index_folder(data, settings.data_dir) if data else settings.data_dir / "eval" / "own-index"
         self.langs = self._choose(langs)
         self.examples = {lang: self._examples(lang) for lang in self.langs}
         self.documents = {lang: self._documents(lang) for lang in self.langs}
-        self._embedder = make_embedder(settings)
-        self._retriever = Retriever(self._folder, self._embedder, settings.withhold_orders)
+        self.embedder = make_embedder(settings)
+        self._retriever = Retriever(self.folder, self.embedder, settings.withhold_orders)
         self._askers: dict[str, Asker] = {}
 
     @property
@@ -82,7 +92,7 @@ class Bench:
     def _choose(self, langs: list[str] | None) -> list[str]:
         for code in langs or []:
             language(code)
-        own = (c for c in languages() if (self._settings.corpora / c).is_dir())
+        own = (c for c in languages() if (self.settings.corpora / c).is_dir())
         there = set(self._suite.questions if self._suite else own)
         chosen = [c for c in languages() if c in there and (not langs or c in langs)]
         if not chosen:
@@ -94,7 +104,7 @@ class Bench:
     def _documents(self, lang: str) -> list[Document]:
         if self._suite:
             return self._suite.documents.get(lang, [])
-        return list(read_documents([self._settings.corpora / lang], lang))
+        return list(read_documents([self.settings.corpora / lang], lang))
 
     def _examples(self, lang: str) -> list[Example]:
         """Raises CorpusFormatError where two have the same id: rows are kept by it."""
@@ -109,21 +119,21 @@ class Bench:
         """Index what is not there yet; then the run has its name, its folder and its plan."""
         size = WHOLE_PASSAGE if self._suite else None
         for lang in self.langs:
-            index_documents(self.documents[lang], self._folder, self._embedder, lambda _l, n: tick(n), size)
+            index_documents(self.documents[lang], self.folder, self.embedder, lambda _l, n: tick(n), size)
         self.plan = Plan(self._sign(), self.examples)
-        self.run = Run(self._settings.data_dir / "runs" / self.plan.name)
+        self.run = Run(self.settings.data_dir / "runs" / self.plan.name)
         write_plan(self.run.folder, self.plan)
 
     def _sign(self) -> dict[str, Any]:
         """All that a figure depends on, but the variant and with it thinking."""
-        s = self._settings
+        s = self.settings
         return {
             "data": self._data,
             "suite": asdict(self._suite.card if self._suite else OWN),
             "corpus_and_questions": self._content_hash(),
             "langs": self.langs,
             "limit": self._limit,
-            "embedder": f"{self._embedder.name} ({self._embedder.engine})",
+            "embedder": f"{self.embedder.name} ({self.embedder.engine})",
             "index_commits": {x: self._retriever.index(x).store.commit for x in self.langs if self.documents[x]},
             "k": s.k,
             "code": mlrag.__version__,
@@ -154,7 +164,7 @@ class Bench:
         given = self._suite.questions.get(SOURCE, []) if self._suite else own_questions(SOURCE)
         some = drawn(given, self._limit)
         asked = {lang: crossed(some, self.examples[lang], self.documents[lang], lang) for lang in self.langs}
-        keep(self.run.folder, search(self._retriever, {k: v for k, v in asked.items() if v}, self._settings.k))
+        keep(self.run.folder, search(self._retriever, {k: v for k, v in asked.items() if v}, self.settings.k))
 
     def finished(self, variant: str) -> int:
         """How many rows of a variant need not be asked again."""
@@ -167,18 +177,14 @@ class Bench:
         """A variant's predictions in one language: those that are stored, and the others asked now.
 
         At most `concurrency` questions at once; None: 1 for extractive, which keeps this machine busy alone, else as
-        many as the settings allow a backend.
+        many as the settings allow a backend, on each of its hosts.
         """
         return self.complete(variant, lang, self.asked(variant)[lang], tick, concurrency)
 
     def asker(self, variant: str) -> Asker:
         """Who answers under a variant's name, made once."""
         if variant not in self._askers:
-            self._askers[variant] = (
-                ClosedBook(self._settings, variant)
-                if is_closed(variant)
-                else make_pipeline(self._settings, self._retriever, variant, cross_language=False)
-            )
+            self._askers[variant] = make_asker(self.settings, self._retriever, variant, self.hosts)
         return self._askers[variant]
 
     def complete(
@@ -190,9 +196,28 @@ class Bench:
         concurrency: int | None = None,
     ) -> list[Prediction]:
         """Any examples of the language, in order; rows that this run has already are not asked again."""
-        extractive = parse_variant(base_of(variant), self._settings.variants).backend == "extractive"
-        at_once = concurrency or (1 if extractive else self._settings.concurrency)
+        at_once = concurrency or (1 if self.is_extractive(variant) else self.at_models)
         return self.run.complete(self.asker(variant), examples, variant, lang, tick, at_once)
+
+    def is_extractive(self, variant: str) -> bool:
+        return parse_variant(base_of(variant), self.settings.variants).backend == "extractive"
+
+    @property
+    def at_models(self) -> int:
+        """Questions that a model's hosts may have at once."""
+        return self.settings.concurrency * max(1, len(self.hosts))
+
+
+def make_asker(settings: Settings, retriever: Retriever, variant: str, hosts: Sequence[str] = ()) -> Asker:
+    """Who answers under a variant's name, over one or several hosts of its backend."""
+
+    def asker(own: Settings) -> Asker:
+        if is_closed(variant):
+            return ClosedBook(own, variant)
+        return make_pipeline(own, retriever, variant, cross_language=False)
+
+    several = by_host(settings, variant, hosts)
+    return Hosts({url: asker(own) for url, own in several.items()}) if several else asker(settings)
 
 
 def hash_of(patterns: Sequence[str]) -> str:

@@ -118,6 +118,11 @@ class Run:
         """The rows that need not be asked again; failed ones are."""
         return {i: p for i, p in self.rows(variant, lang).items() if not p.error}
 
+    def missing(self, examples: Sequence[Example], variant: str, lang: str) -> list[Example]:
+        """Those without a finished row."""
+        done = self.finished(variant, lang)
+        return [e for e in examples if e.id not in done]
+
     def variants(self) -> list[str]:
         """The variants that have rows, by name."""
         first = (next(durable.rows(path), None) for path in self.folder.glob("*.*.jsonl"))

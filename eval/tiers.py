@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +21,7 @@ from eval.dimensions.stored import read_stored
 from eval.evaluate import ByVariant, evaluate
 from eval.export import export
 from eval.extra import with_figures
+from eval.fan_out import ask_on_cluster
 from eval.judge.claim_columns import figures as claim_figures
 from eval.judge.columns import Judgement
 from eval.judge.report import as_json as judged_json
@@ -34,27 +36,35 @@ from eval.runs import Prediction, Run
 from eval.scores import score_rows
 from eval.table import as_json, contest_lines, contests_json, gain_lines, markdown, table_rows, titles
 from eval.versus import contests
+from mlrag.cluster import connected
 from mlrag.errors import MlragError
 from mlrag.languages import language
 from mlrag.settings import Settings
 from mlrag.variants import family
 
 
-def ask_all(bench: Bench, variants: Sequence[str], concurrency: int | None, console: Console) -> ByVariant:
-    """Index, then ask every variant in every language, with progress and the time left."""
+def ask_all(
+    bench: Bench, variants: Sequence[str], concurrency: int | None, console: Console, ray: str = ""
+) -> ByVariant:
+    """Index, then ask every variant in every language, with progress and the time left. `ray`: on that cluster."""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     times = TimeElapsedColumn(), TextColumn("left:"), TimeRemainingColumn()
-    with Progress(*columns, *times, console=console, transient=True) as bar:
+    place = connected(ray, bench.settings) if ray else nullcontext()
+    with place, Progress(*columns, *times, console=console, transient=True) as bar:
         task = bar.add_task("indexing", total=sum(map(len, bench.documents.values())))
         bench.index(lambda n: bar.advance(task, n))
         bench.cross()
-        return {variant: _ask(bench, variant, concurrency, bar) for variant in variants}
+        return {variant: _ask(bench, variant, concurrency, bar, bool(ray)) for variant in variants}
 
 
-def _ask(bench: Bench, variant: str, concurrency: int | None, bar: Progress) -> Mapping[str, Sequence[Prediction]]:
+def _ask(
+    bench: Bench, variant: str, concurrency: int | None, bar: Progress, fanned_out: bool
+) -> Mapping[str, Sequence[Prediction]]:
     """Rows of before are in the bar from the start, so that the time left is that of the others."""
     total = sum(map(len, bench.asked(variant).values()))
     task = bar.add_task(variant, total=total, completed=bench.finished(variant))
+    if fanned_out:
+        return ask_on_cluster(bench, variant, concurrency, lambda: bar.advance(task))
     return {lang: bench.ask(variant, lang, lambda: bar.advance(task), concurrency) for lang in bench.langs}
 
 
@@ -142,6 +152,10 @@ def main(
     concurrency: Annotated[
         int | None, typer.Option(min=1, help="Questions at once; 1 for extractive, MLRAG_CONCURRENCY for models.")
     ] = None,
+    ray: Annotated[str, typer.Option(metavar="ADDRESS", help='Ask on a Ray cluster: "auto", "local", HOST:6379.')] = "",
+    hosts: Annotated[
+        str | None, typer.Option(help="Several Ollama or OpenAI-compatible servers: http://a:11434,http://b:11434.")
+    ] = None,
     rescore: Annotated[bool, typer.Option("--rescore", help="Score stored rows again; needs no model.")] = False,
     run: Annotated[str | None, typer.Option(help="The run to rescore; the latest without it.")] = None,
     compare: Annotated[
@@ -171,9 +185,9 @@ def main(
             result = stored(folder, named)
         else:
             settings = settings.model_copy(update={"concurrency": concurrency or settings.concurrency})
-            bench = Bench(settings, data, only, limit)
+            bench = Bench(settings, data, only, limit, [h.strip() for h in (hosts or "").split(",") if h.strip()])
             asked = with_closed_book(named or ["extractive"], closed_book, bench.has_passages)
-            predictions = ask_all(bench, asked, concurrency, console)
+            predictions = ask_all(bench, asked, concurrency, console, ray)
             folder = bench.run.folder
             result = with_cross(evaluate(bench.plan, predictions), folder)
         judged = judge_run(settings, folder, judge, only, console, claims) if judge else None

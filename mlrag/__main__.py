@@ -49,6 +49,9 @@ def index(
     lang: Annotated[str | None, typer.Option(help="Their language; else the front matter's, else detected.")] = None,
     rebuild: Annotated[bool, typer.Option(help="Forget the indexes there are and start anew.")] = False,
     watch: Annotated[bool, typer.Option(help="Go on until stopped, and index what changes.")] = False,
+    ray: Annotated[
+        str, typer.Option(metavar="ADDRESS", help='Read and embed on a Ray cluster: "auto", "local", HOST:6379.')
+    ] = "",
 ) -> None:
     """Make documents searchable. Unchanged ones cost nothing; of a folder, those whose file is gone are removed."""
     from mlrag.assemble import make_indexes
@@ -56,11 +59,13 @@ def index(
 
     settings = _settings()
     try:
+        if watch and ray:
+            raise SettingsError("--watch indexes on this machine alone", "leave out --ray or --watch")
         if rebuild:
             make_indexes(settings).clear()
         if watch:
             watch_paths(settings, paths or [settings.corpora], lang, _err)
-        elif index_paths(settings, paths or [settings.corpora], lang, _err):
+        elif index_paths(settings, paths or [settings.corpora], lang, _err, ray=ray):
             raise typer.Exit(1)
     except MlragError as error:
         raise _fail(error) from None

@@ -31,9 +31,11 @@ from mlrag.variants import Variant, parse_variant
 _LOOPBACK = {"", "localhost", "127.0.0.1", "[::1]", "::1"}
 
 
-def make_embedder(settings: Settings) -> Embedder:
-    """Raises EmbedderError; PrivacyError for a remote embedder where the settings forbid it."""
-    embedder = load_embedder(settings.embedder, settings.ollama_host, settings.ollama_key.get_secret_value())
+def make_embedder(settings: Settings, threads: int | None = None) -> Embedder:
+    """`threads` of the bundled one: all cores without. Raises EmbedderError; PrivacyError for a remote embedder where
+    the settings forbid it."""
+    key = settings.ollama_key.get_secret_value()
+    embedder = load_embedder(settings.embedder, settings.ollama_host, key, threads)
     _keep_private(settings, settings.embedder, embedder.host)
     return embedder
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
+from typing import Protocol
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mlrag.assemble import make_embedder, make_indexes
-from mlrag.corpus.loaders import Limits, Sandbox, document_files, is_document, root_of
+from mlrag.corpus.loaders import Limits, Sandbox, document_files, is_document, load, root_of
 from mlrag.errors import DocumentError
 from mlrag.index.embedders import Embedder
 from mlrag.index.protocol import Indexes
+from mlrag.ingest import Embed
 from mlrag.languages import language
 from mlrag.settings import Settings
 from mlrag.sync import Read, Synced, missing, read_files, sync
@@ -34,15 +38,18 @@ def index_paths(
     console: Console,
     embedder: Embedder | None = None,
     place: Indexes | None = None,
+    ray: str = "",
 ) -> list[str]:
     """Bring the indexes up to date with these files and folders; report. The files or rows that were skipped.
 
-    `embedder`: one that is loaded already; else one is, where there is work. `place`: one that is open already.
-    Raises DocumentError for a path that is not there, UnknownLanguageError, EmbedderMismatchError.
+    `embedder`: one that is loaded already; else one is, where there is work. `place`: one that is open already. `ray`:
+    the address of a Ray cluster that reads and embeds. Raises DocumentError for a path that is not there,
+    UnknownLanguageError, EmbedderMismatchError, SettingsError for a cluster that cannot be used.
     """
     roots, files = _found(paths, lang)
     place = place or make_indexes(settings)
-    return _run(settings, place, files, roots, None, lang, console, lambda: embedder or make_embedder(settings))
+    with _at(ray, settings, roots, lang) as where:
+        return _run(where, place, files, roots, None, console, lambda: embedder or make_embedder(settings))
 
 
 def watch_paths(settings: Settings, paths: Sequence[Path], lang: str | None, console: Console) -> None:
@@ -52,19 +59,58 @@ def watch_paths(settings: Settings, paths: Sequence[Path], lang: str | None, con
     roots, files = _found(paths, lang)
     place = make_indexes(settings)
     embedder = cache(lambda: make_embedder(settings))
+    here = Here(limits(settings), roots, lang)
     places, started = [*roots, *(f for f in files if root_of(f, roots) is None)], False
     try:
         for changes in watch(*places, rust_timeout=_WAKE, yield_on_timeout=True, raise_interrupt=False):
             if not started:  # the watcher listens by now: nothing that changes meanwhile is missed
                 started = True
-                _run(settings, place, _found(paths, lang)[1], roots, None, lang, console, embedder)
+                _run(here, place, _found(paths, lang)[1], roots, None, console, embedder)
                 console.print(f"watching {escape(', '.join(map(str, places)))}; stop with Ctrl-C")
             touched = sorted({Path(name) for _, name in changes})
             changed, gone = _changed(touched, roots), [p.as_posix() for p in touched if not p.exists()]
             if changed or gone:
-                _run(settings, place, changed, roots, gone, lang, console, embedder)
+                _run(here, place, changed, roots, gone, console, embedder)
     except OSError as error:
         raise DocumentError(f"these files cannot be watched: {error}") from error
+
+
+class Where(Protocol):
+    """Where files are read and documents embedded."""
+
+    def read(self, files: Sequence[Path], tick: Callable[[], None]) -> Read: ...
+
+    def embed(self, embedder: Embedder, problems: list[str]) -> Embed | None:
+        """None: by the embedder itself. Documents that fail are left out, and become problems."""
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """In this process, files in its sandbox."""
+
+    limits: Limits
+    roots: Sequence[Path]
+    lang: str | None
+
+    def read(self, files: Sequence[Path], tick: Callable[[], None]) -> Read:
+        with Sandbox(self.limits) as sandbox:
+            return read_files(files, lambda p: load(p, sandbox, self.lang, root_of(p, self.roots)), tick)
+
+    def embed(self, embedder: Embedder, problems: list[str]) -> Embed | None:
+        del embedder, problems
+        return None
+
+
+@contextmanager
+def _at(ray: str, settings: Settings, roots: Sequence[Path], lang: str | None) -> Iterator[Where]:
+    if not ray:
+        yield Here(limits(settings), roots, lang)
+        return
+    from mlrag.cluster import connected
+    from mlrag.cluster_indexing import OnCluster
+
+    with connected(ray, settings):
+        yield OnCluster(settings, limits(settings), tuple(roots), lang)
 
 
 def _found(paths: Sequence[Path], lang: str | None) -> tuple[list[Path], list[Path]]:
@@ -82,20 +128,19 @@ def _changed(touched: Sequence[Path], roots: Sequence[Path]) -> list[Path]:
 
 
 def _run(
-    settings: Settings,
+    where: Where,
     place: Indexes,
     files: Sequence[Path],
     roots: Sequence[Path],
     gone: Sequence[str] | None,
-    lang: str | None,
     console: Console,
     embedder: Callable[[], Embedder],
 ) -> list[str]:
     """Read and index with a bar. `gone` None: whatever was indexed from below the roots and is none of the files."""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=console, transient=True) as bar, Sandbox(limits(settings)) as sandbox:
+    with Progress(*columns, console=console, transient=True) as bar:
         reading = bar.add_task("reading", total=len(files))
-        read = read_files(files, roots, sandbox, lang, lambda: bar.advance(reading))
+        read = where.read(files, lambda: bar.advance(reading))
         indexing = bar.add_task("indexing", total=None, visible=False)
 
         def advance(code: str, done: int) -> None:
@@ -103,7 +148,7 @@ def _run(
 
         if gone is None:
             gone = missing(roots, files, place)
-        done = sync(read, gone, place, embedder, advance)
+        done = sync(read, gone, place, embedder, advance, partial(where.embed, problems=read.problems))
     _report(read, done, console)
     return read.problems
 

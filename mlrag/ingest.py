@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -17,6 +18,7 @@ from mlrag.retrieval import Retriever
 from mlrag.text.sentences import sentence_spans
 
 EmbeddedDocument = tuple[Document, list[EmbeddedPassage]]
+Embed = Callable[[Sequence[Sequence[Document]]], Iterable[tuple[Sequence[Document], list[EmbeddedDocument]]]]
 BATCH = 16  # documents in one transaction
 _KEPT_UP = 500  # passages after which the derived index follows, so that a kill leaves little to catch up
 Progress = Callable[[str, int], None]  # language, documents done
@@ -38,43 +40,52 @@ def index_documents(
     progress: Progress = lambda _lang, _done: None,
     chunk_size: int | None = None,
     retriever: Retriever | None = None,
+    embed: Embed | None = None,
 ) -> list[Ingested]:
     """Index documents below a folder, or on a server, one index a language; unchanged documents cost nothing.
 
     Stretches of a document in another language than its own go to the index of theirs, stored first: where the
     document is known in its own language, all of it is there. `chunk_size` is in characters; the pack's own by
     default. `retriever`: the one that answers from this place in the same process, which then builds what is derived
-    from the documents, once. Raises UnknownLanguageError, EmbedderMismatchError.
+    from the documents, once. `embed`: what makes vectors of the batches in `embedder`'s place, in any order; it may
+    leave documents out. Raises UnknownLanguageError, EmbedderMismatchError.
     """
-    report: list[Ingested] = []
-    others: set[str] = set()
     retriever = retriever or Retriever(place, embedder)
     indexes = at(place)
-    ordered = sorted(documents, key=lambda d: d.lang)
-    for lang, group in groupby(ordered, key=lambda d: d.lang):
+    new, report = _new(documents, indexes, embedder, progress)
+    batches = [group[start : start + BATCH] for group in new.values() for start in range(0, len(group), BATCH)]
+    added, behind, others = Counter[str](), Counter[str](), set[str]()
+    for batch, parts in embed(batches) if embed else ((b, embed_documents(b, embedder, chunk_size)) for b in batches):
+        lang = batch[0].lang
+        others |= _put_parts(parts, batch, indexes, embedder)
+        own = [part for part in parts if part[0].lang == lang]
+        indexes.store(lang).put(own, embedder.name, embedder.engine)
+        progress(lang, len(batch))
+        added[lang] += len(batch)
+        behind[lang] += sum(len(passages) for _, passages in own)
+        if behind[lang] >= _KEPT_UP:
+            retriever.index(lang).current()
+            behind[lang] = 0
+    for lang in sorted(others | {lang for lang in new if indexes.holds(lang)}):
+        retriever.measure_null(lang)
+    return [replace(r, added=added[r.lang]) for r in report]
+
+
+def _new(
+    documents: Iterable[Document], indexes: Indexes, embedder: Embedder, progress: Progress
+) -> tuple[dict[str, list[Document]], list[Ingested]]:
+    """By language the documents that are new or changed, and the report so far."""
+    new, report = {}, []
+    for lang, group in groupby(sorted(documents, key=lambda d: d.lang), key=lambda d: d.lang):
         language(lang)
         store = indexes.store(lang)
         store.check_embedder(embedder.name)
-        known = store.hashes()
-        everything = list(group)
-        new = [d for d in everything if known.get(d.id) != d.content_hash]
-        progress(lang, len(everything) - len(new))
-        behind = 0
-        for start in range(0, len(new), BATCH):
-            batch = new[start : start + BATCH]
-            parts = embed_documents(batch, embedder, chunk_size)
-            others |= _put_parts(parts, batch, indexes, embedder)
-            own = [part for part in parts if part[0].lang == lang]
-            store.put(own, embedder.name, embedder.engine)
-            progress(lang, len(batch))
-            behind += sum(len(passages) for _, passages in own)
-            if behind >= _KEPT_UP:
-                retriever.index(lang).current()
-                behind = 0
-        report.append(Ingested(lang, len(new), len(everything) - len(new)))
-    for lang in sorted(others | {r.lang for r in report}):
-        retriever.measure_null(lang)
-    return report
+        known, everything = store.hashes(), list(group)
+        new[lang] = [d for d in everything if known.get(d.id) != d.content_hash]
+        unchanged = len(everything) - len(new[lang])
+        progress(lang, unchanged)
+        report.append(Ingested(lang, 0, unchanged))
+    return new, report
 
 
 def _put_parts(

