@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 import mlrag
 from mlrag.languages import languages
+from service.draining import draining
 from service.errors import JSON
 from service.parts import PartsDep
 from service.replies import Responses
@@ -15,12 +16,12 @@ from service.schemas import AliveReply, ErrorReply, LanguageReply, ReadyReply
 router = APIRouter(tags=["service"])
 _READY: Responses = {
     200: {"model": ReadyReply},
-    503: {"model": ReadyReply | ErrorReply, "description": "No language has an index yet."},
+    503: {"model": ReadyReply | ErrorReply, "description": "No language has an index yet, or it is about to stop."},
 }
 
 
 @router.get("/languages", response_class=JSON, responses={200: {"model": list[LanguageReply]}})
-async def list_languages(parts: PartsDep) -> Response:
+def list_languages(parts: PartsDep) -> Response:
     """Every installed language, and whether it has an index."""
     indexed = set(parts.retriever.languages())
     return JSON(
@@ -46,12 +47,9 @@ async def healthz() -> Response:
 
 
 @router.get("/readyz", response_class=JSON, responses=_READY)
-async def readyz(parts: PartsDep) -> Response:
-    """Can it answer? 503 until a language has an index."""
+def readyz(parts: PartsDep, request: Request) -> Response:
+    """Can it answer, and shall it be asked? 503 until a language has an index, and once it is about to stop."""
     indexed = parts.retriever.languages()
-    body = {
-        "status": "ready" if indexed else "no index",
-        "languages": indexed,
-        "variant": parts.settings.variant,
-    }
-    return JSON(body, status_code=200 if indexed else 503)
+    status = "stopping" if draining(request.app) else "ready" if indexed else "no index"
+    body = {"status": status, "languages": indexed, "variant": parts.settings.variant}
+    return JSON(body, status_code=200 if status == "ready" else 503)
