@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 import mlrag
@@ -13,6 +15,7 @@ from service.parts import PartsDep
 from service.replies import Responses
 from service.schemas import AliveReply, ErrorReply, LanguageReply, ReadyReply
 
+EMPTY = Annotated[bool, Query(description="Without any index it is ready too: to take documents.")]
 router = APIRouter(tags=["service"])
 _READY: Responses = {
     200: {"model": ReadyReply},
@@ -47,9 +50,9 @@ async def healthz() -> Response:
 
 
 @router.get("/readyz", response_class=JSON, responses=_READY)
-def readyz(parts: PartsDep, request: Request) -> Response:
+def readyz(parts: PartsDep, request: Request, empty: EMPTY = False) -> Response:
     """Can it answer, and shall it be asked? 503 until a language has an index, and once it is about to stop."""
     indexed = parts.retriever.languages()
-    status = "stopping" if draining(request.app) else "ready" if indexed else "no index"
+    status = "stopping" if draining(request.app) else "ready" if indexed or empty else "no index"
     body = {"status": status, "languages": indexed, "variant": parts.settings.variant}
     return JSON(body, status_code=200 if status == "ready" else 503)

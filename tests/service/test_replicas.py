@@ -167,6 +167,13 @@ async def test_a_service_that_is_about_to_stop_is_not_ready_and_still_answers(sh
 
 
 @in_process
+async def test_a_service_without_documents_is_ready_for_who_says_so(tmp_path, embedder):
+    async with opened(None, create_app(Settings(data_dir=tmp_path), embedder=embedder)) as c:
+        assert (await c.get("/readyz")).status_code == 503
+        assert (await c.get("/readyz", params={"empty": True})).json()["status"] == "ready"
+
+
+@in_process
 async def test_what_is_open_to_all_asks_no_server_for_keys(shared, embedder):
     app = create_app(shared("a"), embedder=embedder)
     async with opened(None, app) as a:
