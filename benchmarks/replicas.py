@@ -3,7 +3,8 @@
 Real `mlrag serve` processes over one real PostgreSQL, behind a real nginx with the shipped configuration. Askers, each
 with a key, ask through nginx one question after the other: GET and POST, whole and streamed, known and new, searches
 and uploads with their status. Meanwhile the replicas are restarted one after another. Then, without the restarts: how
-long after a change through one replica, or by `mlrag index`, the other one answers from it. This process is nice.
+long after a change through one replica, or by `mlrag index`, the other one answers from it; and what one hit of a
+limit and one look for a kept answer cost. This process is nice.
 """
 
 from __future__ import annotations
@@ -26,8 +27,10 @@ from typing import Annotated
 import httpx
 import numpy as np
 import typer
+from limits import parse
 from rich.console import Console
 
+from mlrag.answer_rows import CacheKey
 from mlrag.testing.postgres import PostgresNode, missing
 from mlrag.testing.replicas import Nginx, Replica, nginx
 
@@ -205,10 +208,36 @@ def main(
         out.print(f"{2 * rounds} restarts under {askers} askers in {time.monotonic() - begun:.0f} s:")
         _report(seen, out)
         times = np.array([seen_after(two, number) for number in range(changes)])
+        costs = _costs(node.url, 50 * changes)
     for name, column in zip(("an upload through the other replica", "`mlrag index`"), times.T, strict=True):
         middle, most = np.median(column), column.max()
         out.print(f"seen after {name}, {changes} changes: median {middle * 1000:.0f} ms, longest {most * 1000:.0f} ms")
+    out.print(", ".join(f"{name}: {ms:.2f} ms" for name, ms in costs.items()))
     out.print(f"load {os.getloadavg()[0]:.1f}")
+
+
+def _costs(url: str, times: int) -> dict[str, float]:
+    """Milliseconds of one call, the median."""
+    from mlrag.shared.answers import SharedAnswers
+    from mlrag.shared.rates import SharedRates
+    from mlrag.shared.server import Dispensable, shared_server
+
+    server = Dispensable(shared_server(url))
+    rates, answers, rate = SharedRates(server, "benchmark"), SharedAnswers(server), parse("60/minute")
+    answers.keep(CacheKey("state", "key"), b"x" * 5000, 10)
+    calls = {
+        "a hit of 60/minute": lambda n: rates.hit(rate, f"asker {n // 60}"),
+        "a look for a kept answer of 5 kB": lambda _n: answers.find("key"),
+    }
+    found = {}
+    for name, call in calls.items():
+        taken = []
+        for number in range(times):
+            begun = time.perf_counter()
+            call(number)
+            taken.append(time.perf_counter() - begun)
+        found[name] = float(np.median(taken)) * 1000
+    return found
 
 
 def _report(seen: Load, out: Console) -> None:

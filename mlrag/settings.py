@@ -124,7 +124,8 @@ class Settings(BaseSettings):
     drain: float = Field(
         default=0.0,
         ge=0,
-        description="Seconds after SIGTERM in which requests are still taken while /readyz says no; for proxies.",
+        description="Seconds after SIGTERM in which requests are still taken while /readyz says no, for proxies; "
+        "and then for uploads that wait.",
     )
     cors_origins: tuple[str, ...] = Field(
         default=(), description='Other sites whose pages may call the service, e.g. ["https://intranet.example"].'

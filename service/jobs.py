@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from mlrag.retrieval import Retriever
 from service.uploads import Upload
 
 WAITING = 16  # uploads that may wait
+_LOOK = 0.05
 _BEAT = 10.0  # seconds between two signs of life on a board that others read
 _DROPPED = "the service stopped before it came to this upload; send it again"
 _SILENT = "the process that had this upload is gone; look whether the documents are there, or send it again"
@@ -99,8 +101,11 @@ class Jobs:
         job = self._form.validate_json(notice.body)
         return replace(job, status="failed", error=_SILENT) if notice.silent else job
 
-    def close(self) -> None:
-        """Let the job that runs come to its end; those that wait are dropped."""
+    def close(self, seconds: float = 0.0) -> None:
+        """Let the job that runs come to its end; those whose turn has not come after so many seconds are dropped."""
+        until = time.monotonic() + seconds
+        while not self._queue.empty() and time.monotonic() < until:
+            time.sleep(_LOOK)
         with self._lock:
             while not self._queue.empty():
                 item = self._queue.get_nowait()

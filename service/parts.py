@@ -36,7 +36,7 @@ class Parts:
         self._askers: dict[str, Asker] = {}
 
     def close(self) -> None:
-        self.jobs.close()
+        self.jobs.close(self.settings.drain)
         self.retriever.indexes.close()
         if self._cache:
             self._cache.close()

@@ -94,7 +94,7 @@ def test_a_pod_has_time_to_drain_and_to_end_its_streams():
     environment = {e["name"]: e.get("value", "") for e in pod["containers"][0]["env"]}
     assert {"store_url", "drain", "grace"} <= settings_of(environment)
     drain, grace = float(environment["MLRAG_DRAIN"]), float(environment["MLRAG_GRACE"])
-    assert pod["terminationGracePeriodSeconds"] > drain + grace
+    assert pod["terminationGracePeriodSeconds"] > 2 * drain + grace
     assert one("Deployment", "mlrag")["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
 
 

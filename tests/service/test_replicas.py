@@ -199,6 +199,10 @@ def test_a_job_is_known_to_all_replicas_and_one_that_waited_at_its_end_is_told(s
     first.close()
     assert second.get(job.id).status == "done" or "send it again" in second.get(job.id).error
     assert second.get(waits.id).finished
+    first = Jobs(retriever, board=make_board(shared("a")))
+    jobs = [first.add("en", [Upload(f"{n}.txt", b"Tea was first planted in 1867.")]) for n in range(3)]
+    first.close(60.0)
+    assert [second.get(job.id).status for job in jobs] == ["done"] * 3
     assert second.get("0") is None
     retriever.indexes.close()
 
