@@ -31,7 +31,7 @@ from mlrag.languages import Language, language
 from mlrag.route_file import routes_from, trimmed, write_routes
 from mlrag.routing import Budget
 from mlrag.settings import Settings
-from mlrag.spending import Ledger
+from mlrag.spending import FileBook, Ledger
 from mlrag.testing import OllamaDouble
 from mlrag.testing.server import about_tokens, prompt_of
 
@@ -140,7 +140,7 @@ class Trial:
         bench.index(lambda _n: None)
         before = len(self._scripts.log)
         found = {lang: bench.ask(variant, lang, lambda: None, 2) for lang in bench.langs}
-        spent = Ledger(self._settings.spent_file, routes.budget).spent() if routes else {}
+        spent = Ledger(lambda: FileBook(self._settings.spent_file), routes.budget).spent() if routes else {}
         return Asked(bench, found, self._scripts.log[before:], sum(c.dollars for c in spent.values()))
 
 

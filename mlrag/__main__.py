@@ -17,7 +17,6 @@ from rich.table import Table
 
 from mlrag.errors import MlragError, SettingsError
 from mlrag.key_commands import app as keys_app
-from mlrag.keys import KeyRing
 from mlrag.languages import languages, off_topic
 from mlrag.route_commands import route
 from mlrag.settings import Settings
@@ -140,7 +139,7 @@ def serve(
     import importlib
     from concurrent.futures import ThreadPoolExecutor
 
-    from mlrag.assemble import make_embedder
+    from mlrag.assemble import make_embedder, make_keys
 
     settings = _settings()
     settings = settings.model_copy(update={k: v for k, v in {"host": host, "port": port}.items() if v is not None})
@@ -149,7 +148,7 @@ def serve(
             loading = pool.submit(make_embedder, settings)  # half of a start, beside the other half
             # `service` stands on mlrag and not the other way round: it is found by name, at run time.
             service = importlib.import_module("service.app")
-            service.check_binding(settings, KeyRing(settings.keys_file))
+            service.check_binding(settings, make_keys(settings))
             embedder = loading.result()
         if settings.corpora.is_dir():
             importlib.import_module("mlrag.indexing").index_paths(settings, [settings.corpora], None, _err, embedder)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from mlrag.answer_cache import AnswerCache, StoreContents
+from mlrag.answer_rows import SqliteRows
+from mlrag.board import Board, OwnBoard
 from mlrag.errors import GeneratorUnavailableError, PrivacyError, SettingsError
 from mlrag.fitting import best_fitting
 from mlrag.generation.base import Generator
@@ -18,15 +22,20 @@ from mlrag.generation.router import Part, Router
 from mlrag.index.embedders import Embedder, load_embedder
 from mlrag.index.places import FolderIndexes
 from mlrag.index.protocol import Indexes
+from mlrag.keys import FileKeys, KeyStore
 from mlrag.machine import probe
 from mlrag.pipeline import Pipeline
+from mlrag.rates import Rates, RateWindow
 from mlrag.retrieval import Retriever
 from mlrag.route_file import read_routes, route_version
 from mlrag.routing import Budget, Routes
 from mlrag.safety import ShieldGemma, Translator
 from mlrag.settings import Settings
-from mlrag.spending import Ledger
+from mlrag.spending import Book, FileBook, Ledger
 from mlrag.variants import Variant, parse_variant
+
+if TYPE_CHECKING:
+    from mlrag.index.postgres.server import Server
 
 _LOOPBACK = {"", "localhost", "127.0.0.1", "[::1]", "::1"}
 
@@ -56,9 +65,13 @@ def _keep_private(settings: Settings, name: str, host: str) -> None:
 
 
 @cache
-def _gate(host: str, concurrency: int, per_minute: int | None) -> Gate:
-    """One gate a backend, shared by all that call it."""
-    return Gate(host, concurrency, per_minute)
+def _gate(host: str, concurrency: int, per_minute: int | None, store_url: str) -> Gate:
+    """One gate a backend, shared by all that call it; calls a minute are counted by all replicas together."""
+    return Gate(host, concurrency, per_minute, _rates(store_url, "backend") if per_minute else None)
+
+
+def _gate_of(settings: Settings, host: str) -> Gate:
+    return _gate(host, settings.concurrency, settings.per_minute, _shared_url(settings))
 
 
 def _chat_model(settings: Settings, chosen: Variant, timeouts: Timeouts) -> ChatModel:
@@ -96,7 +109,7 @@ def _caller(settings: Settings, chosen: Variant) -> Caller:
     timeouts = Timeouts(first=settings.first_token_timeout, total=settings.timeout)
     model = _chat_model(settings, chosen, timeouts)
     _keep_private(settings, model.name, model.host)
-    return Caller(model, _gate(model.host, settings.concurrency, settings.per_minute), timeouts)
+    return Caller(model, _gate_of(settings, model.host), timeouts)
 
 
 def make_caller(settings: Settings, variant: str) -> Caller:
@@ -139,9 +152,22 @@ def make_filter(settings: Settings) -> ShieldGemma | None:
 
 
 @cache
-def _ledger(path: Path, budget: Budget) -> Ledger:
-    """One a file and process."""
-    return Ledger(path, budget)
+def _ledger(path: Path, url: str, budget: Budget) -> Ledger:
+    """One a book and process."""
+    return Ledger(lambda: _book(path, url), budget)
+
+
+def _book(path: Path, url: str) -> Book:
+    if not url:
+        return FileBook(path)
+    from mlrag.shared.spending import SharedBook
+
+    return SharedBook(_server(url))
+
+
+def make_ledger(settings: Settings, budget: Budget) -> Ledger:
+    """Raises StorageError where there is a limit and nothing to count it in."""
+    return _ledger(settings.spent_file, _shared_url(settings), budget)
 
 
 def _part(settings: Settings, embedder: Embedder, name: str) -> Part:
@@ -153,8 +179,7 @@ def _part(settings: Settings, embedder: Embedder, name: str) -> Part:
 
 
 def _router(settings: Settings, embedder: Embedder, routes: Routes, think: bool) -> Router:
-    ledger = _ledger(settings.spent_file, routes.budget)
-    return Router(routes, lambda name: _part(settings, embedder, name), ledger, think)
+    return Router(routes, lambda name: _part(settings, embedder, name), make_ledger(settings, routes.budget), think)
 
 
 def choose(settings: Settings, embedder: Embedder, think: bool = False) -> Chosen:
@@ -206,14 +231,87 @@ def open_indexes(settings: Settings, url: str) -> Indexes:
     """A PostgreSQL server by its address; the folder of the settings without one."""
     if not url:
         return FolderIndexes(settings.index_dir)
+    _check_server(settings, url)
+    from mlrag.index.postgres.places import PostgresIndexes
+
+    return PostgresIndexes(url)
+
+
+def _check_server(settings: Settings, url: str) -> None:
+    """Raises SettingsError without the driver, PrivacyError for another machine where the settings forbid it."""
     try:
-        from mlrag.index.postgres.places import PostgresIndexes
         from mlrag.index.postgres.server import hosts
     except ImportError as error:
         raise SettingsError(f"store_url needs {error.name}", "install it: pip install 'mlrag[postgres]'") from error
     for host in hosts(url):
         _keep_private(settings, "the document store", host)
-    return PostgresIndexes(url)
+
+
+def _shared_url(settings: Settings) -> str:
+    """Where replicas share what is not documents; "" for a service of one process, whose data folder holds it.
+
+    Raises SettingsError, PrivacyError.
+    """
+    url = settings.store_url.get_secret_value()
+    if url:
+        _check_server(settings, url)
+    return url
+
+
+def _server(url: str) -> Server:
+    from mlrag.shared.server import shared_server
+
+    return shared_server(url)
+
+
+def make_keys(settings: Settings) -> KeyStore:
+    """Raises SettingsError, PrivacyError, StorageError."""
+    url = _shared_url(settings)
+    if not url:
+        return FileKeys(settings.keys_file)
+    from mlrag.shared.keys import SharedKeys
+
+    return SharedKeys(_server(url))
+
+
+def make_rates(settings: Settings, of: str) -> Rates:
+    """Counts of one kind. Raises SettingsError, PrivacyError, StorageError."""
+    return _rates(_shared_url(settings), of)
+
+
+def _rates(url: str, of: str) -> Rates:
+    if not url:
+        return RateWindow()
+    from mlrag.shared.rates import SharedRates
+    from mlrag.shared.server import Dispensable
+
+    return SharedRates(Dispensable(_server(url)), of)
+
+
+def make_board(settings: Settings) -> Board:
+    """Raises SettingsError, PrivacyError, StorageError."""
+    url = _shared_url(settings)
+    if not url:
+        return OwnBoard()
+    from mlrag.shared.notices import SharedBoard
+
+    return SharedBoard(_server(url))
+
+
+def make_cache(settings: Settings, retriever: Retriever) -> AnswerCache | None:
+    """None where the settings want none. Raises SettingsError, PrivacyError, StorageError."""
+    url = _shared_url(settings)
+    if not settings.cache_answers:
+        return None
+    if not url:
+        return AnswerCache(SqliteRows(settings.cache_file), settings, retriever.embedder, StoreContents(retriever))
+    from mlrag.index.postgres.places import PostgresIndexes
+    from mlrag.shared.answers import SharedAnswers
+    from mlrag.shared.server import Dispensable
+
+    assert isinstance(retriever.indexes, PostgresIndexes)
+    rows = SharedAnswers(Dispensable(_server(url)))
+    return AnswerCache(rows, settings, retriever.embedder, retriever.indexes.stamps)
 
 
 def make_retriever(settings: Settings, embedder: Embedder | None = None) -> Retriever:

@@ -1,4 +1,4 @@
-"""API keys: one JSON file that holds salted hashes and never a key.
+"""API keys: salted hashes, never a key, in one JSON file; `mlrag.shared.keys` keeps them on a server instead.
 
 A key reads mlrag_<id>_<secret>. The secret is 256 random bits, so one BLAKE2b over salt and secret is enough: there is
 nothing to guess, and a slow hash, made for passwords, would cost every request tens of milliseconds.
@@ -11,10 +11,12 @@ import hmac
 import json
 import os
 import secrets
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, get_args
+from threading import Lock
+from typing import Literal, Protocol, get_args
 
 from mlrag.errors import SettingsError
 
@@ -77,32 +79,100 @@ def write_keys(path: Path, keys: list[Key]) -> None:
     draft.replace(path)
 
 
-class KeyRing:
-    """The keys of a file that may change while the service runs: a revoked key is refused at once."""
+class KeyStore(Protocol):
+    """Where keys are kept. Raises SettingsError or StorageError where they cannot be read: no key is then good.
+
+    `waits`: `read` may wait on another machine. `version` never does, and gives something else after a change.
+    """
+
+    waits: bool
+
+    def version(self) -> object: ...
+
+    def read(self) -> list[Key]: ...
+
+    def add(self, key: Key) -> bool:
+        """False where there is one of this name already."""
+
+    def revoke(self, name: str) -> bool:
+        """False where there is none of this name."""
+
+
+class FileKeys:
+    """One JSON file."""
+
+    waits = False
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._seen: tuple[int, int, int] | None = None
-        self._keys: dict[str, Key] = {}
 
-    def _current(self) -> dict[str, Key]:
+    def version(self) -> object:
         try:
             stat = self._path.stat()
-            seen = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
         except FileNotFoundError:
-            seen = (0, 0, 0)
-        if seen != self._seen:
-            self._keys = {key.id: key for key in read_keys(self._path)}
-            self._seen = seen
-        return self._keys
+            return None
+        return stat.st_ino, stat.st_mtime_ns, stat.st_size
+
+    def read(self) -> list[Key]:
+        return read_keys(self._path)
+
+    def add(self, key: Key) -> bool:
+        keys = self.read()
+        if any(k.name == key.name for k in keys):
+            return False
+        write_keys(self._path, [*keys, key])
+        return True
+
+    def revoke(self, name: str) -> bool:
+        keys = self.read()
+        kept = [key for key in keys if key.name != name]
+        if len(kept) == len(keys):
+            return False
+        write_keys(self._path, kept)
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The keys of one moment, by their ids."""
+
+    by_id: Mapping[str, Key]
 
     def __len__(self) -> int:
-        return len(self._current())
+        return len(self.by_id)
 
     def find(self, token: str) -> Key | None:
-        """The key that this token is; None for any other text. Raises SettingsError for an unreadable file."""
+        """The key that this token is; None for any other text."""
         parts = token.split("_", 2)
-        key = self._current().get(parts[1]) if len(parts) == 3 and parts[0] == "mlrag" else None
+        key = self.by_id.get(parts[1]) if len(parts) == 3 and parts[0] == "mlrag" else None
         if key is None or not hmac.compare_digest(key.hash, _hash(key.salt, parts[2])):
             return None
         return key
+
+
+def _by_id(keys: Iterable[Key]) -> Keys:
+    return Keys({key.id: key for key in keys})
+
+
+class KeyRing:
+    """Keys that may change while the service runs: a revoked one is refused as soon as `version` tells."""
+
+    def __init__(self, store: KeyStore) -> None:
+        self._store = store
+        self._seen: object = self  # no version is equal to it
+        self._keys = _by_id(())
+        self._lock = Lock()
+
+    @property
+    def waits(self) -> bool:
+        """Would `current` wait on another machine now?"""
+        return self._store.waits and self._store.version() != self._seen
+
+    def current(self) -> Keys:
+        """Raises SettingsError, StorageError."""
+        if self._store.version() != self._seen:
+            with self._lock:  # one reads, the others wait for it
+                version = self._store.version()
+                if version != self._seen:
+                    self._keys, self._seen = _by_id(self._store.read()), version
+        return self._keys

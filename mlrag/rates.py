@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Protocol
 
 from limits import RateLimitItem
 from limits.storage import MemoryStorage
@@ -11,16 +12,30 @@ from limits.strategies import MovingWindowRateLimiter
 _JUMP = 1.0  # seconds that the clock may be put right by without a word
 
 
+class Rates(Protocol):
+    """A moving window over what each `who` did. `waits`: a call may wait on another machine, and an event loop may
+    not."""
+
+    waits: bool
+
+    def hit(self, rate: RateLimitItem, who: str) -> bool:
+        """Count one; False where the rate is used up."""
+
+    def opens_in(self, rate: RateLimitItem, who: str) -> float:
+        """Seconds until the next one may come."""
+
+
 class RateWindow:
-    """A moving window. `limits` counts by the clock of the wall: where that is put back, hits would lie in the future
+    """In this process. `limits` counts by the clock of the wall: where that is put back, hits would lie in the future
     and bar the way until it has caught up, so a jump empties the window."""
+
+    waits = False
 
     def __init__(self) -> None:
         self._drift = _drift()
         self._window = MovingWindowRateLimiter(MemoryStorage())
 
     def hit(self, rate: RateLimitItem, who: str) -> bool:
-        """Count one; False where the rate is used up."""
         drift = _drift()
         if abs(drift - self._drift) > _JUMP:
             self._window = MovingWindowRateLimiter(MemoryStorage())
@@ -28,7 +43,6 @@ class RateWindow:
         return self._window.hit(rate, who)
 
     def opens_in(self, rate: RateLimitItem, who: str) -> float:
-        """Seconds until the next one may come."""
         return float(self._window.get_window_stats(rate, who).reset_time - time.time())
 
 

@@ -97,16 +97,15 @@ def _show(settings: Settings) -> None:
         _out.print("no route is installed; mlrag route --from advice.json")
         return
     _print(routes)
-    if not settings.spent_file.is_file():
+    if not settings.store_url.get_secret_value() and not settings.spent_file.is_file():
         return
-    from mlrag.spending import Ledger
+    from mlrag.assemble import make_ledger
 
-    ledger = Ledger(settings.spent_file, routes.budget)
+    ledger = make_ledger(settings, routes.budget)
     table = Table(f"spent in {ledger.window} (UTC)", "calls", "tokens", "seconds of models", "dollars")
     for name, cost in ledger.spent().items():
         figures = (str(cost.calls), str(cost.tokens), f"{cost.seconds:.1f}", f"{cost.dollars:.4f}")
         table.add_row(escape(name), *figures)
-    ledger.close()
     _out.print(table)
 
 

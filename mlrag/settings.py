@@ -121,6 +121,12 @@ class Settings(BaseSettings):
     max_waiting: int = Field(default=16, ge=0, description="Questions that may wait for their turn; more get 503.")
     deadline: float = Field(default=180.0, gt=0, description="Seconds that one request may take, waiting included.")
     grace: int = Field(default=30, ge=0, description="Seconds that running answers get to end when the service stops.")
+    drain: float = Field(
+        default=0.0,
+        ge=0,
+        description="Seconds after SIGTERM in which requests are still taken while /readyz says no, for proxies; "
+        "and then for uploads that wait.",
+    )
     cors_origins: tuple[str, ...] = Field(
         default=(), description='Other sites whose pages may call the service, e.g. ["https://intranet.example"].'
     )

@@ -1,4 +1,5 @@
-"""What routed questions have spent in this hour or day, in one SQLite file that all processes of a data folder share.
+"""What routed questions have spent in this hour or day, in one SQLite file that all processes of a data folder share;
+`mlrag.shared.spending` keeps the same book on a server.
 
 A call is paid for before it is made, at the most that it can cost, and corrected afterwards. So no limit is passed: not
 by questions at once, not by a call that is cut, not over a restart.
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from math import ceil
 from pathlib import Path
+from typing import Protocol
 
 from mlrag.errors import QuotaError, StorageError
 from mlrag.routing import Budget
@@ -37,6 +39,7 @@ _SUM = (
     "FROM spent WHERE window = ?"
 )
 _log = logging.getLogger(__name__)
+Allows = Callable[["Spent"], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,94 +69,68 @@ class Reserved:
     cost: Cost
 
 
-class Ledger:
-    """Raises StorageError where the file cannot be used and there is a limit: a budget that nobody counts is none.
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """By all variants in one window, and the questions asked in it."""
 
-    Without a limit it only tells what was spent, and its failures go to the log.
-    """
+    cost: Cost
+    questions: int
 
-    def __init__(self, path: Path, budget: Budget, clock: Callable[[], float] = time.time) -> None:
-        self._budget = budget
-        self._clock = clock
+
+class Book(Protocol):
+    """Raises StorageError where it cannot be used."""
+
+    def asked(self, window: str) -> None:
+        """One more question."""
+
+    def pay(self, window: str, variant: str, cost: Cost, allows: Allows | None = None) -> bool:
+        """Write it down, unless `allows` says no to what was spent before; nobody pays in between."""
+
+    def total(self, window: str) -> Spent: ...
+
+    def by_variant(self, window: str) -> dict[str, Cost]: ...
+
+    def close(self) -> None: ...
+
+
+class FileBook:
+    """One SQLite file."""
+
+    def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
         self._path = path
-        try:
-            with self._told():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                self._connection = _open(str(path))
-        except StorageError as error:
-            self._excuse(error)
-            self._connection = _open(":memory:")
+        with self._told():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = _open(str(path))
 
-    @property
-    def window(self) -> str:
-        """The hour or day that it is, UTC."""
-        return time.strftime(_FORMAT[self._budget.window], time.gmtime(self._clock()))
+    def asked(self, window: str) -> None:
+        with self._changing() as c:
+            c.execute(_ASK, (window,))
 
-    def asked(self) -> None:
-        """One more question."""
-        window = self.window
-        self._write(lambda c: c.execute(_ASK, (window,)))
-
-    def affords(self, cost: Cost) -> bool:
-        with self._told(), self._lock:
-            return self._allows(self.window, cost)
-
-    def reserve(self, variant: str, cost: Cost) -> Reserved:
-        """Pay beforehand. Raises QuotaError where the budget does not hold it."""
-        window = self.window
-
-        def pay(c: sqlite3.Connection) -> None:
-            if not self._allows(window, cost):
-                raise QuotaError(
-                    f"the route's budget of this {self._budget.window} does not hold a call of {variant}",
-                    "wait for the next one, or install the route with a larger --spend",
-                )
+    def pay(self, window: str, variant: str, cost: Cost, allows: Allows | None = None) -> bool:
+        with self._changing() as c:
+            if allows and not allows(_total(c, window)):
+                return False
             c.execute(_ADD, (window, variant, *astuple(cost)))
+        return True
 
-        self._write(pay)
-        return Reserved(window, variant, cost)
-
-    def settle(self, reserved: Reserved, cost: Cost) -> None:
-        """What it was in truth."""
-        difference = astuple(cost.plus(reserved.cost, -1))
-        self._write(lambda c: c.execute(_ADD, (reserved.window, reserved.variant, *difference)))
-
-    def spent(self) -> dict[str, Cost]:
-        """By variant, in this window."""
+    def total(self, window: str) -> Spent:
         with self._told(), self._lock:
-            rows = self._connection.execute(_LIST, (self.window,))
-            return {name: Cost(*values) for name, *values in rows}
+            return _total(self._connection, window)
+
+    def by_variant(self, window: str) -> dict[str, Cost]:
+        with self._told(), self._lock:
+            return {name: Cost(*values) for name, *values in self._connection.execute(_LIST, (window,))}
 
     def close(self) -> None:
         with self._lock:
             self._connection.close()
 
-    def _allows(self, window: str, cost: Cost) -> bool:
-        b = self._budget
-        if not b.limited:
-            return True
-        then = Cost(*self._connection.execute(_SUM, (window,)).fetchone()).plus(cost)
-        limits = (b.calls, b.tokens, b.seconds, b.dollars)
-        if any(most is not None and value > most for most, value in zip(limits, astuple(then), strict=True)):
-            return False
-        if b.dollars_per_1000 is None:
-            return True
-        row = self._connection.execute("SELECT questions FROM asked WHERE window = ?", (window,)).fetchone()
-        return then.dollars <= b.dollars_per_1000 * ceil(max(1, row[0] if row else 0) / 1000)
-
-    def _write(self, work: Callable[[sqlite3.Connection], object]) -> None:
-        try:
-            with self._told(), self._lock, self._connection as c:
-                c.execute("BEGIN IMMEDIATE")
-                work(c)
-        except StorageError as error:
-            self._excuse(error)
-
-    def _excuse(self, error: StorageError) -> None:
-        if self._budget.limited:
-            raise error
-        _log.warning("%s", error)
+    @contextmanager
+    def _changing(self) -> Iterator[sqlite3.Connection]:
+        with self._told(), self._lock, self._connection as c:
+            c.execute("BEGIN IMMEDIATE")
+            yield c
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -163,6 +140,84 @@ class Ledger:
             raise StorageError(
                 f"{self._path}: what the route has spent cannot be counted: {error}", "repair it, or mlrag route --off"
             ) from error
+
+
+def _total(connection: sqlite3.Connection, window: str) -> Spent:
+    row = connection.execute("SELECT questions FROM asked WHERE window = ?", (window,)).fetchone()
+    return Spent(Cost(*connection.execute(_SUM, (window,)).fetchone()), row[0] if row else 0)
+
+
+class Ledger:
+    """Raises StorageError where the book cannot be used and there is a limit: a budget that nobody counts is none.
+
+    Without a limit it only tells what was spent, and its failures go to the log. `make` opens the book.
+    """
+
+    def __init__(self, make: Callable[[], Book], budget: Budget, clock: Callable[[], float] = time.time) -> None:
+        self._budget = budget
+        self._clock = clock
+        try:
+            self._book = make()
+        except StorageError as error:
+            self._excuse(error)
+            self._book = FileBook(Path(":memory:"))
+
+    @property
+    def window(self) -> str:
+        """The hour or day that it is, UTC."""
+        return time.strftime(_FORMAT[self._budget.window], time.gmtime(self._clock()))
+
+    def asked(self) -> None:
+        """One more question."""
+        try:
+            self._book.asked(self.window)
+        except StorageError as error:
+            self._excuse(error)
+
+    def affords(self, cost: Cost) -> bool:
+        return not self._budget.limited or self._allows(cost, self._book.total(self.window))
+
+    def reserve(self, variant: str, cost: Cost) -> Reserved:
+        """Pay beforehand. Raises QuotaError where the budget does not hold it."""
+        window = self.window
+        if not self._pay(window, variant, cost, lambda spent: self._allows(cost, spent)):
+            raise QuotaError(
+                f"the route's budget of this {self._budget.window} does not hold a call of {variant}",
+                "wait for the next one, or install the route with a larger --spend",
+            )
+        return Reserved(window, variant, cost)
+
+    def settle(self, reserved: Reserved, cost: Cost) -> None:
+        """What it was in truth."""
+        self._pay(reserved.window, reserved.variant, cost.plus(reserved.cost, -1))
+
+    def spent(self) -> dict[str, Cost]:
+        """By variant, in this window."""
+        return self._book.by_variant(self.window)
+
+    def close(self) -> None:
+        self._book.close()
+
+    def _pay(self, window: str, variant: str, cost: Cost, allows: Allows | None = None) -> bool:
+        try:
+            return self._book.pay(window, variant, cost, allows)
+        except StorageError as error:
+            self._excuse(error)
+            return True
+
+    def _allows(self, cost: Cost, spent: Spent) -> bool:
+        b, then = self._budget, spent.cost.plus(cost)
+        if not b.limited:
+            return True
+        limits = (b.calls, b.tokens, b.seconds, b.dollars)
+        if any(most is not None and value > most for most, value in zip(limits, astuple(then), strict=True)):
+            return False
+        return b.dollars_per_1000 is None or then.dollars <= b.dollars_per_1000 * ceil(max(1, spent.questions) / 1000)
+
+    def _excuse(self, error: StorageError) -> None:
+        if self._budget.limited:
+            raise error
+        _log.warning("%s", error)
 
 
 def _open(name: str) -> sqlite3.Connection:

@@ -8,10 +8,11 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 import mlrag
+from mlrag.assemble import make_keys
 from mlrag.index.embedders import Embedder
-from mlrag.keys import KeyRing
 from mlrag.settings import Settings
 from service.auth import check_binding
+from service.draining import serve
 from service.errors import handle_errors
 from service.guard import guard
 from service.logs import configure
@@ -59,14 +60,13 @@ def run(settings: Settings, embedder: Embedder | None = None) -> None:
 
     Raises SettingsError where the service would stand open to other machines.
     """
-    import uvicorn
     from rich.console import Console
 
-    keys = KeyRing(settings.keys_file)
+    keys = make_keys(settings)
     check_binding(settings, keys)
     configure(settings)
     address = f"http://{settings.host}:{settings.port}"
-    sign = "-H 'Authorization: Bearer KEY' " if len(keys) else ""
+    sign = "-H 'Authorization: Bearer KEY' " if keys.read() else ""
     show = Console(stderr=True)
     show.print(f"mlrag answers at {address}  (Ctrl-C stops it). Try:", markup=False)
     show.print(
@@ -74,13 +74,4 @@ def run(settings: Settings, embedder: Embedder | None = None) -> None:
         markup=False,
         soft_wrap=True,
     )
-    uvicorn.run(
-        create_app(settings, embedder=embedder),
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        log_level="warning",
-        server_header=False,
-        timeout_graceful_shutdown=settings.grace,
-    )
+    serve(create_app(settings, embedder=embedder), settings)

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
 
+import anyio.to_thread
 import orjson
 from starlette.types import Message, Scope, Send
+
+T = TypeVar("T")
+
+
+async def called(waits: bool, work: Callable[..., T], *values: Any) -> T:
+    """The result of some work: in a thread where it waits on another machine, else at once."""
+    return await anyio.to_thread.run_sync(partial(work, *values)) if waits else work(*values)
 
 
 def header(scope: Scope, name: str) -> str:

@@ -13,15 +13,16 @@ from urllib.parse import urlsplit
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mlrag.access import only
-from mlrag.errors import ForbiddenLanguageError, SettingsError
-from mlrag.keys import Key, KeyRing
+from mlrag.errors import ForbiddenLanguageError, SettingsError, StorageError
+from mlrag.keys import FileKeys, Key, KeyRing, Keys, KeyStore
 from mlrag.settings import Settings
 from service.access import language_in, need_of
-from service.asgi import Refusal, client_of, header, refuse
+from service.asgi import Refusal, called, client_of, header, refuse
 
 _CHALLENGE = {"www-authenticate": 'Bearer realm="mlrag", Basic realm="mlrag", charset="UTF-8"'}
 _NO_KEY = Refusal(401, "no_key", "this needs a key", "send it as: Authorization: Bearer KEY", _CHALLENGE)
 _LOCAL_ONLY = Refusal(403, "local_only", "without keys, only this machine is answered", "make one: mlrag keys add NAME")
+_NOBODY = Keys({})
 
 
 def is_loopback(host: str) -> bool:
@@ -32,9 +33,17 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def check_binding(settings: Settings, keys: KeyRing) -> None:
-    """Raises SettingsError where the service would stand open to other machines."""
-    if not is_loopback(settings.host) and not len(keys):
+def check_binding(settings: Settings, keys: KeyStore) -> None:
+    """Raises SettingsError where the service would stand open to other machines, and where it would stand open to a
+    proxy because its keys were left behind in the data folder; StorageError."""
+    if keys.read():
+        return
+    if keys.waits and FileKeys(settings.keys_file).read():
+        raise SettingsError(
+            f"with store_url keys are kept on the server, and there are none; {settings.keys_file} has some",
+            "mlrag keys move; or delete that file",
+        )
+    if not is_loopback(settings.host):
         raise SettingsError(
             f"{settings.host} can be reached from other machines, and there are no keys",
             "make one: mlrag keys add NAME --scope read; or stay on 127.0.0.1",
@@ -86,25 +95,33 @@ class Auth:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         try:
-            key = self._keys.find(_token(scope))
-            problem = self._problem(scope, key)
-        except SettingsError as error:
-            problem = Refusal(503, error.code, "the file of keys cannot be read", "the operator must mend it")
+            keys = await self._known(scope)
+        except (SettingsError, StorageError) as error:
+            why = Refusal(503, error.code, "the keys cannot be read", "the operator must mend it")
+            return await refuse(send, why)
+        key = keys.find(_token(scope))
+        problem = self._problem(scope, key, bool(keys))
         if problem:
             return await refuse(send, problem)
         state = scope.setdefault("state", {})
-        state["key"], state["keyed"] = key.name if key else "", len(self._keys) > 0
+        state["key"], state["keyed"] = key.name if key else "", bool(keys)
         with only(frozenset(key.languages) if key and key.languages else None):
             return await self._app(scope, receive, send)
 
-    def _problem(self, scope: Scope, key: Key | None) -> Refusal | None:
-        """Why it may not pass. Raises SettingsError for an unreadable file of keys."""
+    async def _known(self, scope: Scope) -> Keys:
+        """The keys; none for what is open to all, which shall need none. Raises SettingsError, StorageError."""
+        if need_of(scope["method"], scope["path"]).scope is None:
+            return _NOBODY
+        return await called(self._keys.waits, self._keys.current)
+
+    def _problem(self, scope: Scope, key: Key | None, keyed: bool) -> Refusal | None:
+        """Why it may not pass."""
         if _cross_site(scope, self._origins):
             return Refusal(403, "cross_site", "a page of another site may not do this", "name it in cors_origins")
         needed = need_of(scope["method"], scope["path"]).scope
         if needed is None:
             return None
-        if not len(self._keys):
+        if not keyed:
             return _LOCAL_ONLY if _not_local(scope) else None
         if key is None:
             return _NO_KEY

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 from starlette.middleware.cors import CORSMiddleware
 
+from mlrag.assemble import make_keys, make_rates
 from mlrag.keys import KeyRing
 from mlrag.settings import Settings
 from service.auth import Auth
@@ -20,7 +21,8 @@ from service.tracing import Tracing, endpoint, tracer_provider
 def guard(app: FastAPI, settings: Settings) -> Metrics:
     """Put the guards around an app and /metrics into it; gives what the routes count with.
 
-    Raises SettingsError, PrivacyError where spans are asked for and cannot or may not be sent.
+    Raises SettingsError, PrivacyError where spans are asked for and cannot or may not be sent, and with StorageError
+    where keys and limits are on a server that cannot or may not be used.
     """
     places = CapacityLimiter(settings.max_asks)
     metrics = app.state.metrics = Metrics(places)
@@ -36,8 +38,8 @@ def guard(app: FastAPI, settings: Settings) -> Metrics:
     app.add_middleware(Queue, settings=settings, places=places)
     app.add_middleware(Deadline, settings=settings)
     app.add_middleware(BodyLimit, settings=settings)
-    app.add_middleware(RateLimit, settings=settings)
-    app.add_middleware(Auth, settings=settings, keys=KeyRing(settings.keys_file))
+    app.add_middleware(RateLimit, settings=settings, window=make_rates(settings, "request"))
+    app.add_middleware(Auth, settings=settings, keys=KeyRing(make_keys(settings)))
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

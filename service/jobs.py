@@ -1,26 +1,33 @@
-"""Uploads on their way into the index: one worker thread, a bounded queue, a status for each."""
+"""Uploads on their way into the index: one worker thread, a bounded queue, a status for each on a board."""
 
 from __future__ import annotations
 
 import logging
 import tempfile
+import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from queue import Full, Queue
-from threading import Lock, Thread
+from queue import Queue
+from threading import Event, Lock, Thread
 from typing import Literal
 
+from pydantic import TypeAdapter
+
+from mlrag.board import Board, OwnBoard
 from mlrag.corpus.loaders import SUFFIXES, Limits, Sandbox, load
-from mlrag.errors import DocumentError, MlragError
+from mlrag.errors import DocumentError, MlragError, StorageError
 from mlrag.ingest import index_documents
 from mlrag.records import UPLOAD, Document
 from mlrag.retrieval import Retriever
 from service.uploads import Upload
 
 WAITING = 16  # uploads that may wait
-_KEPT = 256  # jobs whose status is remembered
+_LOOK = 0.05
+_BEAT = 10.0  # seconds between two signs of life on a board that others read
+_DROPPED = "the service stopped before it came to this upload; send it again"
+_SILENT = "the process that had this upload is gone; look whether the documents are there, or send it again"
 _log = logging.getLogger("mlrag.service")
 
 
@@ -43,55 +50,97 @@ class Job:
     status: Literal["queued", "running", "done", "failed"] = "queued"
     error: str = ""
 
+    @property
+    def finished(self) -> bool:
+        return self.status in ("done", "failed")
+
 
 class Jobs:
-    """Indexes uploads one after the other; the retriever finds them at the next question."""
+    """Indexes uploads one after the other; the retriever finds them at the next question.
 
-    def __init__(self, retriever: Retriever, limits: Limits | None = None) -> None:
+    `board`: where their status stands, for all who read it; in this process without. `waits`: `add` and `get` may wait
+    on another machine.
+    """
+
+    def __init__(self, retriever: Retriever, limits: Limits | None = None, board: Board | None = None) -> None:
         self._limits = limits or Limits()
         self._retriever = retriever
-        self._queue: Queue[tuple[str, Sequence[Upload]] | None] = Queue(WAITING)
-        self._jobs: dict[str, Job] = {}
+        self._board = board or OwnBoard()
+        self._form = TypeAdapter(Job)
+        self._queue: Queue[tuple[Job, Sequence[Upload]] | None] = Queue(WAITING)
+        self._unfinished: set[str] = set()
         self._lock = Lock()
+        self._closed = Event()
         self._thread: Thread | None = None
 
+    @property
+    def waits(self) -> bool:
+        return self._board.waits
+
     def add(self, lang: str, uploads: Sequence[Upload]) -> Job | None:
-        """The job, queued; None where too many wait."""
+        """The job, queued; None where too many wait. Raises StorageError where its status cannot be kept."""
         job = Job(uuid.uuid4().hex, lang, tuple(File(u.name) for u in uploads))
         with self._lock:
-            try:
-                self._queue.put_nowait((job.id, uploads))
-            except Full:
+            if self._queue.full():
                 return None
-            self._jobs[job.id] = job
-            self._forget()
+            self._post(job)
+            self._unfinished.add(job.id)
+            self._queue.put_nowait((job, uploads))
             if self._thread is None:
                 self._thread = Thread(target=self._run, daemon=True, name="uploads")
                 self._thread.start()
+                if self._board.waits:
+                    Thread(target=self._live, daemon=True, name="uploads-beat").start()
         return job
 
     def get(self, job_id: str) -> Job | None:
-        return self._jobs.get(job_id)
+        """Raises StorageError where the board cannot be read."""
+        notice = self._board.find(job_id)
+        if notice is None:
+            return None
+        job = self._form.validate_json(notice.body)
+        return replace(job, status="failed", error=_SILENT) if notice.silent else job
 
-    def close(self) -> None:
-        """Let the job that runs come to its end; those that wait are dropped."""
+    def close(self, seconds: float = 0.0) -> None:
+        """Let the job that runs come to its end; those whose turn has not come after so many seconds are dropped."""
+        until = time.monotonic() + seconds
+        while not self._queue.empty() and time.monotonic() < until:
+            time.sleep(_LOOK)
         with self._lock:
             while not self._queue.empty():
-                self._queue.get_nowait()
+                item = self._queue.get_nowait()
+                if item:
+                    self._tell(replace(item[0], status="failed", error=_DROPPED))
             self._queue.put_nowait(None)
         if self._thread is not None:
             self._thread.join()
+        self._closed.set()
 
-    def _forget(self) -> None:
-        over = [j.id for j in self._jobs.values() if j.status in ("done", "failed")][: max(0, len(self._jobs) - _KEPT)]
-        for job_id in over:
-            del self._jobs[job_id]
+    def _post(self, job: Job) -> None:
+        self._board.post(job.id, self._form.dump_json(job).decode(), job.finished)
+
+    def _tell(self, job: Job) -> None:
+        """What became of the job is true, whether or not its status can be written down."""
+        if job.finished:
+            self._unfinished.discard(job.id)
+        try:
+            self._post(job)
+        except StorageError as error:
+            _log.error("upload %s is %s, but that could not be told: %s", job.id, job.status, error.message)
+
+    def _live(self) -> None:
+        while not self._closed.wait(_BEAT):
+            try:
+                self._board.beat(set(self._unfinished))
+            except StorageError as error:
+                _log.warning("uploads give no sign of life: %s", error.message)
 
     def _run(self) -> None:
         while (item := self._queue.get()) is not None:
-            job_id, uploads = item
-            self._jobs[job_id] = job = replace(self._jobs[job_id], status="running")
-            self._jobs[job_id] = self._finish(job, uploads)
+            job, uploads = item
+            job = replace(job, status="running")
+            self._tell(job)
+            self._tell(self._finish(job, uploads))
 
     def _finish(self, job: Job, uploads: Sequence[Upload]) -> Job:
         try:

@@ -10,10 +10,10 @@ from limits import parse_many
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mlrag.rates import RateWindow
+from mlrag.rates import Rates
 from mlrag.settings import Settings
 from service.access import need_of
-from service.asgi import Refusal, Sender, client_of, come_back, header, refuse
+from service.asgi import Refusal, Sender, called, client_of, come_back, header, refuse
 
 
 class BodyLimit:
@@ -70,19 +70,25 @@ async def _too_large(send: Send, most: int) -> None:
 class RateLimit:
     """429 for a key that asks too often; without keys there is only this machine, and no limit."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, window: Rates) -> None:
         self._app = app
         self._rates = parse_many(settings.rate_limit) if settings.rate_limit else []
-        self._window = RateWindow()
+        self._window = window
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["state"]["keyed"] and need_of(scope["method"], scope["path"]).scope:
             who = scope["state"]["key"] or f"address {client_of(scope)}"
-            full = next((rate for rate in self._rates if not self._window.hit(rate, who)), None)
+            full = await called(self._window.waits, self._full, who)
             if full:
-                seconds = self._window.opens_in(full, who)
-                return await refuse(send, come_back(429, "too_many_requests", f"more than {full}", seconds))
+                return await refuse(send, full)
         return await self._app(scope, receive, send)
+
+    def _full(self, who: str) -> Refusal | None:
+        """Count a request; why it may not pass, where a rate is used up."""
+        full = next((rate for rate in self._rates if not self._window.hit(rate, who)), None)
+        if full is None:
+            return None
+        return come_back(429, "too_many_requests", f"more than {full}", self._window.opens_in(full, who))
 
 
 class Deadline:

@@ -7,8 +7,7 @@ from typing import Annotated
 from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
-from mlrag.answer_cache import AnswerCache
-from mlrag.assemble import make_pipeline, make_retriever
+from mlrag.assemble import make_board, make_cache, make_pipeline, make_retriever
 from mlrag.errors import QuestionError
 from mlrag.index.embedders import Embedder
 from mlrag.indexing import limits
@@ -30,14 +29,14 @@ class Parts:
         self.settings = settings
         self.heartbeat = heartbeat
         self.retriever = make_retriever(settings, embedder)
-        self.jobs = Jobs(self.retriever, limits(settings))
+        self.jobs = Jobs(self.retriever, limits(settings), make_board(settings))
         self.workers = CapacityLimiter(settings.max_asks)
-        self._cache = AnswerCache(settings.cache_file, settings, self.retriever) if settings.cache_answers else None
+        self._cache = make_cache(settings, self.retriever)
         self._metrics = metrics
         self._askers: dict[str, Asker] = {}
 
     def close(self) -> None:
-        self.jobs.close()
+        self.jobs.close(self.settings.drain)
         self.retriever.indexes.close()
         if self._cache:
             self._cache.close()

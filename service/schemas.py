@@ -256,7 +256,7 @@ class AliveReply(BaseModel):
 
 
 class ReadyReply(BaseModel):
-    status: Literal["ready", "no index"]
+    status: Literal["ready", "no index", "stopping"]
     languages: list[str] = Field(examples=[["si", "ta"]])
     variant: str = Field(examples=["extractive"])
 

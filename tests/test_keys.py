@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mlrag.__main__ import app
-from mlrag.keys import KeyRing, read_keys
+from mlrag.keys import FileKeys, KeyRing, read_keys
 
 run = CliRunner()
 
@@ -21,18 +21,18 @@ run = CliRunner()
 @pytest.fixture
 def ring(tmp_path, monkeypatch):
     monkeypatch.setenv("MLRAG_DATA_DIR", str(tmp_path))
-    return KeyRing(tmp_path / "keys.json")
+    return KeyRing(FileKeys(tmp_path / "keys.json"))
 
 
 def test_a_key_is_printed_once_and_works_until_it_is_revoked(ring):
     token = run.invoke(app, ["keys", "add", "முரளி", "--lang", "ta", "--lang", "si"]).stdout.strip()
-    key = ring.find(token)
+    key = ring.current().find(token)
     assert (key.name, key.scope, key.languages) == ("முரளி", "read", ("ta", "si"))
     shown = run.invoke(app, ["keys", "list"], env={"COLUMNS": "200"}).stdout
     assert "முரளி" in shown
     assert token.split("_", 2)[2] not in shown
     assert run.invoke(app, ["keys", "revoke", "முரளி"]).exit_code == 0
-    assert ring.find(token) is None
+    assert ring.current().find(token) is None
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_what_cannot_be_done_is_one_sentence(ring, args, sentence):
     done = run.invoke(app, ["keys", *args])
     assert done.exit_code == 1
     assert sentence in " ".join(done.stderr.split())
-    assert len(ring) == 1
+    assert len(ring.current()) == 1
 
 
 def test_a_damaged_file_of_keys_is_never_written_over(tmp_path, monkeypatch):

@@ -24,7 +24,7 @@ from mlrag.errors import (
     UnfinishedReplyError,
 )
 from mlrag.generation.chat import Call, ChatModel, Finish, Piece, TextScorer, Timeouts
-from mlrag.rates import RateWindow
+from mlrag.rates import Rates, RateWindow
 
 logging.getLogger("stamina").addHandler(logging.NullHandler())  # a retry is in the answer's time, not on the screen
 
@@ -54,15 +54,20 @@ class Reply:
 
 
 class Gate:
-    """What all calls to one backend share: how many at once, how many a minute, and whether it is left alone."""
+    """What all calls to one backend share: how many at once, how many a minute, and whether it is left alone.
 
-    def __init__(self, host: str, concurrency: int = 4, per_minute: int | None = None) -> None:
+    `rates`: where calls a minute are counted; in this process without.
+    """
+
+    def __init__(
+        self, host: str, concurrency: int = 4, per_minute: int | None = None, rates: Rates | None = None
+    ) -> None:
         self.host = host
         self._slots = BoundedSemaphore(concurrency)
         self._inside = 0
         self._counting = Lock()
         self._rate = RateLimitItemPerMinute(per_minute) if per_minute else None
-        self._window = RateWindow()
+        self._window = rates or RateWindow()
         self._breaker = CircuitBreaker(_FAILURES, _REST, exclude=[_callers_own], throw_new_error_on_trip=False)
 
     @contextmanager

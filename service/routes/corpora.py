@@ -11,6 +11,7 @@ from fastapi.responses import Response
 
 from mlrag.index.protocol import Index
 from mlrag.languages import language
+from service.asgi import called
 from service.errors import JSON
 from service.parts import Parts, PartsDep
 from service.replies import Responses, errors
@@ -87,7 +88,7 @@ async def upload_documents(
     """
     language(lang)
     found = uploads(request.headers.get("content-type", ""), await read_body(request), name)
-    job = parts.jobs.add(lang, found)
+    job = await called(parts.jobs.waits, parts.jobs.add, lang, found)
     if job is None:
         raise HTTPException(503, "too many uploads wait; send this one again in a moment")
     return JSON(asdict(job), status_code=202, headers={"Location": f"/jobs/{job.id}"})
@@ -96,9 +97,9 @@ async def upload_documents(
 @router.get("/jobs/{job_id}", response_class=JSON, responses={200: {"model": JobReply}, **errors(404)})
 async def get_job(parts: PartsDep, job_id: JOB_ID) -> Response:
     """How far an upload is: queued, running, done or failed, and what came of each file."""
-    job = parts.jobs.get(job_id)
+    job = await called(parts.jobs.waits, parts.jobs.get, job_id)
     if job is None:
-        raise HTTPException(404, "no such job; the last 256 are remembered")
+        raise HTTPException(404, "no such job; it may have been forgotten")
     return JSON(asdict(job))
 
 

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 import mlrag
 from mlrag.languages import languages
+from service.draining import draining
 from service.errors import JSON
 from service.parts import PartsDep
 from service.replies import Responses
 from service.schemas import AliveReply, ErrorReply, LanguageReply, ReadyReply
 
+EMPTY = Annotated[bool, Query(description="Without any index it is ready too: to take documents.")]
 router = APIRouter(tags=["service"])
 _READY: Responses = {
     200: {"model": ReadyReply},
-    503: {"model": ReadyReply | ErrorReply, "description": "No language has an index yet."},
+    503: {"model": ReadyReply | ErrorReply, "description": "No language has an index yet, or it is about to stop."},
 }
 
 
 @router.get("/languages", response_class=JSON, responses={200: {"model": list[LanguageReply]}})
-async def list_languages(parts: PartsDep) -> Response:
+def list_languages(parts: PartsDep) -> Response:
     """Every installed language, and whether it has an index."""
     indexed = set(parts.retriever.languages())
     return JSON(
@@ -46,12 +50,9 @@ async def healthz() -> Response:
 
 
 @router.get("/readyz", response_class=JSON, responses=_READY)
-async def readyz(parts: PartsDep) -> Response:
-    """Can it answer? 503 until a language has an index."""
+def readyz(parts: PartsDep, request: Request, empty: EMPTY = False) -> Response:
+    """Can it answer, and shall it be asked? 503 until a language has an index, and once it is about to stop."""
     indexed = parts.retriever.languages()
-    body = {
-        "status": "ready" if indexed else "no index",
-        "languages": indexed,
-        "variant": parts.settings.variant,
-    }
-    return JSON(body, status_code=200 if indexed else 503)
+    status = "stopping" if draining(request.app) else "ready" if indexed or empty else "no index"
+    body = {"status": status, "languages": indexed, "variant": parts.settings.variant}
+    return JSON(body, status_code=200 if status == "ready" else 503)

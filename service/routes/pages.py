@@ -50,7 +50,7 @@ class Backend:
 @router.get("/")
 async def ask_page(parts: PartsDep, request: Request, lang: LANG = "") -> Response:
     """Ask, and see where the answer stands. The page itself asks ?q= at once; without ?lang= it detects."""
-    packs, indexed = languages(), parts.retriever.languages()
+    packs, indexed = languages(), await anyio.to_thread.run_sync(parts.retriever.languages, limiter=parts.workers)
     return page(
         request,
         "ask",

@@ -15,7 +15,8 @@ import pytest
 from limits import parse
 
 from benchmarks.kill_store import Hashed, measure
-from mlrag.answer_cache import AnswerCache, CacheKey
+from mlrag.answer_cache import AnswerCache, StoreContents
+from mlrag.answer_rows import CacheKey, SqliteRows
 from mlrag.errors import StorageError
 from mlrag.generation.calibration import shipped_calibration
 from mlrag.generation.extractive import Extractive
@@ -174,7 +175,8 @@ def test_a_folder_that_cannot_be_written_is_read_and_named(tmp_path):
         with pytest.raises(StorageError, match="may not be written"):
             retriever.index("ta").store.delete(["d1"])
         assert len(retriever.search("நகரம் 3", "ta", k=50).hits) == 8
-        cache = AnswerCache(disk / "answers.sqlite", Settings(data_dir=disk), retriever)
+        rows = SqliteRows(disk / "answers.sqlite")
+        cache = AnswerCache(rows, Settings(data_dir=disk), STAND_IN, StoreContents(retriever))
         assert cache.find(CacheKey("state", "key")) is None
 
 
@@ -207,7 +209,8 @@ def test_a_clock_that_jumps_bars_nobody_and_lets_no_age_be_negative(tmp_path, mo
     index_documents([document(n) for n in range(8)], tmp_path / "index", STAND_IN)
     retriever = Retriever(tmp_path / "index", STAND_IN)
     answer = Pipeline(retriever, Extractive(shipped_calibration(STAND_IN.name))).ask("நகரம் 3", "ta")
-    cache, place = AnswerCache(tmp_path / "a.sqlite", Settings(data_dir=tmp_path), retriever), CacheKey("state", "key")
+    rows, place = SqliteRows(tmp_path / "a.sqlite"), CacheKey("state", "key")
+    cache = AnswerCache(rows, Settings(data_dir=tmp_path), STAND_IN, StoreContents(retriever))
     cache.keep(place, replace(answer, abstained=False))
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() + jump)

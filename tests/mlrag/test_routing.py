@@ -18,7 +18,7 @@ from mlrag.machine import Memory
 from mlrag.records import Route, Usage
 from mlrag.route_file import read_routes, route_version, routes_from, write_routes
 from mlrag.routing import Budget, Routes, Step, decide
-from mlrag.spending import Cost, Ledger
+from mlrag.spending import Cost, FileBook, Ledger
 from mlrag.testing import OllamaDouble, first_sentence
 
 SMALL, LARGE = "gemma4:e2b", "gemma4:31b"
@@ -74,7 +74,7 @@ def test_what_is_left_of_the_budget_chooses_last():
 
 
 def ledger(path, now=0.0, **limits):
-    return Ledger(path / "spent.sqlite", Budget(**limits), lambda: now)
+    return Ledger(lambda: FileBook(path / "spent.sqlite"), Budget(**limits), lambda: now)
 
 
 @pytest.mark.parametrize(
@@ -215,8 +215,8 @@ def test_a_good_answer_asks_nobody_else(own, pipeline):
 def test_both_calls_count(own, pipeline):
     with both(lambda body: first_sentence(body).replace("[1]", "7777 [1]")) as double:
         answer = ask(own, pipeline, double, CASCADE, "ta")
-    book = Ledger(own.spent_file, Budget())
-    spent = book.spent()
+    book = FileBook(own.spent_file)
+    spent = book.by_variant(Ledger(lambda: book, Budget()).window)
     assert (spent["e2b"].calls, spent["31b"].calls) == (1, 1)
     assert answer.usage.prompt_tokens + answer.usage.output_tokens == sum(c.tokens for c in spent.values())
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from mlrag.errors import SettingsError
-from mlrag.keys import KeyRing, read_keys, write_keys
+from mlrag.keys import FileKeys, read_keys, write_keys
 from mlrag.settings import Settings
 from service.app import run
 from service.auth import check_binding
@@ -95,12 +95,12 @@ def test_no_address_but_loopback_is_bound_without_keys(folder, keys, host):
     with pytest.raises(SettingsError, match="mlrag keys add"):
         run(settings)
     keys("x")
-    check_binding(settings, KeyRing(settings.keys_file))
+    check_binding(settings, FileKeys(settings.keys_file))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
 def test_loopback_is_bound_without_keys(folder, host):
-    check_binding(Settings(data_dir=folder, host=host), KeyRing(folder / "keys.json"))
+    check_binding(Settings(data_dir=folder, host=host), FileKeys(folder / "keys.json"))
 
 
 # Limits

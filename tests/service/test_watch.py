@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from prometheus_client.parser import text_string_to_metric_families
 
 from mlrag.access import only
-from mlrag.answer_cache import AnswerCache
+from mlrag.answer_cache import AnswerCache, StoreContents
+from mlrag.answer_rows import SqliteRows
 from mlrag.ingest import index_documents
 from mlrag.languages import languages
 from mlrag.records import Document
@@ -86,7 +87,7 @@ def counts(text):
 async def test_metrics_count_by_language(folder):
     async with opened(folder) as c:
         for q in (TAMIL, TAMIL, "காவிரி ஆறு எந்த கோளில் உள்ளது 9999?", SINHALA):
-            assert (await c.get("/ask", params={"q": q})).status_code == 200
+            assert (await c.get("/ask", params={"q": q, "k": 4})).status_code == 200
         await c.get("/ask")
         found = counts((await c.get("/metrics")).text)
     assert found["mlrag_questions_total", "ta"] == 3
@@ -176,7 +177,8 @@ async def test_an_equal_question_is_answered_from_the_cache_until_its_documents_
 
 def test_equal_options_share_a_place_and_others_do_not(folder, embedder):
     settings = Settings(data_dir=folder)
-    cache = AnswerCache(folder / "other.sqlite", settings, Retriever(settings.index_dir, embedder))
+    retriever = Retriever(settings.index_dir, embedder)
+    cache = AnswerCache(SqliteRows(folder / "other.sqlite"), settings, embedder, StoreContents(retriever))
 
     def place(lang="ta", variant="extractive", **options):
         return cache.key("வைகை?", lang, variant, options)

@@ -170,6 +170,11 @@ class PostgresIndexes:
         query = "SELECT 1 FROM mlrag.language WHERE lang = %s AND embedder <> ''"
         return self._server.read(lambda connection: connection.execute(query, (lang,)).fetchone() is not None)
 
+    def stamps(self) -> object:
+        """What is another after every change of any document, in one round trip."""
+        query = "SELECT lang, stamp FROM mlrag.language ORDER BY lang"
+        return self._server.read(lambda connection: [(r[0], str(r[1])) for r in connection.execute(query)])
+
     def store(self, lang: str) -> PostgresStore:
         return PostgresStore(self._server, lang)
 

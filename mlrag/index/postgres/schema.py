@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import LiteralString
 
+from mlrag.index.postgres.shared_schema import SHARED
+
 MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
     (
         """
@@ -43,5 +45,6 @@ CREATE TABLE mlrag.off_topic (
     changed bigint NOT NULL DEFAULT 0)
 """,
     ),
+    SHARED,
 )
 PARTITIONED = ("passage", "posting")

@@ -41,18 +41,23 @@ _OTHER = ("it cannot be used", "look at its log; MLRAG_STORE_URL says where it i
 
 
 class Server:
-    """Raises StorageError, also for what PostgreSQL says inside `read` and `write`. Passwords are never told."""
+    """Raises StorageError, also for what PostgreSQL says inside `read` and `write`. Passwords are never told.
 
-    def __init__(self, url: str) -> None:
+    `settings`: of each connection, as libpq's options say them. `readers` and `writers`: connections at most.
+    """
+
+    def __init__(
+        self, url: str, settings: str = _SETTINGS, *, readers: int = _READERS, writers: int = _WRITERS
+    ) -> None:
         parts = _parts(url)
         self.hosts = hosts(url)
         self.name = f"postgresql at {', '.join(self.hosts) or 'a local socket'}"
-        parts["options"] = f"{parts.get('options') or ''} {_SETTINGS}".strip()
+        parts["options"] = f"{parts.get('options') or ''} {settings}".strip()
         self._any = make_conninfo(**{**parts, "target_session_attrs": "any"})
         self._primary = make_conninfo(**{**parts, "target_session_attrs": "read-write"})
         self._migrate()
-        self._readers = _pool(self._any, _READERS)
-        self._writers = _pool(self._primary, _WRITERS)
+        self._readers = _pool(self._any, readers)
+        self._writers = _pool(self._primary, writers)
         atexit.register(self.close)
 
     def close(self) -> None:
@@ -74,9 +79,9 @@ class Server:
 
         return self._run(self._writers, self._primary, whole, wait)
 
-    def tend(self, work: Callable[[Connection], T]) -> T:
+    def tend(self, work: Callable[[Connection], T], wait: float = WAIT) -> T:
         """The result of some work on the primary outside a transaction, as VACUUM wants it."""
-        return self._run(self._writers, self._primary, work, WAIT)
+        return self._run(self._writers, self._primary, work, wait)
 
     def _run(self, pool: ConnectionPool[Connection], url: str, work: Callable[[Connection], T], wait: float) -> T:
         until = time.monotonic() + wait
@@ -85,7 +90,7 @@ class Server:
                 with pool.connection(timeout=max(_PAUSE, until - time.monotonic())) as connection:
                     return work(connection)
             except PoolTimeout:
-                raise self._unreachable(url) from None
+                raise self._unreachable(url if wait >= WAIT else "") from None
             except psycopg.Error as error:
                 if not _lost(error) or time.monotonic() > until:
                     raise self.error(error) from error
@@ -93,6 +98,9 @@ class Server:
                 pool.check()
 
     def _unreachable(self, url: str) -> StorageError:
+        """Why, asked of the server; who waits briefly has no time to ask."""
+        if not url:
+            return StoreUnreachableError(f"{self.name}: it did not answer in time")
         try:
             psycopg.connect(url).close()
         except psycopg.Error as error:
