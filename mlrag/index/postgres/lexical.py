@@ -1,13 +1,22 @@
-"""Tokens of a passage as postings, with its length as Tantivy keeps it, so that BM25 comes out the same."""
+"""Tokens of passages as packed postings, with lengths as Tantivy keeps them, so that BM25 comes out the same.
+
+A posting is one 64-bit number: the passage's row << 32 | its length << 16 | how often the token stands in it, the two
+up to 65,535.
+"""
 
 from __future__ import annotations
 
 import bisect
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
 
 from mlrag.text.tokens import tokens
 
+K1, B = 1.2, 0.75  # Tantivy's
+_MOST = 0xFFFF
 _LONGEST = 400  # bytes of a token; PostgreSQL's indexes hold no more than 2700
 _EXACT = 24
 
@@ -30,10 +39,34 @@ def _decoded(byte: int) -> int:
 _LENGTHS = [_decoded(byte) for byte in range(256)]
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Postings of one token. `bound`: the most that f / (f + k1 × (1 - b + b × length / average)) is in any of them."""
+
+    token: str
+    bound: float
+    packed: tuple[int, ...]
+
+
 def postings(text: str) -> tuple[Counter[str], int]:
     """How often each token stands in a text, and how many tokens it has."""
     found = tokens(text)
     return Counter(map(key, found)), len(found)
+
+
+def blocks(rows: Iterable[int], counted: Sequence[tuple[Counter[str], int]], average: float) -> Iterator[Block]:
+    """The postings of some passages by token; `average`: the mean length of a passage."""
+    by_token: defaultdict[str, list[int]] = defaultdict(list)
+    for row, (found, length) in zip(rows, counted, strict=True):
+        own = row << 32 | min(kept_length(length), _MOST) << 16
+        for token, count in found.items():
+            by_token[token].append(own | min(count, _MOST))
+    for token, packed in by_token.items():
+        yield Block(token, _bound(packed, average), tuple(packed))
+
+
+def _bound(packed: Sequence[int], average: float) -> float:
+    return max((p & _MOST) / ((p & _MOST) + K1 * (1 - B + B * (p >> 16 & _MOST) / average)) for p in packed)
 
 
 def key(token: str) -> str:

@@ -12,7 +12,8 @@ from psycopg.sql import SQL, Identifier, Literal
 
 from mlrag.errors import EmbedderMismatchError, StorageError
 from mlrag.index.moments import Moments, Spread
-from mlrag.index.postgres.schema import PARTITIONED
+from mlrag.index.postgres.merging import merge
+from mlrag.index.postgres.schema import PER_LANGUAGE
 from mlrag.index.postgres.search import hit, idf, leg_statement, sentences, statement, values
 from mlrag.index.postgres.server import Connection, Server
 from mlrag.index.postgres.store import PostgresStore
@@ -32,7 +33,7 @@ ON CONFLICT (lang) DO UPDATE SET key = excluded.key, level = excluded.level, cha
 """
 _EMPTIED = """
 UPDATE mlrag.language SET commit = commit + 1, stamp = gen_random_uuid(), embedder = '', engine = '', passages = 0,
-    tokens = 0, moments = NULL
+    tokens = 0, loose = 0, moments = NULL
 """
 _COUNTED = """
 SELECT greatest(reltuples, 0) FROM pg_class WHERE relname = %s AND relnamespace = 'mlrag'::regnamespace
@@ -65,7 +66,7 @@ class PostgresIndex:
 
     def search(self, asked: Asked) -> Found:
         """Raises EmbedderMismatchError where another embedder indexed everything anew meanwhile."""
-        query, given = statement(asked), values(asked, self.lang)
+        query, given = statement(asked, self.lang), values(asked, self.lang)
         rows = self._server.read(lambda connection: connection.execute(query, given).fetchall())
         if not rows or not rows[0][3]:
             return Found(rows[0][0] if rows else 0, 0, (), (), 0.0, 0.0, {})
@@ -92,7 +93,7 @@ class PostgresIndex:
     def ranking(self, asked: Asked, leg: Leg) -> list[str]:
         if leg == "hybrid":
             return [h.passage.id for h in self.search(asked).hits]
-        query, given = leg_statement(asked, leg), values(asked, self.lang)
+        query, given = leg_statement(asked, leg, self.lang), values(asked, self.lang)
         return self._server.read(lambda connection: [r[0] for r in connection.execute(query, given)])
 
     def current(self) -> PostgresState:
@@ -100,9 +101,10 @@ class PostgresIndex:
         return PostgresState(*row) if row else PostgresState(0, 0)
 
     def tidy(self) -> PostgresState:
-        """Make the HNSW index once there are enough passages; writers wait meanwhile, readers do not. Where
-        tables have grown much, have them counted for the planner and marked for index-only scans."""
+        """Merge postings where enough has changed, and make the HNSW index once there are enough passages; writers wait
+        meanwhile, readers do not. Where tables have grown much, have them counted for the planner."""
         state = self.current()
+        self._server.write(lambda connection: merge(connection, self.lang))
         if state.live:  # first, since making an index counts the rows too, and nothing else
             self._server.tend(lambda connection: self._vacuum(connection, state.live))
         if state.live >= self._hnsw_from:
@@ -110,7 +112,7 @@ class PostgresIndex:
         return state
 
     def _vacuum(self, connection: Connection, live: int) -> None:
-        tables = [Identifier("mlrag", f"{table}_{self.lang}") for table in PARTITIONED]
+        tables = [Identifier("mlrag", f"{table}_{self.lang}") for table in PER_LANGUAGE]
         row = connection.execute(_COUNTED, (f"passage_{self.lang}",)).fetchone()
         if row is not None and live > 2 * row[0]:
             connection.execute(SQL("VACUUM (ANALYZE) {}, {}, mlrag.document").format(*tables))
@@ -143,7 +145,7 @@ class PostgresIndex:
 
     def size(self) -> int:
         """Bytes of its partitions with their indexes."""
-        names = [f'mlrag."{table}_{self.lang}"' for table in PARTITIONED]
+        names = [f'mlrag."{table}_{self.lang}"' for table in PER_LANGUAGE]
         row = self._server.read(lambda connection: connection.execute(_SIZE, (names,)).fetchone())
         return int(row[0]) if row else 0
 
@@ -179,8 +181,9 @@ class PostgresIndexes:
     def clear(self) -> None:
         def work(connection: Connection) -> None:
             for (lang,) in connection.execute("SELECT lang FROM mlrag.language").fetchall():
-                for table in PARTITIONED:
+                for table in PER_LANGUAGE:
                     connection.execute(SQL("DROP TABLE IF EXISTS {}").format(Identifier("mlrag", f"{table}_{lang}")))
+            connection.execute("DELETE FROM mlrag.gone")
             connection.execute("DELETE FROM mlrag.off_topic")
             connection.execute("DELETE FROM mlrag.document")
             connection.execute(_EMPTIED)

@@ -16,31 +16,62 @@ from pgvector import HalfVector, Vector
 from psycopg.sql import SQL, Composed, Literal
 
 from mlrag.index.fusion import DENSE_WEIGHT, EQUAL, POOL
-from mlrag.index.postgres.lexical import key
+from mlrag.index.postgres.lexical import K1, B, key
+from mlrag.index.postgres.merging import table
 from mlrag.index.postgres.store import unpacked
 from mlrag.index.protocol import Asked, Leg
 from mlrag.records import Hit, Passage, Span, Vectors
 from mlrag.text.tokens import tokens
 
-_K1, _B = 1.2, 0.75
+_READ = 3000  # postings of the rarest tokens, read first: the score that the best have to reach comes from them
+_SAFE = 1 + 1e-6  # for the rounding of bounds
 _ALLOWED: LiteralString = "AND (%(only)s::text[] IS NULL OR doc_id = ANY(%(only)s)) AND doc_id <> ALL(%(exclude)s)"
 _ALLOWED_POSTING: LiteralString = (
-    "WHERE EXISTS (SELECT 1 FROM mlrag.passage WHERE lang = %(lang)s AND row = posted.passage " + _ALLOWED + ")"
+    "AND posting >> 32 IN (SELECT row FROM mlrag.passage WHERE lang = %(lang)s " + _ALLOWED + ")"
 )
-_LEGS: LiteralString = """
-WITH held AS (SELECT commit, stamp, embedder, passages, tokens FROM mlrag.language WHERE lang = %(lang)s),
-idf AS MATERIALIZED (SELECT token, ln(1 + (passages - number + 0.5::float8) / (number + 0.5::float8)) AS value,
-        {k1}::float8 * (1 - {b}::float8) AS base, {k1}::float8 * {b}::float8 * passages / tokens AS slope
-    FROM held, unnest(%(tokens)s::text[]) AS asked (token), LATERAL (SELECT count(*) AS number FROM mlrag.posting
-        WHERE posting.lang = %(lang)s AND posting.token = asked.token) AS counted WHERE number > 0),
-matched AS MATERIALIZED (SELECT passage AS row,
-        sum((1 + {k1}::float8) * value * frequency / (frequency + base + slope * length)) AS score
-    FROM idf, LATERAL (SELECT passage, frequency, length FROM mlrag.posting
-        WHERE posting.lang = %(lang)s AND posting.token = idf.token) AS posted {posting_filter}
-    GROUP BY passage ORDER BY score DESC, row LIMIT {most}),
+_SCORES: LiteralString = """
+SELECT posting >> 32 AS row, sum(value * (posting & 65535) / ((posting & 65535) + base + slope * (posting >> 16 & 65535)))
+    AS score
+FROM held, (SELECT value, unnest(packed) AS posting FROM weighed JOIN {table} USING (token) WHERE """
+_LIVE: LiteralString = """) AS posted
+WHERE posting >> 32 NOT IN (SELECT row FROM mlrag.gone WHERE lang = %(lang)s) {posting_filter} GROUP BY posting >> 32"""
+_LEGS: LiteralString = (
+    """
+WITH held AS MATERIALIZED (SELECT commit, stamp, embedder, passages, {k1}::float8 * (1 - {b}::float8) AS base,
+        tokens / greatest(passages, 1)::float8 AS average, {k1}::float8 * {b}::float8 * passages / greatest(tokens, 1) AS slope
+    FROM mlrag.language WHERE lang = %(lang)s),
+counted AS MATERIALIZED (SELECT token, number, ln(1 + (passages - least(number, passages) + 0.5::float8)
+        / (number + 0.5::float8)) AS idf, bound
+    FROM held, unnest(%(tokens)s::text[]) AS asked (token), LATERAL (SELECT sum(p.number) AS number,
+        {safe} * max(least(1, p.bound * greatest(1, held.average / p.average))) AS bound
+        FROM {table} AS p WHERE p.token = asked.token) AS found WHERE number > 0),
+weighed AS MATERIALIZED (SELECT token, value, early, sum(value * bound) OVER (PARTITION BY early
+        ORDER BY value * bound, token) AS most
+    FROM (SELECT token, bound, (1 + {k1}::float8) * idf AS value,
+        sum(number) OVER (ORDER BY number, token) - number < {read} AS early FROM counted) AS c),
+first AS MATERIALIZED ("""
+    + _SCORES
+    + "early"
+    + _LIVE
+    + """),
+level1 AS MATERIALIZED (SELECT coalesce((SELECT score FROM first ORDER BY score DESC OFFSET {most} - 1 LIMIT 1), 0) AS low),
+second AS MATERIALIZED (SELECT row, sum(score) AS score FROM (SELECT * FROM first UNION ALL ("""
+    + _SCORES
+    + "NOT early AND weighed.most >= (SELECT low FROM level1)"
+    + _LIVE
+    + """)) AS both_ GROUP BY row),
+level2 AS MATERIALIZED (SELECT coalesce((SELECT score FROM second ORDER BY score DESC OFFSET {most} - 1 LIMIT 1), 0)
+        - coalesce(max(most), 0) AS low FROM weighed WHERE NOT early AND most < (SELECT low FROM level1)),
+possible AS MATERIALIZED (SELECT row, score FROM second WHERE score >= (SELECT low FROM level2)),
+matched AS MATERIALIZED (SELECT row, sum(score) AS score FROM (SELECT * FROM possible UNION ALL ("""
+    + _SCORES
+    + "NOT early AND weighed.most < (SELECT low FROM level1)"
+    + """) AS posted WHERE posting >> 32 IN (SELECT row FROM possible) GROUP BY posting >> 32)) AS all_
+    GROUP BY row ORDER BY score DESC, row LIMIT {most}),
 near AS (SELECT row FROM mlrag.passage WHERE lang = %(lang)s {filter}
     ORDER BY vector::halfvec({dim}) <#> %(vector)b::halfvec({dim}) LIMIT {most})
 """
+)
 _SEARCH: LiteralString = """,
 scored AS (SELECT p.row, -(p.vector::vector({dim}) <#> %(exact)b::vector({dim})) AS dense,
         coalesce(m.score, 0) AS lexical
@@ -50,7 +81,7 @@ level AS (SELECT avg(dense) AS dm, stddev_pop(dense) AS ds, avg(lexical) AS lm, 
 best AS (SELECT row, dense, lexical, {weight} * CASE WHEN ds > {equal} THEN (dense - dm) / ds ELSE 0 END
         + %(readable)s::int * CASE WHEN ls > {equal} THEN (lexical - lm) / ls ELSE 0 END AS fused
     FROM scored, level ORDER BY fused DESC, row LIMIT %(k)s)
-SELECT h.commit, h.stamp, h.embedder, h.passages, (SELECT json_object_agg(token, value) FROM idf),
+SELECT h.commit, h.stamp, h.embedder, h.passages, (SELECT json_object_agg(token, idf) FROM counted),
     b.fused, b.dense, b.lexical, p.id, p.doc_id, p.start, p."end", p.text, d.title, p.starts, p.ends, p.vectors
 FROM held h LEFT JOIN (best b JOIN mlrag.passage p ON p.lang = %(lang)s AND p.row = b.row
     JOIN mlrag.document d ON d.lang = %(lang)s AND d.id = p.doc_id) ON true
@@ -64,25 +95,28 @@ _ONE_LEG: dict[Leg, LiteralString] = {
 }
 
 
-def statement(asked: Asked) -> Composed:
+def statement(asked: Asked, lang: str) -> Composed:
     """The whole search."""
-    return _filled(_LEGS + _SEARCH, asked, POOL)
+    return _filled(_LEGS + _SEARCH, asked, POOL, lang)
 
 
-def leg_statement(asked: Asked, leg: Leg) -> Composed:
+def leg_statement(asked: Asked, leg: Leg, lang: str) -> Composed:
     """Passage ids by one leg alone."""
-    return _filled(_LEGS + _ONE_LEG[leg], asked, asked.k)
+    return _filled(_LEGS + _ONE_LEG[leg], asked, asked.k, lang)
 
 
-def _filled(query: LiteralString, asked: Asked, most: int) -> Composed:
+def _filled(query: LiteralString, asked: Asked, most: int, lang: str) -> Composed:
     filtered = asked.only is not None or bool(asked.exclude)
     return SQL(query).format(
         dim=Literal(len(asked.vector)),
         most=Literal(most),
         weight=Literal(DENSE_WEIGHT),
         equal=Literal(EQUAL),
-        k1=Literal(_K1),
-        b=Literal(_B),
+        k1=Literal(K1),
+        b=Literal(B),
+        safe=Literal(_SAFE),
+        read=Literal(_READ),
+        table=table(lang),
         filter=SQL(_ALLOWED if filtered else ""),
         posting_filter=SQL(_ALLOWED_POSTING if filtered else ""),
     )

@@ -12,15 +12,15 @@ from psycopg.sql import SQL, Identifier
 from mlrag.index.moments import Moments
 from mlrag.index.null import SHARE
 from mlrag.index.packing import PackedDocument
-from mlrag.index.postgres.lexical import kept_length, postings
-from mlrag.index.postgres.schema import PARTITIONED
+from mlrag.index.postgres.lexical import blocks, postings
+from mlrag.index.postgres.merging import make_table, table
 from mlrag.index.postgres.server import Connection, Server
 from mlrag.records import Halves
 
 _LOCKED = "SELECT embedder, engine, last_row, passages, tokens, moments FROM mlrag.language WHERE lang = %s FOR UPDATE"
 _REMOVED = """
 WITH gone AS (DELETE FROM mlrag.passage WHERE lang = %(lang)s AND doc_id = ANY(%(ids)s) RETURNING row, vector, length),
-posted AS (DELETE FROM mlrag.posting WHERE lang = %(lang)s AND passage IN (SELECT row FROM gone))
+kept AS (INSERT INTO mlrag.gone SELECT %(lang)s, row FROM gone)
 SELECT vector, length FROM gone
 """
 _DOCUMENT = "INSERT INTO mlrag.document VALUES (%s, %s, %s, %s, %s, %s, %s)"
@@ -29,10 +29,11 @@ _PASSAGES = (
     " (FORMAT BINARY)"
 )
 _TYPES = ["text", "int8", "text", "text", "int4", "int4", "text", "halfvec", "int4", "int4[]", "int4[]", "bytea[]"]
-_POSTINGS = "COPY mlrag.posting (lang, token, passage, frequency, length) FROM STDIN"
+_POSTINGS = "COPY {} (token, number, bound, average, packed) FROM STDIN"
 _CLOSED = """
 UPDATE mlrag.language SET commit = commit + 1, stamp = gen_random_uuid(), embedder = %(embedder)s, engine = %(engine)s,
-    last_row = %(last)s, passages = %(passages)s, tokens = %(tokens)s, moments = %(moments)s WHERE lang = %(lang)s
+    last_row = %(last)s, passages = %(passages)s, tokens = %(tokens)s, moments = %(moments)s,
+    loose = loose + %(changed)s WHERE lang = %(lang)s
 """
 _CHANGED = "UPDATE mlrag.off_topic SET changed = changed + %s WHERE lang = %s"
 _FORGOTTEN = "DELETE FROM mlrag.off_topic WHERE lang = %s AND changed * %s >= %s"
@@ -57,17 +58,16 @@ def prepare(server: Server, lang: str) -> None:
         if _has_tables(connection, lang):
             return
         connection.execute("SELECT pg_advisory_xact_lock(hashtext('mlrag.partitions'))")
-        for table in PARTITIONED:
-            names = Identifier("mlrag", f"{table}_{lang}"), Identifier("mlrag", table), lang
-            made = SQL("CREATE TABLE IF NOT EXISTS {} PARTITION OF {} FOR VALUES IN ({})").format(*names)
-            connection.execute(made)
+        made = SQL("CREATE TABLE IF NOT EXISTS {} PARTITION OF mlrag.passage FOR VALUES IN ({})")
+        connection.execute(made.format(Identifier("mlrag", f"passage_{lang}"), lang))
+        make_table(connection, lang)
         connection.execute("INSERT INTO mlrag.language (lang) VALUES (%s) ON CONFLICT DO NOTHING", (lang,))
 
     server.write(work)
 
 
 def _has_tables(connection: Connection, lang: str) -> bool:
-    found = connection.execute("SELECT to_regclass(format('mlrag.%%I', 'posting_' || %s::text))", (lang,)).fetchone()
+    found = connection.execute("SELECT to_regclass(format('mlrag.%%I', 'postings_' || %s::text))", (lang,)).fetchone()
     return bool(found and found[0])
 
 
@@ -108,16 +108,17 @@ def add(connection: Connection, lang: str, documents: Sequence[PackedDocument], 
                 starts, ends = [s.start for s in spans], [s.end for s in spans]
                 own = lang, row, p.id, p.doc_id, p.start, p.end, p.text, HalfVector(vector), length
                 copy.write_row((*own, starts, ends, [v for _, v in item.sentences]))
-        with cursor.copy(_POSTINGS) as copy:
-            for row, (found, length) in zip(rows, counted, strict=True):
-                kept = kept_length(length)  # tokens hold letters, marks and digits: there is nothing to escape
-                copy.write("".join(f"{lang}\t{token}\t{row}\t{count}\t{kept}\n" for token, count in found.items()))
     moments = Moments.of(vectors)
-    tokens = whole.tokens + sum(length for _, length in counted)
+    number, tokens = whole.passages + len(packed), whole.tokens + sum(length for _, length in counted)
+    with connection.cursor() as cursor, cursor.copy(SQL(_POSTINGS).format(table(lang))) as copy:
+        average = max(tokens, 1) / number
+        for b in blocks(rows, counted, average):  # tokens hold letters, marks and digits: there is nothing to escape
+            listed = ",".join(map(str, b.packed))
+            copy.write(f"{b.token}\t{len(b.packed)}\t{b.bound}\t{average}\t{{{listed}}}\n")
     return replace(
         whole,
         last=rows[-1],
-        passages=whole.passages + len(packed),
+        passages=number,
         tokens=tokens,
         moments=whole.moments.plus(moments) if whole.moments else moments,
     )
@@ -127,6 +128,7 @@ def close(connection: Connection, lang: str, whole: Whole, changed: int) -> None
     """Write the language's row with the next commit number; `changed` passages came or went."""
     new = {"embedder": whole.embedder, "engine": whole.engine, "last": whole.last, "passages": whole.passages}
     new |= {"tokens": whole.tokens, "moments": whole.moments and pack_moments(whole.moments), "lang": lang}
+    new |= {"changed": changed}
     connection.execute(_CLOSED, new)
     connection.execute(_CHANGED, (changed, lang))
     connection.execute(_FORGOTTEN, (lang, SHARE, whole.passages))
