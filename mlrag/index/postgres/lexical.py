@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import bisect
 import hashlib
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 
 from mlrag.text.tokens import tokens
@@ -56,17 +58,18 @@ def postings(text: str) -> tuple[Counter[str], int]:
 
 def blocks(rows: Iterable[int], counted: Sequence[tuple[Counter[str], int]], average: float) -> Iterator[Block]:
     """The postings of some passages by token; `average`: the mean length of a passage."""
-    by_token: defaultdict[str, list[int]] = defaultdict(list)
-    for row, (found, length) in zip(rows, counted, strict=True):
-        own = row << 32 | min(kept_length(length), _MOST) << 16
-        for token, count in found.items():
-            by_token[token].append(own | min(count, _MOST))
-    for token, packed in by_token.items():
-        yield Block(token, _bound(packed, average), tuple(packed))
-
-
-def _bound(packed: Sequence[int], average: float) -> float:
-    return max((p & _MOST) / ((p & _MOST) + K1 * (1 - B + B * (p >> 16 & _MOST) / average)) for p in packed)
+    numbers: dict[str, int] = {}
+    which = np.array([numbers.setdefault(t, len(numbers)) for found, _ in counted for t in found], np.int64)
+    frequency = np.array([min(f, _MOST) for found, _ in counted for f in found.values()], np.int64)
+    tokens_of = [len(found) for found, _ in counted]
+    length = np.repeat([min(kept_length(n), _MOST) for _, n in counted], tokens_of)
+    packed = np.repeat(np.fromiter(rows, np.int64), tokens_of) << 32 | length << 16 | frequency
+    order = np.argsort(which, kind="stable")
+    starts = np.searchsorted(which[order], np.arange(len(numbers)))
+    weights = frequency / (frequency + K1 * (1 - B + B * length / average))
+    bounds = np.maximum.reduceat(weights[order], starts).tolist() if len(starts) else []
+    lists = np.split(packed[order], starts[1:])
+    return (Block(t, b, tuple(p.tolist())) for t, b, p in zip(numbers, bounds, lists, strict=False))
 
 
 def key(token: str) -> str:

@@ -16,7 +16,7 @@ CREATE TABLE {table} (token text COLLATE "C" NOT NULL, number int NOT NULL, boun
 """
 _MERGED = """
 INSERT INTO {table} SELECT token, count(*), max(f / (f + {k1}::float8 * (1 - {b}::float8 + {b}::float8 * length
-        / average))), average, array_agg(posting)
+        / average))), average, array_agg(posting ORDER BY posting)
     FROM (SELECT token, posting, average, (posting & 65535)::float8 AS f, posting >> 16 & 65535 AS length
         FROM (SELECT token, unnest(packed) AS posting FROM {old}) AS posted,
             (SELECT tokens / greatest(passages, 1)::float8 AS average FROM mlrag.language WHERE lang = {lang}) AS held

@@ -21,7 +21,7 @@ from mlrag.index.postgres.writing import unpack_moments
 from mlrag.index.protocol import Asked, Found, Leg
 from mlrag.records import Vectors
 
-HNSW_FROM = 100_000  # passages of a language: fewer are scanned, which is exact, and costs less than the lexical leg
+HNSW_FROM = 20_000  # passages of a language: fewer are scanned, which is exact, as in the folder
 _BRIEF = 1.0  # seconds that a question waits for what it could do without
 _log = logging.getLogger(__name__)
 _LINKS, _WIDTH = 16, 64  # HNSW's m and ef_construction

@@ -23,51 +23,66 @@ from mlrag.index.protocol import Asked, Leg
 from mlrag.records import Hit, Passage, Span, Vectors
 from mlrag.text.tokens import tokens
 
-_READ = 3000  # postings of the rarest tokens, read first: the score that the best have to reach comes from them
-_SAFE = 1 + 1e-6  # for the rounding of bounds
+_READ = 8000  # postings of the rarest tokens, read first
+_PART = 0.5  # of the score to reach: tokens that give less than this together are only looked up
+_SAFE = 1e-6  # for the rounding of bounds
 _ALLOWED: LiteralString = "AND (%(only)s::text[] IS NULL OR doc_id = ANY(%(only)s)) AND doc_id <> ALL(%(exclude)s)"
-_ALLOWED_POSTING: LiteralString = (
-    "AND posting >> 32 IN (SELECT row FROM mlrag.passage WHERE lang = %(lang)s " + _ALLOWED + ")"
+_ALLOWED_ROW: LiteralString = "AND row IN (SELECT row FROM mlrag.passage WHERE lang = %(lang)s " + _ALLOWED + ")"
+_WEIGHT: LiteralString = """value * (posting & 65535) / ((posting & 65535) + base + slope * (posting >> 16 & 65535))"""
+_READ_ALL: LiteralString = (
+    "SELECT posting >> 32 AS row, " + _WEIGHT + " AS score FROM (SELECT value, base, slope, unnest(packed) AS posting "
+    "FROM lists WHERE "
 )
-_SCORES: LiteralString = """
-SELECT posting >> 32 AS row, sum(value * (posting & 65535) / ((posting & 65535) + base + slope * (posting >> 16 & 65535)))
-    AS score
-FROM held, (SELECT value, unnest(packed) AS posting FROM weighed JOIN {table} USING (token) WHERE """
-_LIVE: LiteralString = """) AS posted
-WHERE posting >> 32 NOT IN (SELECT row FROM mlrag.gone WHERE lang = %(lang)s) {posting_filter} GROUP BY posting >> 32"""
+_LOOK_UP: LiteralString = (
+    "SELECT row, " + _WEIGHT + " AS score FROM (SELECT row, value, base, slope, "
+    "packed[width_bucket(((row + 1) << 32) - 1, packed)] AS posting FROM lists, "
+)
+_TOTAL: LiteralString = "SELECT row, sum(score) AS score FROM ("
+_LIVE: LiteralString = """) AS scores
+    GROUP BY row HAVING row NOT IN (SELECT row FROM mlrag.gone WHERE lang = %(lang)s) {row_filter}"""
 _LEGS: LiteralString = (
     """
 WITH held AS MATERIALIZED (SELECT commit, stamp, embedder, passages, {k1}::float8 * (1 - {b}::float8) AS base,
-        tokens / greatest(passages, 1)::float8 AS average, {k1}::float8 * {b}::float8 * passages / greatest(tokens, 1) AS slope
+        tokens / greatest(passages, 1)::float8 AS average, {k1}::float8 * {b}::float8 * passages / greatest(tokens, 1)
+        AS slope
     FROM mlrag.language WHERE lang = %(lang)s),
 counted AS MATERIALIZED (SELECT token, number, ln(1 + (passages - least(number, passages) + 0.5::float8)
-        / (number + 0.5::float8)) AS idf, bound
+        / (number + 0.5::float8)) AS idf, bound, base, slope
     FROM held, unnest(%(tokens)s::text[]) AS asked (token), LATERAL (SELECT sum(p.number) AS number,
-        {safe} * max(least(1, p.bound * greatest(1, held.average / p.average))) AS bound
+        max(least(1, p.bound * greatest(1, held.average / p.average))) AS bound
         FROM {table} AS p WHERE p.token = asked.token) AS found WHERE number > 0),
-weighed AS MATERIALIZED (SELECT token, value, early, sum(value * bound) OVER (PARTITION BY early
-        ORDER BY value * bound, token) AS most
-    FROM (SELECT token, bound, (1 + {k1}::float8) * idf AS value,
+weighed AS (SELECT token, value, base, slope, early, sum(value * bound * (1 + {safe}))
+        OVER (PARTITION BY early ORDER BY value * bound, token) AS most
+    FROM (SELECT token, bound, base, slope, (1 + {k1}::float8) * idf AS value,
         sum(number) OVER (ORDER BY number, token) - number < {read} AS early FROM counted) AS c),
+lists AS MATERIALIZED (SELECT value, base, slope, early, most, packed || '{{}}' AS packed
+    FROM weighed JOIN {table} USING (token)),
 first AS MATERIALIZED ("""
-    + _SCORES
-    + "early"
+    + _TOTAL
+    + _READ_ALL
+    + "early) AS posted"
     + _LIVE
     + """),
-level1 AS MATERIALIZED (SELECT coalesce((SELECT score FROM first ORDER BY score DESC OFFSET {most} - 1 LIMIT 1), 0) AS low),
-second AS MATERIALIZED (SELECT row, sum(score) AS score FROM (SELECT * FROM first UNION ALL ("""
-    + _SCORES
-    + "NOT early AND weighed.most >= (SELECT low FROM level1)"
+probed AS (SELECT row, score FROM first ORDER BY score DESC LIMIT {most} * 3 / 2),
+floor AS MATERIALIZED (SELECT coalesce((SELECT sum(score) AS score FROM (SELECT * FROM probed UNION ALL """
+    + _LOOK_UP
+    + """probed WHERE NOT early OFFSET 0) AS looked WHERE posting >> 32 = row) AS scores
+    GROUP BY row ORDER BY score DESC OFFSET {most} - 1 LIMIT 1), 0) * (1 - {safe}) AS low),
+second AS MATERIALIZED ("""
+    + _TOTAL
+    + "SELECT * FROM first UNION ALL "
+    + _READ_ALL
+    + "NOT early AND lists.most >= (SELECT low * {part} FROM floor)) AS posted"
     + _LIVE
-    + """)) AS both_ GROUP BY row),
-level2 AS MATERIALIZED (SELECT coalesce((SELECT score FROM second ORDER BY score DESC OFFSET {most} - 1 LIMIT 1), 0)
-        - coalesce(max(most), 0) AS low FROM weighed WHERE NOT early AND most < (SELECT low FROM level1)),
-possible AS MATERIALIZED (SELECT row, score FROM second WHERE score >= (SELECT low FROM level2)),
-matched AS MATERIALIZED (SELECT row, sum(score) AS score FROM (SELECT * FROM possible UNION ALL ("""
-    + _SCORES
-    + "NOT early AND weighed.most < (SELECT low FROM level1)"
-    + """) AS posted WHERE posting >> 32 IN (SELECT row FROM possible) GROUP BY posting >> 32)) AS all_
-    GROUP BY row ORDER BY score DESC, row LIMIT {most}),
+    + """),
+possible AS MATERIALIZED (SELECT row, score FROM second WHERE score >= (SELECT low FROM floor)
+    - coalesce((SELECT max(most) FROM lists WHERE NOT early AND most < (SELECT low * {part} FROM floor)), 0)),
+matched AS MATERIALIZED ("""
+    + _TOTAL
+    + "SELECT * FROM possible UNION ALL "
+    + _LOOK_UP
+    + """possible WHERE NOT early AND lists.most < (SELECT low * {part} FROM floor) OFFSET 0) AS looked
+    WHERE posting >> 32 = row) AS scores GROUP BY row ORDER BY score DESC, row LIMIT {most}),
 near AS (SELECT row FROM mlrag.passage WHERE lang = %(lang)s {filter}
     ORDER BY vector::halfvec({dim}) <#> %(vector)b::halfvec({dim}) LIMIT {most})
 """
@@ -116,9 +131,10 @@ def _filled(query: LiteralString, asked: Asked, most: int, lang: str) -> Compose
         b=Literal(B),
         safe=Literal(_SAFE),
         read=Literal(_READ),
+        part=Literal(_PART),
         table=table(lang),
         filter=SQL(_ALLOWED if filtered else ""),
-        posting_filter=SQL(_ALLOWED_POSTING if filtered else ""),
+        row_filter=SQL(_ALLOWED_ROW if filtered else ""),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -30,6 +31,7 @@ _PASSAGES = (
 )
 _TYPES = ["text", "int8", "text", "text", "int4", "int4", "text", "halfvec", "int4", "int4[]", "int4[]", "bytea[]"]
 _POSTINGS = "COPY {} (token, number, bound, average, packed) FROM STDIN"
+_LINES = 1000  # of postings, sent at once
 _CLOSED = """
 UPDATE mlrag.language SET commit = commit + 1, stamp = gen_random_uuid(), embedder = %(embedder)s, engine = %(engine)s,
     last_row = %(last)s, passages = %(passages)s, tokens = %(tokens)s, moments = %(moments)s,
@@ -110,11 +112,7 @@ def add(connection: Connection, lang: str, documents: Sequence[PackedDocument], 
                 copy.write_row((*own, starts, ends, [v for _, v in item.sentences]))
     moments = Moments.of(vectors)
     number, tokens = whole.passages + len(packed), whole.tokens + sum(length for _, length in counted)
-    with connection.cursor() as cursor, cursor.copy(SQL(_POSTINGS).format(table(lang))) as copy:
-        average = max(tokens, 1) / number
-        for b in blocks(rows, counted, average):  # tokens hold letters, marks and digits: there is nothing to escape
-            listed = ",".join(map(str, b.packed))
-            copy.write(f"{b.token}\t{len(b.packed)}\t{b.bound}\t{average}\t{{{listed}}}\n")
+    _post(connection, lang, rows, counted, max(tokens, 1) / number)
     return replace(
         whole,
         last=rows[-1],
@@ -122,6 +120,19 @@ def add(connection: Connection, lang: str, documents: Sequence[PackedDocument], 
         tokens=tokens,
         moments=whole.moments.plus(moments) if whole.moments else moments,
     )
+
+
+def _post(
+    connection: Connection, lang: str, rows: range, counted: Sequence[tuple[Counter[str], int]], average: float
+) -> None:
+    """Tokens hold letters, marks and digits: there is nothing to escape."""
+    lines = [
+        f"{b.token}\t{len(b.packed)}\t{b.bound}\t{average}\t{{{','.join(map(str, b.packed))}}}\n"
+        for b in blocks(rows, counted, average)
+    ]
+    with connection.cursor() as cursor, cursor.copy(SQL(_POSTINGS).format(table(lang))) as copy:
+        for start in range(0, len(lines), _LINES):
+            copy.write("".join(lines[start : start + _LINES]))
 
 
 def close(connection: Connection, lang: str, whole: Whole, changed: int) -> None:
