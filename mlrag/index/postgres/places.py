@@ -15,7 +15,7 @@ from mlrag.index.moments import Moments, Spread
 from mlrag.index.postgres.merging import merge
 from mlrag.index.postgres.schema import PER_LANGUAGE
 from mlrag.index.postgres.search import hit, idf, leg_statement, sentences, statement, values
-from mlrag.index.postgres.server import Connection, Server
+from mlrag.index.postgres.server import WAIT, Connection, Server
 from mlrag.index.postgres.store import PostgresStore
 from mlrag.index.postgres.writing import unpack_moments
 from mlrag.index.protocol import Asked, Found, Leg
@@ -151,10 +151,11 @@ class PostgresIndex:
 
 
 class PostgresIndexes:
-    """Raises StorageError where no host answers; `url` is what libpq takes, several hosts with commas."""
+    """Raises StorageError where no host answers; `url` is what libpq takes, several hosts with commas. `wait`: see
+    `Server`."""
 
-    def __init__(self, url: str, hnsw_from: int = HNSW_FROM) -> None:
-        self._server = Server(url)
+    def __init__(self, url: str, hnsw_from: int = HNSW_FROM, wait: float = WAIT) -> None:
+        self._server = Server(url, wait)
         self._hnsw_from = hnsw_from
 
     @property
