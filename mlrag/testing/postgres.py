@@ -64,7 +64,8 @@ class PostgresNode:
         else:
             source = ("-h", "127.0.0.1", "-p", str(of.port), "-U", "mlrag")
             self._do("pg_basebackup", *source, "-D", self._data, "-R", "-X", "stream", "-c", "fast", "--no-sync")
-        own = f"{_SETTINGS}max_connections = {connections}\nport = {self.port}\nunix_socket_directories = '{self.folder}'\n"
+        own = f"{_SETTINGS}max_connections = {connections}\nport = {self.port}\n"
+        own += f"unix_socket_directories = '{self.folder}'\n"
         with (self._data / "postgresql.conf").open("a", encoding="utf-8") as file:
             file.write(own)
         self.start()

@@ -85,7 +85,7 @@ def test_a_write_gives_up_on_a_standby_that_does_not_answer(pair):
         try:
             for _ in range(2):  # the second does not wait behind the first
                 begun = time.monotonic()
-                with pytest.raises(StorageError, match="no standby confirmed .*synchronous_standby_names"):
+                with pytest.raises(StorageError, match=r"no standby confirmed .*synchronous_standby_names"):
                     index_documents([document(time.monotonic_ns())], indexes, STAND_IN)
                 assert time.monotonic() - begun < 10 * PATIENCE
             assert "d1" in found(indexes)

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-
 from mlrag.text.tokens import tokens
 
 K1, B = 1.2, 0.75  # Tantivy's

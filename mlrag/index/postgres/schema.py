@@ -24,9 +24,10 @@ BEGIN
     FOR l IN SELECT lang, tokens / greatest(passages, 1)::float8 AS average FROM mlrag.language
             WHERE to_regclass(format('mlrag.%I', 'posting_' || lang)) IS NOT NULL LOOP
         EXECUTE format('CREATE TABLE mlrag.%1$I (token text COLLATE "C" NOT NULL, number int NOT NULL,
-            bound real NOT NULL, average real NOT NULL, packed bigint[] STORAGE EXTERNAL NOT NULL)', 'postings_' || l.lang);
+            bound real NOT NULL, average real NOT NULL, packed bigint[] STORAGE EXTERNAL NOT NULL)',
+            'postings_' || l.lang);
         EXECUTE format('INSERT INTO mlrag.%1$I SELECT token, count(*), 1, %3$L,
-            array_agg(passage << 32 | least(length, 65535)::bigint << 16 | least(frequency, 65535)
+            array_agg((passage << 32) | (least(length, 65535)::bigint << 16) | least(frequency, 65535)
                 ORDER BY passage)
             FROM mlrag.posting WHERE lang = %2$L GROUP BY token', 'postings_' || l.lang, l.lang, l.average);
         EXECUTE format('CREATE INDEX %1$I ON mlrag.%2$I (token)', 'postings_' || l.lang || '_token',

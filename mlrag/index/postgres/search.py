@@ -105,7 +105,7 @@ ORDER BY b.fused DESC, b.row
 _ONE_LEG: dict[Leg, LiteralString] = {
     "dense": "SELECT p.id FROM near JOIN mlrag.passage p ON p.lang = %(lang)s AND p.row = near.row "
     "ORDER BY vector::halfvec({dim}) <#> %(vector)b::halfvec({dim}), p.row",
-    "lexical": "SELECT p.id FROM matched JOIN mlrag.passage p ON p.lang = %(lang)s AND p.row = matched.row "
+    "lexical": "SELECT p.id, score FROM matched JOIN mlrag.passage p ON p.lang = %(lang)s AND p.row = matched.row "
     "ORDER BY score DESC, p.row",
 }
 
@@ -116,7 +116,7 @@ def statement(asked: Asked, lang: str) -> Composed:
 
 
 def leg_statement(asked: Asked, leg: Leg, lang: str) -> Composed:
-    """Passage ids by one leg alone."""
+    """Passage ids by one leg alone, with BM25's scores where that is the lexical one."""
     return _filled(_LEGS + _ONE_LEG[leg], asked, asked.k, lang)
 
 

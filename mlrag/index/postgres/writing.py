@@ -102,14 +102,13 @@ def add(connection: Connection, lang: str, documents: Sequence[PackedDocument], 
     counted = [postings(p.passage.indexed_text) for p in packed]
     rows = range(whole.last + 1, whole.last + 1 + len(packed))
     vectors: Halves = np.stack([np.frombuffer(p.vector, "<f2") for p in packed]).astype(np.float16)
-    with connection.cursor() as cursor:
-        with cursor.copy(_PASSAGES) as copy:
-            copy.set_types(_TYPES)
-            for row, item, vector, (_, length) in zip(rows, packed, vectors, counted, strict=True):
-                p, spans = item.passage, [s for s, _ in item.sentences]
-                starts, ends = [s.start for s in spans], [s.end for s in spans]
-                own = lang, row, p.id, p.doc_id, p.start, p.end, p.text, HalfVector(vector), length
-                copy.write_row((*own, starts, ends, [v for _, v in item.sentences]))
+    with connection.cursor() as cursor, cursor.copy(_PASSAGES) as copy:
+        copy.set_types(_TYPES)
+        for row, item, vector, (_, length) in zip(rows, packed, vectors, counted, strict=True):
+            p, spans = item.passage, [s for s, _ in item.sentences]
+            starts, ends = [s.start for s in spans], [s.end for s in spans]
+            own = lang, row, p.id, p.doc_id, p.start, p.end, p.text, HalfVector(vector), length
+            copy.write_row((*own, starts, ends, [v for _, v in item.sentences]))
     moments = Moments.of(vectors)
     number, tokens = whole.passages + len(packed), whole.tokens + sum(length for _, length in counted)
     _post(connection, lang, rows, counted, max(tokens, 1) / number)
