@@ -1,5 +1,7 @@
 """The lexical leg in PostgreSQL: what it does not read changes nothing, nor do changes, merges and older tables."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -113,6 +115,32 @@ def test_deleted_passages_are_never_found_and_a_merge_forgets_them(indexes, monk
     assert indexes._server.read(lambda c: c.execute(counted).fetchone()) == (0, 0)
     left = [d for d in held if d.id not in best]
     assert scores(indexes, asked, "ta")[1] == pytest.approx(bm25(left, asked))
+
+
+def test_merges_disturb_no_search(indexes, monkeypatch):
+    from mlrag.index.postgres import merging
+
+    monkeypatch.setattr(merging, "_FEW", 1)
+    held, asked, counts, stop = list(documents("zh", 60)), question("zh"), [], threading.Event()
+    index_documents(held[:50], indexes, STAND_IN)
+
+    def ask():
+        while not stop.is_set():
+            counts.append(len(scores(indexes, asked, "zh")[0]))
+
+    asker = threading.Thread(target=ask)
+    asker.start()
+    for document in held[50:]:
+        index_documents([document], indexes, STAND_IN)
+    stop.set()
+    asker.join()
+    assert counts and set(counts) == {5}
+
+
+def test_a_language_without_tables_has_nothing(indexes):
+    assert indexes.index("sw").search(question("en")).hits == () and not indexes.index("sw").ranking(
+        question("en"), "lexical"
+    )
 
 
 def test_tables_of_an_older_mlrag_are_brought_up_to_date():

@@ -6,9 +6,11 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from psycopg.sql import SQL, Identifier, Literal
+from psycopg.errors import UndefinedTable
+from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from mlrag.errors import EmbedderMismatchError, StorageError
 from mlrag.index.moments import Moments, Spread
@@ -66,8 +68,7 @@ class PostgresIndex:
 
     def search(self, asked: Asked) -> Found:
         """Raises EmbedderMismatchError where another embedder indexed everything anew meanwhile."""
-        query, given = statement(asked, self.lang), values(asked, self.lang)
-        rows = self._server.read(lambda connection: connection.execute(query, given).fetchall())
+        rows = self._rows(statement(asked, self.lang), asked)
         if not rows or not rows[0][3]:
             return Found(rows[0][0] if rows else 0, 0, (), (), 0.0, 0.0, {})
         commit, stamp, embedder, live, known = rows[0][:5]
@@ -93,8 +94,16 @@ class PostgresIndex:
     def ranking(self, asked: Asked, leg: Leg) -> list[str]:
         if leg == "hybrid":
             return [h.passage.id for h in self.search(asked).hits]
-        query, given = leg_statement(asked, leg, self.lang), values(asked, self.lang)
-        return self._server.read(lambda connection: [r[0] for r in connection.execute(query, given)])
+        return [row[0] for row in self._rows(leg_statement(asked, leg, self.lang), asked)]
+
+    def _rows(self, query: Composed, asked: Asked) -> list[tuple[Any, ...]]:
+        def work(connection: Connection) -> list[tuple[Any, ...]]:
+            try:
+                return connection.execute(query, values(asked, self.lang)).fetchall()
+            except UndefinedTable:  # nothing was ever stored in this language
+                return []
+
+        return self._server.read(work)
 
     def current(self) -> PostgresState:
         row = self._server.read(lambda connection: connection.execute(_STATE, (self.lang,)).fetchone())
