@@ -5,11 +5,10 @@ The formulas are those of `mlrag.index.fusion` and of Tantivy's BM25 (k1 = 1.2, 
 Tantivy rounds them. Scores are the embedded index's, within float rounding: the pool is found with the question in
 float16, and scored with it in float32.
 
-The lexical leg does not read the postings of common tokens, as MaxScore (Turtle and Flood, 1995) does not, and finds
-the same: `first` are the scores by the rarest tokens, `probed` the best of these, whose whole score (`floor`) the hundredth
-best has to reach. Tokens that can give no more than a part of that together (`most`: the sum of a token's bound and all
-smaller ones) are not read: only passages that may still reach the floor (`possible`) are looked up in their postings,
-which are sorted, by bisection.
+The lexical leg skips what MaxScore (Turtle and Flood, 1995) would skip, and finds the same: `first` are the scores by
+the rarest tokens, `probed` the best of these, whose whole scores give `floor`, which the hundredth best has to reach.
+Tokens that can give no more than a part of that together (`most`: the sum of a token's bound and all smaller ones) are
+not read: for passages that may still reach the floor (`possible`) their postings, which are sorted, are bisected.
 """
 
 from __future__ import annotations
