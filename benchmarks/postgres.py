@@ -1,8 +1,11 @@
-"""python -m benchmarks.postgres [--passages 20000] [--kills 5] [--quick]: PostgreSQL beside the embedded store.
+"""python -m benchmarks.postgres [--passages 20000] [--languages en] [--kills 5] [--quick]: PostgreSQL beside the
+embedded store.
 
-Speed: one language (English), documents of ten passages, random unit vectors; both stores on this machine, the server a
-real PostgreSQL 18 with pgvector and 64 MB of shared_buffers. A question is the first six words of a sentence. Search is
-the whole of it: both legs, fusion, passages and sentences. Recall is of the dense leg's ten best against a scan.
+Speed: documents of ten passages as `benchmarks.mixed` makes them, of the starter documents' sentences or of those of
+the indexes below `--real`; our own questions with their real vectors; both stores on this machine, the server a real
+PostgreSQL 18 with pgvector and 64 MB of shared_buffers. Search is the whole of it: both legs, fusion, passages and
+sentences; "all languages" is the same question to each, one after the other. Recall is of the dense leg's ten best
+against a scan, of 20 questions in each of the first four languages. Memory is Pss.
 
 Lost primary: two nodes, commits acknowledged once the standby has them. Under a writer and an asker the primary's
 processes are killed with kill -9 and the standby is promoted at once; told are acknowledged documents, those of them
@@ -11,27 +14,30 @@ that are lost, and the longest time between two acknowledged writes and between 
 
 from __future__ import annotations
 
-import random
+import os
 import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import psycopg
 import typer
 from rich.console import Console
 
 from benchmarks.kill_store import Hashed
-from benchmarks.reopen import LANG, documents, sentences
+from benchmarks.mixed import Sentences, embedded, questions, stored
+from benchmarks.places import Place, Questions, fill, percentiles, resident, search
 from eval.statistics import rule_of_three
-from mlrag.index.places import FolderIndexes
+from mlrag.index.embedders import load_embedder
 from mlrag.index.postgres.places import HNSW_FROM, PostgresIndexes
-from mlrag.index.protocol import Asked, Index, Indexes
-from mlrag.index.values import EmbeddedPassage
-from mlrag.ingest import BATCH, index_documents
+from mlrag.index.protocol import Indexes
+from mlrag.ingest import index_documents
+from mlrag.languages import languages
 from mlrag.records import Document
 from mlrag.retrieval import Retriever
 from mlrag.testing.postgres import PostgresNode, url
@@ -41,63 +47,44 @@ _WRITES = 20  # acknowledged before the kill, and after it
 show = Console(width=120)
 
 
-def percentiles(seconds: Sequence[float]) -> str:
-    """Median and 95th percentile in milliseconds."""
-    return f"p50 {1e3 * statistics.median(seconds):.1f} ms, p95 {1e3 * float(np.quantile(seconds, 0.95)):.1f} ms"
+def speed(places: Sequence[Place], langs: Sequence[str], each: int, real: Sequence[Path], most: int) -> None:
+    """Both places with the same passages and questions, one after the other."""
+    embedder = load_embedder()
+    known = {lang: stored(lang, real) if real else embedded(lang, embedder) for lang in langs}
+    asked = {lang: questions(lang, embedder, most) for lang in langs}
+    distinct = sum(len(k.texts) for k in known.values())
+    show.print(f"{each} passages in each of {len(langs)} languages, mixed of {distinct} real sentences;", end=" ")
+    show.print(f"{sum(map(len, asked.values()))} questions; load of the machine {os.getloadavg()[0]:.1f}")
+    medians = [measure(place, known, asked, each) for place in places]
+    ratios = [f"{b / a:.1f}" for a, b in zip(*medians, strict=True)] if len(medians) == 2 else []
+    show.print(f"PostgreSQL / folder: load, merge, size, own language, all languages: {', '.join(ratios) or '-'}")
 
 
-def timed(work: Callable[[], object]) -> float:
-    begun = time.perf_counter()
-    work()
-    return time.perf_counter() - begun
+def measure(place: Place, known: Mapping[str, Sentences], asked: Questions, each: int) -> tuple[float, ...]:
+    """Seconds of load and of merging, bytes, and the median seconds of a search in its language and in all."""
+    filled = [fill(place, lang, each, known[lang]) for lang in known]
+    load, tidy = (sum(f[n] for f in filled) for n in range(2))
+    indexes = place.open()
+    size = sum(indexes.index(lang).size() for lang in known)
+    indexes.close()
+    show.print(f"{place.name}: load {load:.1f} s, index {tidy:.1f} s, {size / 1e6:.0f} MB")
+    found = search(place, asked, known)
+    show.print(f"  p50 / p95: own language {percentiles(found.own)}, all languages {percentiles(found.every)}")
+    show.print(f"  {next(iter(known))}: within 50 documents {percentiles(found.narrow)}", end=", ")
+    show.print(f"a document of ten passages changed and found {percentiles(found.changes)}")
+    show.print(f"  the asking process took {found.memory / 1e6:.0f} MB; dense recall@10 {found.recall:.3f}")
+    if not place.folder:
+        show.print(f"  the server's processes have {server_memory(place.address) / 1e6:.0f} MB")
+    return load, tidy, size, statistics.median(found.own), statistics.median(found.every)
 
 
-def questions(count: int) -> list[Asked]:
-    known, noise = sentences(), np.random.default_rng(1)
-    vectors = noise.normal(size=(count, 384)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return [Asked(" ".join(known[n % len(known)].split()[:6]), v) for n, v in enumerate(vectors)]
-
-
-def recall(indexes: Indexes, index: Index, asked: Sequence[Asked]) -> float:
-    rows, halves = indexes.store(LANG).vectors()
-    matrix, hits = halves.astype(np.float32), 0
-    for a in asked:
-        best = rows[np.argpartition(-(matrix @ a.vector), 10)[:10]].tolist()
-        exact = {p.id for p in indexes.store(LANG).passages(best)}
-        hits += len(exact & set(index.ranking(Asked(a.question, a.vector, 10), "dense")))
-    return hits / (10 * len(asked))
-
-
-def measure(name: str, indexes: Indexes, held: Sequence[tuple[Document, list[EmbeddedPassage]]], count: int) -> float:
-    """The median seconds of a search."""
-    store, index = indexes.store(LANG), indexes.index(LANG)
-    batches = [held[start : start + BATCH] for start in range(0, len(held), BATCH)]
-    load = timed(lambda: [store.put(b, "random", "random") for b in batches])
-    tidy = timed(index.tidy)
-    asked = questions(count)
-    index.search(asked[0])
-    seconds = [timed(lambda a=a: index.search(a)) for a in asked]  # type: ignore[misc]
-    change = [timed(lambda d=d: (store.put([d], "random", "random"), index.search(asked[0]))) for d in held[:10]]  # type: ignore[misc]
-    only = frozenset(d.id for d, _ in held[:50])
-    narrow = [timed(lambda a=a: index.search(Asked(a.question, a.vector, only=only))) for a in asked]  # type: ignore[misc]
-    found, size = recall(indexes, index, asked[:50]), index.size() / 1e6
-    show.print(f"{name}: load {load:.1f} s, index {tidy:.1f} s, {size:.0f} MB; dense recall@10 {found:.3f}")
-    show.print(f"  search {percentiles(seconds)}; within 50 documents {percentiles(narrow)}")
-    show.print(f"  one document changed and found: {percentiles(change)}")
-    return statistics.median(seconds)
-
-
-def speed(passages: int, count: int, hnsw_from: int) -> None:
-    held = list(documents(passages // 10, random.Random(0)))
-    show.print(f"{passages} passages of one language, {count} questions")
-    with tempfile.TemporaryDirectory() as folder, PostgresNode() as node:
-        embedded = measure("embedded", FolderIndexes(Path(folder)), held, count)
-        indexes = PostgresIndexes(node.url, hnsw_from)
-        way = "HNSW" if passages >= hnsw_from else "scan"
-        server = measure(f"PostgreSQL ({way})", indexes, held, count)
-        indexes.close()
-    show.print(f"PostgreSQL takes {server / embedded:.1f} times as long for a search")
+def server_memory(address: str) -> int:
+    """Of a server on this machine: of its postmaster and all that it started."""
+    with psycopg.connect(address) as connection:
+        (folder,) = connection.execute("SHOW data_directory").fetchone() or ("",)
+        postmaster = int((Path(folder) / "postmaster.pid").read_text().split()[0])
+        children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+        return sum(resident(pid) for pid in (postmaster, *children))
 
 
 def lost_primary(number: int) -> tuple[int, int]:
@@ -157,13 +144,23 @@ def _until(done: Callable[[], bool]) -> None:
 
 
 def main(
-    passages: Annotated[int, typer.Option(min=100)] = 20_000,
-    count: Annotated[int, typer.Option("--questions", min=10)] = 200,
+    passages: Annotated[int, typer.Option(min=100, help="In all languages together.")] = 20_000,
+    langs: Annotated[str, typer.Option("--languages", help="Codes with commas, or all.")] = "en",
+    count: Annotated[int, typer.Option("--questions", min=10, help="Of each language, at most.")] = 120,
     kills: Annotated[int, typer.Option(min=0)] = 5,
-    hnsw_from: Annotated[int, typer.Option(min=1, help="Passages from which there is an HNSW index.")] = HNSW_FROM,
+    hnsw_from: Annotated[int, typer.Option(min=1, help="Passages of a language from which it has HNSW.")] = HNSW_FROM,
+    real: Annotated[list[Path] | None, typer.Option(help="Folders of indexes whose sentences are mixed.")] = None,
+    keep: Annotated[Path | None, typer.Option(help="A folder that keeps the embedded indexes.")] = None,
+    server: Annotated[str, typer.Option(help="The address of a server that keeps the others.")] = "",
+    only: Annotated[str, typer.Option(help="folder or postgresql: measure one of the two.")] = "",
     quick: Annotated[bool, typer.Option(help="1,000 passages, 50 questions, one kill.")] = False,
 ) -> None:
-    speed(1000 if quick else passages, 50 if quick else count, hnsw_from)
+    codes = list(languages()) if langs == "all" else langs.split(",")
+    each, most = (1000, 50) if quick else (passages // len(codes) // 10 * 10, count)
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        address = server or stack.enter_context(PostgresNode()).url
+        places = [Place(keep or Path(folder), "", hnsw_from), Place(None, address, hnsw_from)]
+        speed([p for p in places if p.name.casefold() == only or not only], codes, each, real or [], most)
     told = [lost_primary(number + 1) for number in range(1 if quick else kills)]
     acknowledged, lost = (sum(t[n] for t in told) for n in range(2))
     if told:

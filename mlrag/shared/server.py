@@ -20,7 +20,7 @@ _SETTINGS = "-c statement_timeout=5s -c lock_timeout=500ms"
 @cache
 def shared_server(url: str) -> Server:
     """One a server and process. Raises StorageError where no host answers."""
-    return Server(url, _SETTINGS, readers=4, writers=8)
+    return Server(url, settings=_SETTINGS, readers=4, writers=8)
 
 
 class Dispensable:

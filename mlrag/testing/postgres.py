@@ -24,7 +24,6 @@ listen_addresses = '127.0.0.1'
 wal_level = replica
 max_wal_senders = 4
 hot_standby = on
-max_connections = 60
 shared_buffers = 64MB
 """
 
@@ -50,11 +49,12 @@ def free_port() -> int:
 
 
 class PostgresNode:
-    """A node in a folder of its own, running until `close`. `of`: the node that it is a standby of."""
+    """A node in a folder of its own, running until `close`. `of`: the node that it is a standby of; `connections`: how
+    many it takes; `within`: where its folder is made."""
 
-    def __init__(self, of: PostgresNode | None = None) -> None:
+    def __init__(self, of: PostgresNode | None = None, connections: int = 60, within: Path | None = None) -> None:
         self.port = free_port()
-        self.folder = Path(tempfile.mkdtemp(prefix="mlrag-pg-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="mlrag-pg-", dir=within))
         if os.getuid() == 0:
             os.chown(self.folder, _NOBODY, _NOBODY)
         self._data = self.folder / "data"
@@ -64,7 +64,8 @@ class PostgresNode:
         else:
             source = ("-h", "127.0.0.1", "-p", str(of.port), "-U", "mlrag")
             self._do("pg_basebackup", *source, "-D", self._data, "-R", "-X", "stream", "-c", "fast", "--no-sync")
-        own = f"{_SETTINGS}port = {self.port}\nunix_socket_directories = '{self.folder}'\n"
+        own = f"{_SETTINGS}max_connections = {connections}\nport = {self.port}\n"
+        own += f"unix_socket_directories = '{self.folder}'\n"
         with (self._data / "postgresql.conf").open("a", encoding="utf-8") as file:
             file.write(own)
         self.start()
@@ -75,6 +76,12 @@ class PostgresNode:
 
     def start(self) -> None:
         self._do("pg_ctl", "-D", self._data, "-l", self.folder / "log", "-w", "start")
+
+    def ensure_started(self) -> None:
+        """Start it where it is down: at once, or once its crash recovery has given up."""
+        with suppress(subprocess.CalledProcessError):  # it runs
+            self._do("pg_ctl", "-D", self._data, "-l", self.folder / "log", "-w", "start")
+        self._do("pg_isready", "-h", "127.0.0.1", "-p", str(self.port), "-t", str(int(_PATIENCE)))
 
     def promote(self) -> None:
         """Make a standby the primary."""
@@ -95,13 +102,21 @@ class PostgresNode:
 
     def kill(self) -> None:
         """kill -9 of the postmaster and all its processes: as a lost machine."""
+        self._signal(signal.SIGKILL)
+
+    def pause(self) -> None:
+        """Stop all its processes where they are, until `resume`: as a machine that does not answer."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
         postmaster = int((self._data / "postmaster.pid").read_text().split()[0])
         children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
         for pid in (postmaster, *map(int, children)):
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def close(self) -> None:
         """Stop it, whatever state it is in, and remove its folder."""

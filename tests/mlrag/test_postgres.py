@@ -66,9 +66,9 @@ def test_hnsw_is_made_once_it_is_due_and_finds_the_same(indexes):
     )
     assert names == [("passage_ta_hnsw",)]
     asked = Asked("நகரம்", STAND_IN.encode_query([documents[7].title])[0], 10)
-    plan = indexes._server.read(lambda c: without_sorting(c, SQL("EXPLAIN ") + leg_statement(asked, "dense")))
+    plan = indexes._server.read(lambda c: without_sorting(c, SQL("EXPLAIN ") + leg_statement(asked, "dense", "ta")))
     assert any("using passage_ta_hnsw on passage_ta passage" in line for (line,) in plan)
-    near = indexes._server.read(lambda c: without_sorting(c, leg_statement(asked, "dense")))
+    near = indexes._server.read(lambda c: without_sorting(c, leg_statement(asked, "dense", "ta")))
     retriever = Retriever(indexes, STAND_IN)
     found = retriever.ranking("நகரம்", "ta", "dense", 10, asked.vector)
     rows, vectors = indexes.store("ta").vectors()

@@ -6,21 +6,24 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from psycopg.sql import SQL, Identifier, Literal
+from psycopg.errors import UndefinedTable
+from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from mlrag.errors import EmbedderMismatchError, StorageError
 from mlrag.index.moments import Moments, Spread
-from mlrag.index.postgres.schema import PARTITIONED
+from mlrag.index.postgres.merging import merge
+from mlrag.index.postgres.schema import PER_LANGUAGE
 from mlrag.index.postgres.search import hit, idf, leg_statement, sentences, statement, values
-from mlrag.index.postgres.server import Connection, Server
+from mlrag.index.postgres.server import WAIT, Connection, Server
 from mlrag.index.postgres.store import PostgresStore
 from mlrag.index.postgres.writing import unpack_moments
 from mlrag.index.protocol import Asked, Found, Leg
 from mlrag.records import Vectors
 
-HNSW_FROM = 100_000  # passages of a language: fewer are scanned, which is exact, and costs less than the lexical leg
+HNSW_FROM = 20_000  # passages of a language: fewer are scanned, which is exact, as in the folder
 _BRIEF = 1.0  # seconds that a question waits for what it could do without
 _log = logging.getLogger(__name__)
 _LINKS, _WIDTH = 16, 64  # HNSW's m and ef_construction
@@ -32,7 +35,7 @@ ON CONFLICT (lang) DO UPDATE SET key = excluded.key, level = excluded.level, cha
 """
 _EMPTIED = """
 UPDATE mlrag.language SET commit = commit + 1, stamp = gen_random_uuid(), embedder = '', engine = '', passages = 0,
-    tokens = 0, moments = NULL
+    tokens = 0, loose = 0, moments = NULL
 """
 _COUNTED = """
 SELECT greatest(reltuples, 0) FROM pg_class WHERE relname = %s AND relnamespace = 'mlrag'::regnamespace
@@ -65,8 +68,7 @@ class PostgresIndex:
 
     def search(self, asked: Asked) -> Found:
         """Raises EmbedderMismatchError where another embedder indexed everything anew meanwhile."""
-        query, given = statement(asked), values(asked, self.lang)
-        rows = self._server.read(lambda connection: connection.execute(query, given).fetchall())
+        rows = self._rows(statement(asked, self.lang), asked)
         if not rows or not rows[0][3]:
             return Found(rows[0][0] if rows else 0, 0, (), (), 0.0, 0.0, {})
         commit, stamp, embedder, live, known = rows[0][:5]
@@ -92,17 +94,26 @@ class PostgresIndex:
     def ranking(self, asked: Asked, leg: Leg) -> list[str]:
         if leg == "hybrid":
             return [h.passage.id for h in self.search(asked).hits]
-        query, given = leg_statement(asked, leg), values(asked, self.lang)
-        return self._server.read(lambda connection: [r[0] for r in connection.execute(query, given)])
+        return [row[0] for row in self._rows(leg_statement(asked, leg, self.lang), asked)]
+
+    def _rows(self, query: Composed, asked: Asked) -> list[tuple[Any, ...]]:
+        def work(connection: Connection) -> list[tuple[Any, ...]]:
+            try:
+                return connection.execute(query, values(asked, self.lang)).fetchall()
+            except UndefinedTable:  # nothing was ever stored in this language
+                return []
+
+        return self._server.read(work)
 
     def current(self) -> PostgresState:
         row = self._server.read(lambda connection: connection.execute(_STATE, (self.lang,)).fetchone())
         return PostgresState(*row) if row else PostgresState(0, 0)
 
     def tidy(self) -> PostgresState:
-        """Make the HNSW index once there are enough passages; writers wait meanwhile, readers do not. Where
-        tables have grown much, have them counted for the planner and marked for index-only scans."""
+        """Merge postings where enough has changed, and make the HNSW index once there are enough passages; writers wait
+        meanwhile, readers do not. Where tables have grown much, have them counted for the planner."""
         state = self.current()
+        self._server.write(lambda connection: merge(connection, self.lang))
         if state.live:  # first, since making an index counts the rows too, and nothing else
             self._server.tend(lambda connection: self._vacuum(connection, state.live))
         if state.live >= self._hnsw_from:
@@ -110,10 +121,14 @@ class PostgresIndex:
         return state
 
     def _vacuum(self, connection: Connection, live: int) -> None:
-        tables = [Identifier("mlrag", f"{table}_{self.lang}") for table in PARTITIONED]
+        tables = [Identifier("mlrag", f"{table}_{self.lang}") for table in PER_LANGUAGE]
         row = connection.execute(_COUNTED, (f"passage_{self.lang}",)).fetchone()
         if row is not None and live > 2 * row[0]:
-            connection.execute(SQL("VACUUM (ANALYZE) {}, {}, mlrag.document").format(*tables))
+            connection.execute("SET synchronous_commit = local")  # no standby is waited for
+            try:
+                connection.execute(SQL("VACUUM (ANALYZE) {}, {}, mlrag.document").format(*tables))
+            finally:
+                connection.execute("RESET synchronous_commit")
 
     def _make_hnsw(self, connection: Connection) -> None:
         name, table = f"passage_{self.lang}_hnsw", f"passage_{self.lang}"
@@ -143,16 +158,17 @@ class PostgresIndex:
 
     def size(self) -> int:
         """Bytes of its partitions with their indexes."""
-        names = [f'mlrag."{table}_{self.lang}"' for table in PARTITIONED]
+        names = [f'mlrag."{table}_{self.lang}"' for table in PER_LANGUAGE]
         row = self._server.read(lambda connection: connection.execute(_SIZE, (names,)).fetchone())
         return int(row[0]) if row else 0
 
 
 class PostgresIndexes:
-    """Raises StorageError where no host answers; `url` is what libpq takes, several hosts with commas."""
+    """Raises StorageError where no host answers; `url` is what libpq takes, several hosts with commas. `wait`: see
+    `Server`."""
 
-    def __init__(self, url: str, hnsw_from: int = HNSW_FROM) -> None:
-        self._server = Server(url)
+    def __init__(self, url: str, hnsw_from: int = HNSW_FROM, wait: float = WAIT) -> None:
+        self._server = Server(url, wait)
         self._hnsw_from = hnsw_from
 
     @property
@@ -184,8 +200,9 @@ class PostgresIndexes:
     def clear(self) -> None:
         def work(connection: Connection) -> None:
             for (lang,) in connection.execute("SELECT lang FROM mlrag.language").fetchall():
-                for table in PARTITIONED:
+                for table in PER_LANGUAGE:
                     connection.execute(SQL("DROP TABLE IF EXISTS {}").format(Identifier("mlrag", f"{table}_{lang}")))
+            connection.execute("DELETE FROM mlrag.gone")
             connection.execute("DELETE FROM mlrag.off_topic")
             connection.execute("DELETE FROM mlrag.document")
             connection.execute(_EMPTIED)

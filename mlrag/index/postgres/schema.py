@@ -1,8 +1,10 @@
 """The tables, as migrations that are applied in order, each once. A language has partitions of its own.
 
-`passage.row` counts within a language. `posting` is the lexical leg: how often each of our own tokens stands in a
-passage, and the passage's length as Tantivy keeps it. `language` holds what belongs to the whole: the commit number,
-the number of passages and tokens, and the moments of the vectors.
+`passage.row` counts within a language. The lexical leg is a table of its own for each language, `postings_LANG`: of one
+of our own tokens, the passages of one change or, once merged, of all of them, packed as `mlrag.index.postgres.lexical`
+says. Rows of passages that are no more stand in `gone` until a merge. `language` holds what belongs to the whole: the
+commit number, the number of passages and tokens, the moments of the vectors, and how many passages came or went since
+the last merge (`loose`).
 """
 
 from __future__ import annotations
@@ -11,6 +13,32 @@ from typing import LiteralString
 
 from mlrag.index.postgres.shared_schema import SHARED
 
+PACKED: tuple[LiteralString, ...] = (
+    "ALTER TABLE mlrag.language ADD loose bigint NOT NULL DEFAULT 0",
+    """
+CREATE TABLE mlrag.gone (
+    lang text NOT NULL REFERENCES mlrag.language ON DELETE CASCADE, row bigint NOT NULL, PRIMARY KEY (lang, row))
+""",
+    """
+DO $$
+DECLARE l record;
+BEGIN
+    FOR l IN SELECT lang, tokens / greatest(passages, 1)::float8 AS average FROM mlrag.language
+            WHERE to_regclass(format('mlrag.%I', 'posting_' || lang)) IS NOT NULL LOOP
+        EXECUTE format('CREATE TABLE mlrag.%1$I (token text COLLATE "C" NOT NULL, number int NOT NULL,
+            bound real NOT NULL, average real NOT NULL, packed bigint[] STORAGE EXTERNAL NOT NULL)',
+            'postings_' || l.lang);
+        EXECUTE format('INSERT INTO mlrag.%1$I SELECT token, count(*), 1, %3$L,
+            array_agg((passage << 32) | (least(length, 65535)::bigint << 16) | least(frequency, 65535)
+                ORDER BY passage)
+            FROM mlrag.posting WHERE lang = %2$L GROUP BY token', 'postings_' || l.lang, l.lang, l.average);
+        EXECUTE format('CREATE INDEX %1$I ON mlrag.%2$I (token)', 'postings_' || l.lang || '_token',
+            'postings_' || l.lang);
+    END LOOP;
+END $$
+""",
+    "DROP TABLE mlrag.posting",
+)
 MIGRATIONS: tuple[tuple[LiteralString, ...], ...] = (
     (
         """
@@ -46,5 +74,6 @@ CREATE TABLE mlrag.off_topic (
 """,
     ),
     SHARED,
+    PACKED,
 )
-PARTITIONED = ("passage", "posting")
+PER_LANGUAGE = ("passage", "postings")  # tables, each with _LANG after it

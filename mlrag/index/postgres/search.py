@@ -1,9 +1,14 @@
 """Hybrid search in one round trip: both legs, the pool, the fusion, the passages and their sentences in one
 statement.
 
-The formulas are those of `mlrag.index.fusion` and of Tantivy's BM25 (k1 = 1.2, b = 0.75); `posting.length` is rounded
-as Tantivy rounds it. Scores are the embedded index's, within float rounding: the pool
-is found with the question in float16, and scored with it in float32.
+The formulas are those of `mlrag.index.fusion` and of Tantivy's BM25 (k1 = 1.2, b = 0.75), with lengths rounded as
+Tantivy rounds them. Scores are the embedded index's, within float rounding: the pool is found with the question in
+float16, and scored with it in float32.
+
+The lexical leg skips what MaxScore (Turtle and Flood, 1995) would skip, and finds the same: `first` are the scores by
+the rarest tokens, `probed` the best of these, whose whole scores give `floor`, which the hundredth best has to reach.
+Tokens that can give no more than a part of that together (`most`: the sum of a token's bound and all smaller ones) are
+not read: for passages that may still reach the floor (`possible`) their postings, which are sorted, are bisected.
 """
 
 from __future__ import annotations
@@ -16,31 +21,77 @@ from pgvector import HalfVector, Vector
 from psycopg.sql import SQL, Composed, Literal
 
 from mlrag.index.fusion import DENSE_WEIGHT, EQUAL, POOL
-from mlrag.index.postgres.lexical import key
+from mlrag.index.postgres.lexical import K1, B, key
+from mlrag.index.postgres.merging import table
 from mlrag.index.postgres.store import unpacked
 from mlrag.index.protocol import Asked, Leg
 from mlrag.records import Hit, Passage, Span, Vectors
 from mlrag.text.tokens import tokens
 
-_K1, _B = 1.2, 0.75
+_READ = 8000  # postings of the rarest tokens, read first
+_PART = 0.5  # of the score to reach: tokens that give less than this together are only looked up
+_SAFE = 1e-6  # for the rounding of bounds
 _ALLOWED: LiteralString = "AND (%(only)s::text[] IS NULL OR doc_id = ANY(%(only)s)) AND doc_id <> ALL(%(exclude)s)"
-_ALLOWED_POSTING: LiteralString = (
-    "WHERE EXISTS (SELECT 1 FROM mlrag.passage WHERE lang = %(lang)s AND row = posted.passage " + _ALLOWED + ")"
+_ALLOWED_ROW: LiteralString = "AND row IN (SELECT row FROM mlrag.passage WHERE lang = %(lang)s " + _ALLOWED + ")"
+_WEIGHT: LiteralString = """value * (posting & 65535) / ((posting & 65535) + base + slope * (posting >> 16 & 65535))"""
+_READ_ALL: LiteralString = (
+    "SELECT posting >> 32 AS row, " + _WEIGHT + " AS score FROM (SELECT value, base, slope, unnest(packed) AS posting "
+    "FROM lists WHERE "
 )
-_LEGS: LiteralString = """
-WITH held AS (SELECT commit, stamp, embedder, passages, tokens FROM mlrag.language WHERE lang = %(lang)s),
-idf AS MATERIALIZED (SELECT token, ln(1 + (passages - number + 0.5::float8) / (number + 0.5::float8)) AS value,
-        {k1}::float8 * (1 - {b}::float8) AS base, {k1}::float8 * {b}::float8 * passages / tokens AS slope
-    FROM held, unnest(%(tokens)s::text[]) AS asked (token), LATERAL (SELECT count(*) AS number FROM mlrag.posting
-        WHERE posting.lang = %(lang)s AND posting.token = asked.token) AS counted WHERE number > 0),
-matched AS MATERIALIZED (SELECT passage AS row,
-        sum((1 + {k1}::float8) * value * frequency / (frequency + base + slope * length)) AS score
-    FROM idf, LATERAL (SELECT passage, frequency, length FROM mlrag.posting
-        WHERE posting.lang = %(lang)s AND posting.token = idf.token) AS posted {posting_filter}
-    GROUP BY passage ORDER BY score DESC, row LIMIT {most}),
+_LOOK_UP: LiteralString = (
+    "SELECT row, " + _WEIGHT + " AS score FROM (SELECT row, value, base, slope, "
+    "packed[width_bucket(((row + 1) << 32) - 1, packed)] AS posting FROM lists, "
+)
+_TOTAL: LiteralString = "SELECT row, sum(score) AS score FROM ("
+_LIVE: LiteralString = """) AS scores
+    GROUP BY row HAVING row NOT IN (SELECT row FROM mlrag.gone WHERE lang = %(lang)s) {row_filter}"""
+_LEGS: LiteralString = (
+    """
+WITH held AS MATERIALIZED (SELECT commit, stamp, embedder, passages, {k1}::float8 * (1 - {b}::float8) AS base,
+        tokens / greatest(passages, 1)::float8 AS average, {k1}::float8 * {b}::float8 * passages / greatest(tokens, 1)
+        AS slope
+    FROM mlrag.language WHERE lang = %(lang)s),
+counted AS MATERIALIZED (SELECT token, number, ln(1 + (passages - least(number, passages) + 0.5::float8)
+        / (number + 0.5::float8)) AS idf, bound, base, slope
+    FROM held, unnest(%(tokens)s::text[]) AS asked (token), LATERAL (SELECT sum(p.number) AS number,
+        max(least(1, p.bound * greatest(1, held.average / p.average))) AS bound
+        FROM {table} AS p WHERE p.token = asked.token) AS found WHERE number > 0),
+weighed AS (SELECT token, value, base, slope, early, sum(value * bound * (1 + {safe}))
+        OVER (PARTITION BY early ORDER BY value * bound, token) AS most
+    FROM (SELECT token, bound, base, slope, (1 + {k1}::float8) * idf AS value,
+        sum(number) OVER (ORDER BY number, token) - number < {read} AS early FROM counted) AS c),
+lists AS MATERIALIZED (SELECT value, base, slope, early, most, packed || '{{}}' AS packed
+    FROM weighed JOIN {table} USING (token)),
+first AS MATERIALIZED ("""
+    + _TOTAL
+    + _READ_ALL
+    + "early) AS posted"
+    + _LIVE
+    + """),
+probed AS (SELECT row, score FROM first ORDER BY score DESC LIMIT {most} * 3 / 2),
+floor AS MATERIALIZED (SELECT coalesce((SELECT sum(score) AS score FROM (SELECT * FROM probed UNION ALL """
+    + _LOOK_UP
+    + """probed WHERE NOT early OFFSET 0) AS looked WHERE posting >> 32 = row) AS scores
+    GROUP BY row ORDER BY score DESC OFFSET {most} - 1 LIMIT 1), 0) * (1 - {safe}) AS low),
+second AS MATERIALIZED ("""
+    + _TOTAL
+    + "SELECT * FROM first UNION ALL "
+    + _READ_ALL
+    + "NOT early AND lists.most >= (SELECT low * {part} FROM floor)) AS posted"
+    + _LIVE
+    + """),
+possible AS MATERIALIZED (SELECT row, score FROM second WHERE score >= (SELECT low FROM floor)
+    - coalesce((SELECT max(most) FROM lists WHERE NOT early AND most < (SELECT low * {part} FROM floor)), 0)),
+matched AS MATERIALIZED ("""
+    + _TOTAL
+    + "SELECT * FROM possible UNION ALL "
+    + _LOOK_UP
+    + """possible WHERE NOT early AND lists.most < (SELECT low * {part} FROM floor) OFFSET 0) AS looked
+    WHERE posting >> 32 = row) AS scores GROUP BY row ORDER BY score DESC, row LIMIT {most}),
 near AS (SELECT row FROM mlrag.passage WHERE lang = %(lang)s {filter}
     ORDER BY vector::halfvec({dim}) <#> %(vector)b::halfvec({dim}) LIMIT {most})
 """
+)
 _SEARCH: LiteralString = """,
 scored AS (SELECT p.row, -(p.vector::vector({dim}) <#> %(exact)b::vector({dim})) AS dense,
         coalesce(m.score, 0) AS lexical
@@ -50,7 +101,7 @@ level AS (SELECT avg(dense) AS dm, stddev_pop(dense) AS ds, avg(lexical) AS lm, 
 best AS (SELECT row, dense, lexical, {weight} * CASE WHEN ds > {equal} THEN (dense - dm) / ds ELSE 0 END
         + %(readable)s::int * CASE WHEN ls > {equal} THEN (lexical - lm) / ls ELSE 0 END AS fused
     FROM scored, level ORDER BY fused DESC, row LIMIT %(k)s)
-SELECT h.commit, h.stamp, h.embedder, h.passages, (SELECT json_object_agg(token, value) FROM idf),
+SELECT h.commit, h.stamp, h.embedder, h.passages, (SELECT json_object_agg(token, idf) FROM counted),
     b.fused, b.dense, b.lexical, p.id, p.doc_id, p.start, p."end", p.text, d.title, p.starts, p.ends, p.vectors
 FROM held h LEFT JOIN (best b JOIN mlrag.passage p ON p.lang = %(lang)s AND p.row = b.row
     JOIN mlrag.document d ON d.lang = %(lang)s AND d.id = p.doc_id) ON true
@@ -59,32 +110,36 @@ ORDER BY b.fused DESC, b.row
 _ONE_LEG: dict[Leg, LiteralString] = {
     "dense": "SELECT p.id FROM near JOIN mlrag.passage p ON p.lang = %(lang)s AND p.row = near.row "
     "ORDER BY vector::halfvec({dim}) <#> %(vector)b::halfvec({dim}), p.row",
-    "lexical": "SELECT p.id FROM matched JOIN mlrag.passage p ON p.lang = %(lang)s AND p.row = matched.row "
+    "lexical": "SELECT p.id, score FROM matched JOIN mlrag.passage p ON p.lang = %(lang)s AND p.row = matched.row "
     "ORDER BY score DESC, p.row",
 }
 
 
-def statement(asked: Asked) -> Composed:
+def statement(asked: Asked, lang: str) -> Composed:
     """The whole search."""
-    return _filled(_LEGS + _SEARCH, asked, POOL)
+    return _filled(_LEGS + _SEARCH, asked, POOL, lang)
 
 
-def leg_statement(asked: Asked, leg: Leg) -> Composed:
-    """Passage ids by one leg alone."""
-    return _filled(_LEGS + _ONE_LEG[leg], asked, asked.k)
+def leg_statement(asked: Asked, leg: Leg, lang: str) -> Composed:
+    """Passage ids by one leg alone, with BM25's scores where that is the lexical one."""
+    return _filled(_LEGS + _ONE_LEG[leg], asked, asked.k, lang)
 
 
-def _filled(query: LiteralString, asked: Asked, most: int) -> Composed:
+def _filled(query: LiteralString, asked: Asked, most: int, lang: str) -> Composed:
     filtered = asked.only is not None or bool(asked.exclude)
     return SQL(query).format(
         dim=Literal(len(asked.vector)),
         most=Literal(most),
         weight=Literal(DENSE_WEIGHT),
         equal=Literal(EQUAL),
-        k1=Literal(_K1),
-        b=Literal(_B),
+        k1=Literal(K1),
+        b=Literal(B),
+        safe=Literal(_SAFE),
+        read=Literal(_READ),
+        part=Literal(_PART),
+        table=table(lang),
         filter=SQL(_ALLOWED if filtered else ""),
-        posting_filter=SQL(_ALLOWED_POSTING if filtered else ""),
+        row_filter=SQL(_ALLOWED_ROW if filtered else ""),
     )
 
 

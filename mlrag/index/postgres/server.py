@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import atexit
 import os
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import psycopg
@@ -26,34 +28,50 @@ WAIT = 30.0  # seconds that an operation may wait for a host that serves it
 _PAUSE = 0.1
 _CONNECT = 3  # seconds for one host to let us in
 _READERS, _WRITERS = 16, 4  # connections at most
-_LOST = ("08", "57P", "25006")  # connection failures, a server that stops, a primary that is none any more
+_QUEUE = 300  # seconds that a change may wait for another one of its language
+_LOST = ("08", "57P", "25006", "40")  # failed connections, a server that stops, no primary any more, "once again"
 _SETTINGS = "-c hnsw.ef_search=200 -c hnsw.iterative_scan=strict_order -c jit=off"
 _LOCK = 0x6D6C726167  # of the migrations
 _BY_STATE = {
     "53100": ("its disk is full", "free some space there and do it again; what was stored before is all there"),
     "28": ("it does not let this user in", "look at the user and password in MLRAG_STORE_URL"),
     "3D000": ("it has no such database", "make it with: createdb NAME"),
+    "55P03": ("another change of this language does not end", "wait for it, look at the server's log, do it again"),
     "42501": ("this user may not do that", "give the user the right to create schemas and extensions, or create them"),
     "58P01": ("it has no pgvector", "install pgvector 0.8 or newer on the server"),
     "0A000": ("it has no pgvector", "install pgvector 0.8 or newer on the server"),
 }
+_UNCONFIRMED = (
+    "it is stored on the primary alone; start the standby again, or take it out of synchronous_standby_names, then do "
+    "the change again"
+)
+_CROWDED = ("too many clients", "remaining connection slots", "too many connections")  # it says no more than this
 _OTHER = ("it cannot be used", "look at its log; MLRAG_STORE_URL says where it is")
 
 
 class Server:
     """Raises StorageError, also for what PostgreSQL says inside `read` and `write`. Passwords are never told.
 
+    `wait`: seconds that an operation may wait for a host that serves it, and a change for the standby that confirms it.
     `settings`: of each connection, as libpq's options say them. `readers` and `writers`: connections at most.
     """
 
     def __init__(
-        self, url: str, settings: str = _SETTINGS, *, readers: int = _READERS, writers: int = _WRITERS
+        self,
+        url: str,
+        wait: float = WAIT,
+        *,
+        settings: str = _SETTINGS,
+        readers: int = _READERS,
+        writers: int = _WRITERS,
     ) -> None:
+        self._wait = wait
         parts = _parts(url)
         self.hosts = hosts(url)
         self.name = f"postgresql at {', '.join(self.hosts) or 'a local socket'}"
         parts["options"] = f"{parts.get('options') or ''} {settings}".strip()
         self._any = make_conninfo(**{**parts, "target_session_attrs": "any"})
+        parts["options"] += f" -c lock_timeout={_QUEUE}s"
         self._primary = make_conninfo(**{**parts, "target_session_attrs": "read-write"})
         self._migrate()
         self._readers = _pool(self._any, readers)
@@ -68,20 +86,47 @@ class Server:
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """The result of some work that only reads."""
-        return self._run(self._readers, self._any, work, WAIT)
+        return self._run(self._readers, self._any, work, self._wait)
 
-    def write(self, work: Callable[[Connection], T], wait: float = WAIT) -> T:
-        """The result of some work in one transaction on the primary; it may be done twice, one of them undone."""
+    def write(self, work: Callable[[Connection], T], wait: float | None = None) -> T:
+        """The result of some work in one transaction on the primary; it may be done twice, one of them undone.
+
+        Raises StorageError where a synchronous standby does not confirm it in time: it is on the primary then, and
+        nowhere else. Work itself may take as long as it needs.
+        """
+        patience = self._wait if wait is None else wait
 
         def whole(connection: Connection) -> T:
-            with connection.transaction():
-                return work(connection)
+            with self._confirmed(connection, patience) as ended, connection.transaction():
+                result = work(connection)
+                ended()
+            return result
 
-        return self._run(self._writers, self._primary, whole, wait)
+        return self._run(self._writers, self._primary, whole, patience)
 
-    def tend(self, work: Callable[[Connection], T], wait: float = WAIT) -> T:
+    @contextmanager
+    def _confirmed(self, connection: Connection, patience: float) -> Iterator[Callable[[], None]]:
+        """What is called at the end of the work starts the clock: COMMIT would wait for a lost standby for ever."""
+        given_up = threading.Event()
+
+        def give_up() -> None:
+            given_up.set()
+            connection.cancel_safe(timeout=_CONNECT)
+
+        clock = threading.Timer(patience, give_up)
+        clock.daemon = True
+        try:
+            yield clock.start
+        finally:
+            clock.cancel()
+            if given_up.is_set():
+                clock.join()
+        if given_up.is_set():
+            raise StorageError(f"{self.name}: no standby confirmed the change in {patience:g} s", _UNCONFIRMED)
+
+    def tend(self, work: Callable[[Connection], T], wait: float | None = None) -> T:
         """The result of some work on the primary outside a transaction, as VACUUM wants it."""
-        return self._run(self._writers, self._primary, work, wait)
+        return self._run(self._writers, self._primary, work, self._wait if wait is None else wait)
 
     def _run(self, pool: ConnectionPool[Connection], url: str, work: Callable[[Connection], T], wait: float) -> T:
         until = time.monotonic() + wait
@@ -111,6 +156,9 @@ class Server:
         """What it says, and what mends it."""
         state = error.sqlstate or ""
         said, hint = next((s for known, s in _BY_STATE.items() if state.startswith(known)), _OTHER)
+        if state == "53300" or any(c in str(error) for c in _CROWDED):
+            said, hint = f"{self.name}: it has no connection left", "raise its max_connections, or run fewer processes"
+            return StoreUnreachableError(said, hint)
         if not state and isinstance(error, psycopg.OperationalError):
             said = f"{self.name}: no host answers that can do this ({str(error).strip()})"
             return StoreUnreachableError(said, "start the server; after a lost primary, promote a standby")
@@ -122,6 +170,7 @@ class Server:
                 if _version(connection) == len(MIGRATIONS):
                     return
             with psycopg.connect(self._primary) as connection:
+                connection.execute("SET LOCAL synchronous_commit = local")
                 connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
                 self._apply(connection)
         except psycopg.Error as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -12,15 +13,15 @@ from psycopg.sql import SQL, Identifier
 from mlrag.index.moments import Moments
 from mlrag.index.null import SHARE
 from mlrag.index.packing import PackedDocument
-from mlrag.index.postgres.lexical import kept_length, postings
-from mlrag.index.postgres.schema import PARTITIONED
+from mlrag.index.postgres.lexical import blocks, postings
+from mlrag.index.postgres.merging import make_table, table
 from mlrag.index.postgres.server import Connection, Server
 from mlrag.records import Halves
 
 _LOCKED = "SELECT embedder, engine, last_row, passages, tokens, moments FROM mlrag.language WHERE lang = %s FOR UPDATE"
 _REMOVED = """
 WITH gone AS (DELETE FROM mlrag.passage WHERE lang = %(lang)s AND doc_id = ANY(%(ids)s) RETURNING row, vector, length),
-posted AS (DELETE FROM mlrag.posting WHERE lang = %(lang)s AND passage IN (SELECT row FROM gone))
+kept AS (INSERT INTO mlrag.gone SELECT %(lang)s, row FROM gone)
 SELECT vector, length FROM gone
 """
 _DOCUMENT = "INSERT INTO mlrag.document VALUES (%s, %s, %s, %s, %s, %s, %s)"
@@ -29,10 +30,12 @@ _PASSAGES = (
     " (FORMAT BINARY)"
 )
 _TYPES = ["text", "int8", "text", "text", "int4", "int4", "text", "halfvec", "int4", "int4[]", "int4[]", "bytea[]"]
-_POSTINGS = "COPY mlrag.posting (lang, token, passage, frequency, length) FROM STDIN"
+_POSTINGS = "COPY {} (token, number, bound, average, packed) FROM STDIN"
+_LINES = 1000  # of postings, sent at once
 _CLOSED = """
 UPDATE mlrag.language SET commit = commit + 1, stamp = gen_random_uuid(), embedder = %(embedder)s, engine = %(engine)s,
-    last_row = %(last)s, passages = %(passages)s, tokens = %(tokens)s, moments = %(moments)s WHERE lang = %(lang)s
+    last_row = %(last)s, passages = %(passages)s, tokens = %(tokens)s, moments = %(moments)s,
+    loose = loose + %(changed)s WHERE lang = %(lang)s
 """
 _CHANGED = "UPDATE mlrag.off_topic SET changed = changed + %s WHERE lang = %s"
 _FORGOTTEN = "DELETE FROM mlrag.off_topic WHERE lang = %s AND changed * %s >= %s"
@@ -57,17 +60,16 @@ def prepare(server: Server, lang: str) -> None:
         if _has_tables(connection, lang):
             return
         connection.execute("SELECT pg_advisory_xact_lock(hashtext('mlrag.partitions'))")
-        for table in PARTITIONED:
-            names = Identifier("mlrag", f"{table}_{lang}"), Identifier("mlrag", table), lang
-            made = SQL("CREATE TABLE IF NOT EXISTS {} PARTITION OF {} FOR VALUES IN ({})").format(*names)
-            connection.execute(made)
+        made = SQL("CREATE TABLE IF NOT EXISTS {} PARTITION OF mlrag.passage FOR VALUES IN ({})")
+        connection.execute(made.format(Identifier("mlrag", f"passage_{lang}"), lang))
+        make_table(connection, lang)
         connection.execute("INSERT INTO mlrag.language (lang) VALUES (%s) ON CONFLICT DO NOTHING", (lang,))
 
     server.write(work)
 
 
 def _has_tables(connection: Connection, lang: str) -> bool:
-    found = connection.execute("SELECT to_regclass(format('mlrag.%%I', 'posting_' || %s::text))", (lang,)).fetchone()
+    found = connection.execute("SELECT to_regclass(format('mlrag.%%I', 'postings_' || %s::text))", (lang,)).fetchone()
     return bool(found and found[0])
 
 
@@ -100,33 +102,43 @@ def add(connection: Connection, lang: str, documents: Sequence[PackedDocument], 
     counted = [postings(p.passage.indexed_text) for p in packed]
     rows = range(whole.last + 1, whole.last + 1 + len(packed))
     vectors: Halves = np.stack([np.frombuffer(p.vector, "<f2") for p in packed]).astype(np.float16)
-    with connection.cursor() as cursor:
-        with cursor.copy(_PASSAGES) as copy:
-            copy.set_types(_TYPES)
-            for row, item, vector, (_, length) in zip(rows, packed, vectors, counted, strict=True):
-                p, spans = item.passage, [s for s, _ in item.sentences]
-                starts, ends = [s.start for s in spans], [s.end for s in spans]
-                own = lang, row, p.id, p.doc_id, p.start, p.end, p.text, HalfVector(vector), length
-                copy.write_row((*own, starts, ends, [v for _, v in item.sentences]))
-        with cursor.copy(_POSTINGS) as copy:
-            for row, (found, length) in zip(rows, counted, strict=True):
-                kept = kept_length(length)  # tokens hold letters, marks and digits: there is nothing to escape
-                copy.write("".join(f"{lang}\t{token}\t{row}\t{count}\t{kept}\n" for token, count in found.items()))
+    with connection.cursor() as cursor, cursor.copy(_PASSAGES) as copy:
+        copy.set_types(_TYPES)
+        for row, item, vector, (_, length) in zip(rows, packed, vectors, counted, strict=True):
+            p, spans = item.passage, [s for s, _ in item.sentences]
+            starts, ends = [s.start for s in spans], [s.end for s in spans]
+            own = lang, row, p.id, p.doc_id, p.start, p.end, p.text, HalfVector(vector), length
+            copy.write_row((*own, starts, ends, [v for _, v in item.sentences]))
     moments = Moments.of(vectors)
-    tokens = whole.tokens + sum(length for _, length in counted)
+    number, tokens = whole.passages + len(packed), whole.tokens + sum(length for _, length in counted)
+    _post(connection, lang, rows, counted, max(tokens, 1) / number)
     return replace(
         whole,
         last=rows[-1],
-        passages=whole.passages + len(packed),
+        passages=number,
         tokens=tokens,
         moments=whole.moments.plus(moments) if whole.moments else moments,
     )
+
+
+def _post(
+    connection: Connection, lang: str, rows: range, counted: Sequence[tuple[Counter[str], int]], average: float
+) -> None:
+    """Tokens hold letters, marks and digits: there is nothing to escape."""
+    lines = [
+        f"{b.token}\t{len(b.packed)}\t{b.bound}\t{average}\t{{{','.join(map(str, b.packed))}}}\n"
+        for b in blocks(rows, counted, average)
+    ]
+    with connection.cursor() as cursor, cursor.copy(SQL(_POSTINGS).format(table(lang))) as copy:
+        for start in range(0, len(lines), _LINES):
+            copy.write("".join(lines[start : start + _LINES]))
 
 
 def close(connection: Connection, lang: str, whole: Whole, changed: int) -> None:
     """Write the language's row with the next commit number; `changed` passages came or went."""
     new = {"embedder": whole.embedder, "engine": whole.engine, "last": whole.last, "passages": whole.passages}
     new |= {"tokens": whole.tokens, "moments": whole.moments and pack_moments(whole.moments), "lang": lang}
+    new |= {"changed": changed}
     connection.execute(_CLOSED, new)
     connection.execute(_CHANGED, (changed, lang))
     connection.execute(_FORGOTTEN, (lang, SHARE, whole.passages))
