@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
@@ -75,7 +76,8 @@ class Segment:
         if self._base is None:
             cosines, found = self._exact.search(row, k)
         else:
-            more = faiss.IndexRefineSearchParameters(k_factor=max(self.rung.candidates / k, 2))
+            more = faiss.IndexRefineSearchParameters()
+            more.k_factor = max(self.rung.candidates / k, 2)
             cosines, found = self._index.search(row, k, params=more)
         there = found[0] >= 0
         return found[0][there].astype(np.int64) + self.first, cosines[0][there]
@@ -178,7 +180,7 @@ def _rungs(vectors: Halves, queries: Vectors, best: NDArray[np.int64]) -> Iterat
         yield index, Rung("rabitq", candidates=candidates)
 
 
-def _within(index: faiss.IndexIVF, probes: int, queries: Vectors, best: Halves) -> float:
+def _within(index: Any, probes: int, queries: Vectors, best: Halves) -> float:
     """The share of (m, BEST, dim) vectors whose lists are among the `probes` that their queries read."""
     _, read = index.quantizer.search(queries, probes)
     lists = index.quantizer.assign(np.ascontiguousarray(best.reshape(-1, best.shape[2]), np.float32), 1)
@@ -199,7 +201,7 @@ def _rabitq(vectors: Halves) -> faiss.Index:
     return _filled(index, vectors)
 
 
-def _ivf(vectors: Halves) -> faiss.Index:
+def _ivf(vectors: Halves) -> Any:  # FAISS's stubs know no `cp` of what its factory makes
     lists = 2 ** round(math.log2(2 * math.sqrt(len(vectors))))
     index = faiss.index_factory(vectors.shape[1], f"IVF{lists},RaBitQfs", faiss.METRIC_INNER_PRODUCT)
     chosen = np.random.default_rng(0).choice(len(vectors), min(len(vectors), lists * _TRAINED_ON), replace=False)
