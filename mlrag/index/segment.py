@@ -60,9 +60,9 @@ class Segment:
     @classmethod
     def load(cls, path: Path) -> Segment:
         """By the path of its vectors, `dense-FIRST.vectors`. Raises OSError, ValueError, RuntimeError."""
-        exact = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+        exact: Any = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
         rung = Rung(**json.loads(path.with_suffix(".json").read_text(encoding="utf-8")))
-        index = None if rung.name == "flat" else faiss.read_index(str(path.with_suffix(".faiss")))
+        index: Any = None if rung.name == "flat" else faiss.read_index(str(path.with_suffix(".faiss")))
         if rung.probes:
             _read_lists(index, rung.probes)
         return cls(int(path.stem.split("-")[1]), exact, index, rung)
@@ -201,9 +201,9 @@ def _rabitq(vectors: Halves) -> faiss.Index:
     return _filled(index, vectors)
 
 
-def _ivf(vectors: Halves) -> Any:  # FAISS's stubs know no `cp` of what its factory makes
+def _ivf(vectors: Halves) -> Any:
     lists = 2 ** round(math.log2(2 * math.sqrt(len(vectors))))
-    index = faiss.index_factory(vectors.shape[1], f"IVF{lists},RaBitQfs", faiss.METRIC_INNER_PRODUCT)
+    index: Any = faiss.index_factory(vectors.shape[1], f"IVF{lists},RaBitQfs", faiss.METRIC_INNER_PRODUCT)
     chosen = np.random.default_rng(0).choice(len(vectors), min(len(vectors), lists * _TRAINED_ON), replace=False)
     index.cp.niter = _ROUNDS
     index.train(np.ascontiguousarray(vectors[np.sort(chosen)], np.float32))
