@@ -1,4 +1,4 @@
-"""python -m benchmarks.dense [--stores DIR]: how large segments can be searched, on this embedder's real vectors.
+"""python -m benchmarks.dense [--stores DIR | --mixed N]: how large segments can be searched, on real vectors.
 
 All passages' and sentences' vectors of every store below DIR, in all languages, and our test questions. Recall is of
 the exact ten best; CPU ms a question on one thread, the exact cosines of the candidates included.
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.speed.mixing import mixed
 from eval.examples import own_questions
 from mlrag.assemble import make_embedder
 from mlrag.index.packing import unpack_int8
@@ -70,12 +71,17 @@ def measure(
     return f"{hits / exact.size:.4f} {1e3 * float(np.median(spent)):.2f}"
 
 
-def main(stores: Annotated[Path, typer.Option(help="Where indexes lie.")] = Path("var")) -> None:
+def main(
+    stores: Annotated[Path, typer.Option(help="Where indexes lie.")] = Path("var"),
+    synthetic: Annotated[
+        int, typer.Option("--mixed", help="As many vectors mixed from real English ones instead.")
+    ] = 0,
+) -> None:
     """Print recall and time of each way."""
     faiss.omp_set_num_threads(1)
-    vectors = vectors_below(stores)
+    vectors = mixed(synthetic).vectors if synthetic else vectors_below(stores)
     halves, mean, dim = vectors.astype(np.float16), vectors.mean(0), vectors.shape[1]
-    questions = [e.question for code in languages() for e in own_questions(code)]
+    questions = [e.question for code in (["en"] if synthetic else languages()) for e in own_questions(code)]
     asked = np.asarray(make_embedder(Settings()).encode_query(questions), np.float32)
     flat = faiss.IndexFlatIP(dim)
     flat.add(vectors)
@@ -89,7 +95,7 @@ def main(stores: Annotated[Path, typer.Option(help="Where indexes lie.")] = Path
         "sign bits": (bits(vectors, np.zeros(dim, np.float32)), (200, 1000)),
         "sign bits around the mean": (bits(vectors, mean), (200, 1000)),
         "RaBitQ around zero": (of(around_zero, vectors), (200,)),
-        "RaBitQ around the mean": (of(around_mean, vectors), (100, 200, 300)),
+        "RaBitQ around the mean": (of(around_mean, vectors), (100, 200, 300, 500, 1000)),
     }
     for probes in (32, 64, 128):
         ways[f"IVF512 RaBitQ, {probes} lists"] = (

@@ -249,7 +249,10 @@ def _rungs(folder: Path) -> str:
 
     generations = sorted(folder.glob("gen-*/dense-*.json"), key=lambda p: p.stat().st_mtime)
     found = rungs(generations[-1].parent) if generations else []
-    return "".join(f"; {r.name}" + (f" (recall {r.recall:.3f} of {r.sample})" if r.sample else "") for r in found)
+    return "".join(
+        f"; {r.name}" + (f" ({r.candidates} candidates, recall {r.recall:.3f} of {r.sample})" if r.sample else "")
+        for r in found
+    )
 
 
 def _auto(settings: Settings) -> str:

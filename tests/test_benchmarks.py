@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.run import line, number
-from benchmarks.speed.corpus import NOISE, noisy
+from benchmarks.speed import mixing
 from benchmarks.speed.drawing import draw
 from benchmarks.speed.measure import Goal, Growth, Row, Timed, by_turns
 
@@ -46,12 +46,16 @@ def test_numbers_show_three_digits_that_count(value, shown):
     assert number(value) == shown
 
 
-def test_a_noisy_copy_has_length_one_and_stays_near():
-    real = np.zeros((200, 384), np.float32)
-    real[:, 0] = 1
-    copies = noisy(real, np.random.default_rng(0))
-    assert np.linalg.norm(copies, axis=1) == pytest.approx(1, abs=1e-5)
-    assert (copies @ real[0]).mean() == pytest.approx((1 + NOISE**2) ** -0.5, abs=0.005)
+def test_mixed_vectors_have_length_one_and_are_spread_as_the_real_ones(monkeypatch):
+    chance = np.random.default_rng(0)
+    vectors = chance.standard_normal((300, 384)).astype(np.float32) / 384**0.5 + 0.08
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    near = np.argsort(-vectors @ vectors.T, axis=1)[:, 1:101]
+    monkeypatch.setattr(mixing, "real", lambda: mixing.Real(["x"] * 300, vectors, near))
+    made = mixing.mixed(2000)
+    assert np.linalg.norm(made.vectors, axis=1) == pytest.approx(1, abs=1e-5)
+    assert made.vectors.var(0).sum() == pytest.approx(vectors.var(0).sum(), rel=0.05)
+    assert made.parts.shape == (2000, mixing.SHOWN) and (mixing.mixed(2000).parts == made.parts).all()
 
 
 def test_a_curve_is_well_formed_and_equal_steps_are_equally_far():

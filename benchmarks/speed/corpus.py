@@ -1,46 +1,27 @@
-"""Noise corpora: texts of shuffled real sentences, vectors that are real ones with noise added. Named so in the table.
-
-A passage is three sentences of the English starter documents and a number of its own; a sentence's vector is that of
-the real sentence plus normal noise of length 0.3 (cosine to it about .96); a passage's is its sentences' mean plus as
-much.
-"""
+"""Corpora of searches: passages mixed from real sentences (`mixing` says how), in documents of ten, in a real store."""
 
 from __future__ import annotations
 
-import random
 import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from benchmarks.reopen import sentences
+from benchmarks.speed.mixing import Real, embedder, mixed, real
 from eval.examples import own_questions
-from mlrag.index.e5 import E5
 from mlrag.index.embedders import Embedder
 from mlrag.index.store import EmbeddedPassage, Store
 from mlrag.ingest import EmbeddedDocument
-from mlrag.records import Document, Passage, Vectors
+from mlrag.records import Document, Passage, Span, Vectors
 from mlrag.retrieval import Retriever
-from mlrag.text.sentences import sentence_spans
 
 LANG = "en"
-NOISE = 0.3  # length of what is added to a vector of length 1
-_PASSAGES, _SENTENCES, _BATCH = 10, 3, 200
-
-
-@cache
-def embedder() -> E5:
-    return E5()
-
-
-@cache
-def _real() -> tuple[list[str], Vectors]:
-    known = sentences()
-    return known, embedder().encode_document(known)
+_PASSAGES, _BATCH, _TITLE = 10, 200, 4  # passages in a document, documents in a transaction, words in a title
 
 
 @cache
@@ -67,29 +48,30 @@ class Remembering:
         return np.array([self._known[text] for text in texts], np.float32)
 
 
-def noisy(vectors: Vectors, chance: np.random.Generator) -> Vectors:
-    """Copies of length 1."""
-    noise = chance.standard_normal(vectors.shape, np.float32) * np.float32(NOISE / vectors.shape[1] ** 0.5)
-    copies = vectors + noise
-    return np.asarray(copies / np.linalg.norm(copies, axis=1, keepdims=True), np.float32)
-
-
 def documents(count: int, seed: int = 0) -> Iterator[EmbeddedDocument]:
-    """Documents of ten passages."""
-    known, vectors = _real()
-    pick, noise = random.Random(seed), np.random.default_rng(seed)
-    for number in range(count):
-        chosen = [pick.sample(range(len(known)), _SENTENCES) for _ in range(_PASSAGES)]
-        texts = [" ".join([*(known[i] for i in own), f"Note {number}-{p}."]) for p, own in enumerate(chosen)]
-        at, passages = 0, []
-        for p, (own, text) in enumerate(zip(chosen, texts, strict=True)):
-            spans = tuple(replace(s, start=s.start + at, end=s.end + at) for s in sentence_spans(text))
-            rows = noisy(vectors[[own[min(i, _SENTENCES - 1)] for i in range(len(spans))]], noise)
-            whole = noisy(vectors[own].mean(0, keepdims=True), noise)[0]
-            passage = Passage(f"d{number}#{p}", f"d{number}", LANG, at, at + len(text), text)
-            passages.append(EmbeddedPassage(passage, whole, spans, rows))
-            at += len(text) + 2
-        yield Document(f"d{number}", LANG, "\n\n".join(texts)), passages
+    """Documents of ten passages, entitled by the words that they begin with."""
+    known = real()
+    for first in range(0, count, _BATCH):
+        own = min(_BATCH, count - first)
+        made = mixed(own * _PASSAGES, (seed, first))
+        for number in range(own):
+            rows = range(number * _PASSAGES, (number + 1) * _PASSAGES)
+            yield _document(f"d{first + number}", [(made.parts[r], made.vectors[r]) for r in rows], known)
+
+
+def _document(name: str, passages: Sequence[tuple[NDArray[np.int64], Vectors]], known: Real) -> EmbeddedDocument:
+    title = " ".join(known.texts[passages[0][0][0]].split()[:_TITLE])
+    at, texts, made = 0, [], []
+    for number, (parts, vector) in enumerate(passages):
+        sentences = [known.texts[p] for p in parts]
+        text = " ".join(sentences)
+        ends = np.cumsum([len(s) + 1 for s in sentences])
+        spans = tuple(Span(at + int(e) - len(s) - 1, at + int(e) - 1) for e, s in zip(ends, sentences, strict=True))
+        passage = Passage(f"{name}#{number}", name, LANG, at, at + len(text), text, title)
+        made.append(EmbeddedPassage(passage, vector, spans, known.vectors[parts]))
+        texts.append(text)
+        at += len(text) + 2
+    return Document(name, LANG, "\n\n".join(texts), title), made
 
 
 def batches(items: Sequence[EmbeddedDocument]) -> Iterator[Sequence[EmbeddedDocument]]:
@@ -107,7 +89,7 @@ def put(folder: Path, items: Sequence[EmbeddedDocument]) -> Store:
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """A data folder of the service with a noise corpus in it."""
+    """A data folder of the service with a synthetic corpus in it."""
 
     folder: Path
     passages: int
@@ -118,7 +100,7 @@ class Corpus:
 
 def corpus(work: Path, passages: int) -> Corpus:
     """Made once and kept below `work`; its derived index is the present code's."""
-    folder = work / "corpora" / str(passages)
+    folder = work / "corpora" / f"mixed-{passages}"
     mark = folder / "complete"
     if not mark.is_file():
         shutil.rmtree(folder, ignore_errors=True)

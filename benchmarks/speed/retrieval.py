@@ -70,7 +70,7 @@ def measure(plan: Plan) -> Found:
     held = corpus(plan.work, plan.passages)
     rounds = _rounds(plan, searcher(held.retriever(), asked), asked)
     scan = 1000 * 4 * embedder().dim * held.passages / read_speed()
-    name = f"{held.passages} passages (noise copies), hybrid with sentences and guard"
+    name = f"{held.passages} passages (mixed from real sentences), hybrid with sentences and guard"
     rows = [
         _row(
             "retrieve",

@@ -28,6 +28,7 @@ PATH = Path(__file__).with_name("orders.json")
 NEAREST, FARTHEST = 8.0, -1.0  # nearness to the question counts between these
 MOST_CUES = 3
 _STOP = regex.compile(r"(?<=[.!?。।۔።]\p{M}*[\"'”’»)\]]?)\s+")
+_Stem = tuple[str, regex.Pattern[str]]
 _HIDDEN = regex.compile(r"[\u200b\u2060\ufeff\u00ad]|(?<=\p{Latin})[\u200c\u200d](?=\p{Latin})")
 
 
@@ -75,12 +76,12 @@ def shipped_orders() -> OrderModel:
 
 
 @cache
-def _stems(code: str) -> tuple[tuple[tuple[str, regex.Pattern[str]], ...], ...]:
+def _stems(code: str) -> tuple[tuple[_Stem, ...], ...]:
     pack = language(code)
     return tuple(tuple(_stem(s, pack) for s in stems) for stems in (pack.order_topics, pack.order_verbs))
 
 
-def _stem(stem: str, pack: Language) -> tuple[str, regex.Pattern[str]]:
+def _stem(stem: str, pack: Language) -> _Stem:
     """The stem's letters, which are quickly looked for, and where they count: at a word's start, where the language
     sets words apart; a short Latin stem is a whole word."""
     plain = matching(stem.lstrip("-"))
@@ -91,12 +92,20 @@ def _stem(stem: str, pack: Language) -> tuple[str, regex.Pattern[str]]:
 
 
 def cues(text: str, lang: str) -> tuple[float, float, float]:
-    """How many topics and verbs of an order a text names, at most 3 each, and their product, at most 4."""
-    folded = matching(text)
-    counts = [
-        [len([1 for plain, p in group if plain in folded and p.search(folded)]) for group in _stems(code)]
-        for code in {lang, "en"}
-    ]
+    """As `cues_of`, of one text."""
+    return cues_of([text], lang)[0]
+
+
+def cues_of(texts: Sequence[str], lang: str) -> list[tuple[float, float, float]]:
+    """How many topics and verbs of an order each text names, at most 3 each, and their product, at most 4."""
+    folded = [matching(text) for text in texts]
+    whole = "\n".join(folded)  # most stems are nowhere: that is found out once
+    packs = [[[s for s in group if s[0] in whole] for group in _stems(code)] for code in {lang, "en"}]
+    return [_counted(text, packs) for text in folded]
+
+
+def _counted(text: str, packs: Sequence[Sequence[Sequence[_Stem]]]) -> tuple[float, float, float]:
+    counts = [[len([1 for plain, p in group if plain in text and p.search(text)]) for group in pack] for pack in packs]
     topics, verbs = (min(max(column), MOST_CUES) for column in zip(*counts, strict=True))
     return float(topics), float(verbs), float(min(topics * verbs, 4))
 
@@ -144,7 +153,7 @@ class OrderGuard:
         if hidden:  # what is hidden from the eye must not be hidden from the vector
             vectors = vectors.copy()
             vectors[hidden] = self.embedder.encode_document([_HIDDEN.sub("", texts[n]) for n in hidden])
-        held = np.array([cues(text, found.lang) for text in texts], np.float32)
+        held = np.array(cues_of(texts, found.lang), np.float32)
         near = (vectors @ found.query_vector - found.cosine_mean) / (found.cosine_std or 1.0)
         odds = self.model.log_odds(held, vectors, near, covered)
         parts = [(n, part) for n, text in enumerate(texts) for part in _parts(text) if any(cues(part, found.lang))]

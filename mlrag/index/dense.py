@@ -77,9 +77,11 @@ class DenseIndex:
 
     def score(self, query: Vectors, positions: NDArray[np.int64]) -> Vectors:
         """Exact cosines of these positions."""
-        if not len(positions):
-            return np.zeros(0, np.float32)
-        return np.asarray(self._vectors(positions).astype(np.float32) @ _row(query)[0], np.float32)
+        row, cosines = _row(query), np.zeros(len(positions), np.float32)
+        for segment in self._segments:
+            inside = (positions >= segment.first) & (positions < segment.first + len(segment))
+            cosines[inside] = segment.score(row, positions[inside])
+        return cosines
 
     def _vectors(self, positions: NDArray[np.int64]) -> Halves:
         out = np.zeros((len(positions), len(self._moments.total)), np.float16)

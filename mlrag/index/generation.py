@@ -22,7 +22,7 @@ from mlrag.index.null import NAME, carry_null
 from mlrag.index.segment import SAMPLE
 from mlrag.index.store import Store
 
-FORMAT = 3
+FORMAT = 4
 _MANIFEST, _ROWS, _GONE, _LEXICAL = "manifest.json", "rows.npy", "gone.npy", "lexical"
 
 

@@ -62,13 +62,22 @@ def _pool(
     derived: Derived, vector: Vectors, idf: Mapping[str, float], hidden: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], Vectors, Vectors]:
     """(positions, dense, lexical) of the pooled top of both legs."""
-    near, _ = derived.dense.search(vector, POOL + len(hidden))
+    near, cosines = derived.dense.search(vector, POOL + len(hidden))
     matched, scores = derived.lexical.search(idf, POOL + len(hidden))
     positions = np.unique(np.concatenate([near, matched]))
     if len(hidden):
         positions = np.setdiff1d(positions, hidden)
-        kept = np.isin(matched, positions)
-        matched, scores = matched[kept], scores[kept]
-    lexical = np.zeros(len(positions), np.float32)
+        matched, scores = _seen(positions, matched, scores)
+        near, cosines = _seen(positions, near, cosines)
+    dense, lexical = (np.zeros(len(positions), np.float32) for _ in range(2))
     lexical[np.searchsorted(positions, matched)] = scores
-    return positions, derived.dense.score(vector, positions), lexical
+    dense[np.searchsorted(positions, near)] = cosines
+    far = np.isin(positions, near, assume_unique=True, invert=True)
+    dense[far] = derived.dense.score(vector, positions[far])
+    return positions, dense, lexical
+
+
+def _seen(positions: NDArray[np.int64], found: NDArray[np.int64], scores: Vectors) -> tuple[NDArray[np.int64], Vectors]:
+    """What of a leg's hits stands among these positions."""
+    kept = np.isin(found, positions)
+    return found[kept], scores[kept]

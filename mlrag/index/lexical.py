@@ -15,6 +15,8 @@ from mlrag.index.files import link
 from mlrag.records import Vectors
 from mlrag.text.tokens import tokens
 
+_LARGE = 1000  # passages from which on the commonest tokens are not looked for
+_TELLING = 1.6  # their idf is below this: they stand in more than a fifth of all passages
 _HEAP = 50_000_000  # bytes the writer may hold before it flushes
 
 
@@ -68,8 +70,14 @@ class LexicalIndex:
         return {t: math.log(1 + (total - min(n, total) + 0.5) / (n + 0.5)) for t, n in found}
 
     def search(self, terms: Mapping[str, float], k: int) -> tuple[NDArray[np.int64], Vectors]:
-        """The k best positions for these tokens and their BM25 scores, best first; no token, no hit."""
-        parts = [(tantivy.Occur.Should, tantivy.Query.term_query(self._schema, "tokens", t, "freq")) for t in terms]
+        """The k best positions for these tokens (with their idf) and their BM25 scores, best first; no token, no hit.
+
+        Of many passages the commonest tokens are left out, unless there are no others: they tell little, and are most
+        of what would be read.
+        """
+        small = len(self) < _LARGE
+        telling = [t for t, idf in terms.items() if idf >= _TELLING or small] or terms
+        parts = [(tantivy.Occur.Should, tantivy.Query.term_query(self._schema, "tokens", t, "freq")) for t in telling]
         if not parts or not len(self):
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
         hits = self._searcher.search(tantivy.Query.boolean_query(parts), k, count=False).hits

@@ -50,7 +50,7 @@ def test_a_rung_finds_what_a_scan_finds(tmp_path, monkeypatch, vectors, queries,
 
 def test_a_rung_that_misses_too_much_is_not_taken(tmp_path, monkeypatch, vectors, queries):
     monkeypatch.setattr(segment, "FLAT_UP_TO", 1000)
-    monkeypatch.setattr(segment, "_CANDIDATES", 1)
+    monkeypatch.setattr(segment, "_CANDIDATES", (1,))
     monkeypatch.setattr(segment, "RECALL", 1.01)
     assert built(tmp_path, vectors, queries).rungs == [segment.Rung("flat")]
 
