@@ -11,12 +11,11 @@ import numpy as np
 import tantivy
 from numpy.typing import NDArray
 
+from mlrag.index import fusion
 from mlrag.index.files import link
 from mlrag.records import Vectors
 from mlrag.text.tokens import tokens
 
-_LARGE = 1000  # passages from which on the commonest tokens are not looked for
-_TELLING = 1.6  # their idf is below this: they stand in more than a fifth of all passages
 _HEAP = 50_000_000  # bytes the writer may hold before it flushes
 
 
@@ -72,11 +71,10 @@ class LexicalIndex:
     def search(self, terms: Mapping[str, float], k: int) -> tuple[NDArray[np.int64], Vectors]:
         """The k best positions for these tokens (with their idf) and their BM25 scores, best first; no token, no hit.
 
-        Of many passages the commonest tokens are left out, unless there are no others: they tell little, and are most
-        of what would be read.
+        Of many passages the commonest tokens are left out, as `mlrag.index.fusion` says.
         """
-        small = len(self) < _LARGE
-        telling = [t for t, idf in terms.items() if idf >= _TELLING or small] or terms
+        small = len(self) < fusion.LARGE
+        telling = [t for t, idf in terms.items() if idf >= fusion.TELLING or small] or terms
         parts = [(tantivy.Occur.Should, tantivy.Query.term_query(self._schema, "tokens", t, "freq")) for t in telling]
         if not parts or not len(self):
             return np.zeros(0, np.int64), np.zeros(0, np.float32)

@@ -1,11 +1,14 @@
 """The lexical leg in PostgreSQL: what it does not read changes nothing, nor do changes, merges and older tables."""
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from benchmarks.kill_store import Hashed
+from mlrag.index import fusion
+from mlrag.index.places import FolderIndexes
 from mlrag.index.postgres.lexical import blocks, kept_length, postings
 from mlrag.index.protocol import Asked
 from mlrag.ingest import index_documents
@@ -93,6 +96,23 @@ def test_skipping_common_tokens_changes_no_score(indexes, lang, monkeypatch):
         monkeypatch.setattr(search, "_PART", part)
         found, again = scores(indexes, asked, lang)
         assert again == pytest.approx(whole) and found == names
+
+
+@pytest.mark.parametrize("lang", WORDS)
+def test_the_commonest_tokens_of_many_passages_are_left_out_as_in_the_folder(indexes, lang, monkeypatch, tmp_path):
+    held, asked, common = list(documents(lang, 150)), question(lang), WORDS[lang].split()[0]
+    for place in (indexes, FolderIndexes(tmp_path)):
+        index_documents(held, place, STAND_IN)
+    only = replace(asked, question=common)
+    whole = scores(indexes, asked, lang)
+    monkeypatch.setattr(fusion, "LARGE", 150)
+    fewer = scores(indexes, asked, lang)
+    assert sum(fewer[1]) < sum(whole[1])
+    for one in (asked, only):
+        found, folder = (place.index(lang).search(one).hits for place in (indexes, FolderIndexes(tmp_path)))
+        assert [h.passage.id for h in found] == [h.passage.id for h in folder]
+        assert [h.lexical for h in found] == pytest.approx([h.lexical for h in folder], abs=1e-4)
+        assert any(h.lexical for h in found)
 
 
 def test_deleted_passages_are_never_found_and_a_merge_forgets_them(indexes, monkeypatch):

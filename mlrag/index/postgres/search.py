@@ -20,6 +20,7 @@ from typing import Any, LiteralString
 from pgvector import HalfVector, Vector
 from psycopg.sql import SQL, Composed, Literal
 
+from mlrag.index import fusion
 from mlrag.index.fusion import DENSE_WEIGHT, EQUAL, POOL
 from mlrag.index.postgres.lexical import K1, B, key
 from mlrag.index.postgres.merging import table
@@ -59,7 +60,9 @@ counted AS MATERIALIZED (SELECT token, number, ln(1 + (passages - least(number, 
 weighed AS (SELECT token, value, base, slope, early, sum(value * bound * (1 + {safe}))
         OVER (PARTITION BY early ORDER BY value * bound, token) AS most
     FROM (SELECT token, bound, base, slope, (1 + {k1}::float8) * idf AS value,
-        sum(number) OVER (ORDER BY number, token) - number < {read} AS early FROM counted) AS c),
+        sum(number) OVER (ORDER BY number, token) - number < {read} AS early FROM counted
+        WHERE idf >= {telling} OR (SELECT max(idf) FROM counted) < {telling}
+            OR (SELECT passages FROM held) < {large}) AS c),
 lists AS MATERIALIZED (SELECT value, base, slope, early, most, packed || '{{}}' AS packed
     FROM weighed JOIN {table} USING (token)),
 first AS MATERIALIZED ("""
@@ -137,6 +140,8 @@ def _filled(query: LiteralString, asked: Asked, most: int, lang: str) -> Compose
         safe=Literal(_SAFE),
         read=Literal(_READ),
         part=Literal(_PART),
+        telling=Literal(fusion.TELLING),
+        large=Literal(fusion.LARGE),
         table=table(lang),
         filter=SQL(_ALLOWED if filtered else ""),
         row_filter=SQL(_ALLOWED_ROW if filtered else ""),
