@@ -15,7 +15,8 @@ from mlrag.generation.choice import Auto, Chosen, Fallback
 from mlrag.generation.extractive import Extractive
 from mlrag.generation.model import ModelGenerator
 from mlrag.generation.router import Part, Router
-from mlrag.index.embedders import Embedder, load_embedder
+from mlrag.index.embedders import BUNDLED, Embedder, load_embedder
+from mlrag.index.loading import Loading
 from mlrag.index.places import FolderIndexes
 from mlrag.index.protocol import Indexes
 from mlrag.machine import probe
@@ -36,6 +37,11 @@ def make_embedder(settings: Settings) -> Embedder:
     embedder = load_embedder(settings.embedder, settings.ollama_host, settings.ollama_key.get_secret_value())
     _keep_private(settings, settings.embedder, embedder.host)
     return embedder
+
+
+def start_embedder(settings: Settings) -> Embedder:
+    """As make_embedder; the bundled one is loaded by a thread, and whoever needs it before it is there waits."""
+    return Loading(lambda: make_embedder(settings)) if settings.embedder == BUNDLED else make_embedder(settings)
 
 
 def is_remote(host: str, settings: Settings) -> bool:

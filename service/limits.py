@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from anyio import CancelScope, CapacityLimiter
-from limits import parse_many
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -14,6 +15,9 @@ from mlrag.rates import RateWindow
 from mlrag.settings import Settings
 from service.access import need_of
 from service.asgi import Refusal, Sender, client_of, come_back, header, refuse
+
+if TYPE_CHECKING:
+    from limits import RateLimitItem
 
 
 class BodyLimit:
@@ -72,8 +76,14 @@ class RateLimit:
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
-        self._rates = parse_many(settings.rate_limit) if settings.rate_limit else []
+        self._said = settings.rate_limit
         self._window = RateWindow()
+
+    @cached_property
+    def _rates(self) -> list[RateLimitItem]:
+        from limits import parse_many
+
+        return parse_many(self._said) if self._said else []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["state"]["keyed"] and need_of(scope["method"], scope["path"]).scope:

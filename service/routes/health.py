@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import anyio
 from fastapi import APIRouter
 from fastapi.responses import Response
 
@@ -47,7 +48,8 @@ async def healthz() -> Response:
 
 @router.get("/readyz", response_class=JSON, responses=_READY)
 async def readyz(parts: PartsDep) -> Response:
-    """Can it answer? 503 until a language has an index."""
+    """Can it answer? 503 until a language has an index; the reply waits for the embedder."""
+    await anyio.to_thread.run_sync(lambda: parts.retriever.embedder.engine)
     indexed = parts.retriever.languages()
     body = {
         "status": "ready" if indexed else "no index",
