@@ -105,25 +105,27 @@ class Deadline:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._seconds = settings.deadline
+        self._refusing: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         sender = Sender(send)
         with CancelScope() as running:
-            watch = asyncio.create_task(self._watch(sender, send, running))
+            watch = asyncio.get_running_loop().call_later(self._seconds, self._late, sender, send, running)
             try:
                 await self._app(scope, receive, sender)
             finally:
                 watch.cancel()
 
-    async def _watch(self, sender: Sender, send: Send, running: CancelScope) -> None:
-        await asyncio.sleep(self._seconds)
+    def _late(self, sender: Sender, send: Send, running: CancelScope) -> None:
         sender.closed = True
+        running.cancel()
         if not sender.status:
             late = f"no answer within {self._seconds:g} s"
-            await refuse(send, Refusal(504, "deadline", late, "ask again, or ask for less"))
-        running.cancel()
+            why = Refusal(504, "deadline", late, "ask again, or ask for less")
+            self._refusing.add(task := asyncio.create_task(refuse(send, why)))
+            task.add_done_callback(self._refusing.discard)
 
 
 class Queue:

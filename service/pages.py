@@ -38,8 +38,10 @@ def page(request: Request, title: str, lang: str, **values: Any) -> HTMLResponse
     packs = languages()
     pack = packs[lang if lang in packs else _preferred(request.headers.get("accept-language", ""))]
     by_code = {p.code: {"endonym": p.endonym, "direction": p.direction} for p in packs.values()}
-    html = _templates().get_template(f"{title}.html").render(
-        title=title, nav=NAV, pack=pack, fonts=packs.values(), packs_by_code=by_code, **values
+    html = (
+        _templates()
+        .get_template(f"{title}.html")
+        .render(title=title, nav=NAV, pack=pack, fonts=packs.values(), packs_by_code=by_code, **values)
     )
     return HTMLResponse(html)
 
