@@ -105,27 +105,30 @@ class Deadline:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._seconds = settings.deadline
-        self._refusing: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         sender = Sender(send)
-        with CancelScope() as running:
-            watch = asyncio.get_running_loop().call_later(self._seconds, self._late, sender, send, running)
-            try:
-                await self._app(scope, receive, sender)
-            finally:
-                watch.cancel()
+        said: list[asyncio.Task[None]] = []
+        try:
+            with CancelScope() as running:
+                watch = asyncio.get_running_loop().call_later(self._seconds, self._late, sender, send, running, said)
+                try:
+                    await self._app(scope, receive, sender)
+                finally:
+                    watch.cancel()
+        finally:
+            for task in said:  # what it says goes out before the request is over
+                await task
 
-    def _late(self, sender: Sender, send: Send, running: CancelScope) -> None:
+    def _late(self, sender: Sender, send: Send, running: CancelScope, said: list[asyncio.Task[None]]) -> None:
         sender.closed = True
         running.cancel()
         if not sender.status:
             late = f"no answer within {self._seconds:g} s"
             why = Refusal(504, "deadline", late, "ask again, or ask for less")
-            self._refusing.add(task := asyncio.create_task(refuse(send, why)))
-            task.add_done_callback(self._refusing.discard)
+            said.append(asyncio.create_task(refuse(send, why)))
 
 
 class Queue:

@@ -42,15 +42,15 @@ def declared(folder: Path) -> Any:
 
     @app.get("/ask")
     async def ask(
-        q: str = "",
-        lang: str | None = None,
-        variant: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
-        think: bool | None = None,
-        k: Annotated[int | None, Query(ge=1, le=50)] = None,
-        cross_language: bool | None = None,
-        filters: Annotated[list[str] | None, Query()] = None,
-        explain: bool = False,
-        stream: bool = False,
+        q: str = "",  # noqa: ARG001
+        lang: str | None = None,  # noqa: ARG001
+        variant: Annotated[str | None, Query(min_length=1, max_length=200)] = None,  # noqa: ARG001
+        think: bool | None = None,  # noqa: ARG001
+        k: Annotated[int | None, Query(ge=1, le=50)] = None,  # noqa: ARG001
+        cross_language: bool | None = None,  # noqa: ARG001
+        filters: Annotated[list[str] | None, Query()] = None,  # noqa: ARG001
+        explain: bool = False,  # noqa: ARG001
+        stream: bool = False,  # noqa: ARG001
     ) -> Response:
         return Response(orjson.dumps(body), media_type="application/json")
 
