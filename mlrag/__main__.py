@@ -136,20 +136,22 @@ def serve(
     port: Annotated[int | None, typer.Option(min=1, max=65535)] = None,
 ) -> None:
     """Index corpora/ if needed, then answer over HTTP."""
+    import gc
     import importlib
-    from concurrent.futures import ThreadPoolExecutor
 
-    from mlrag.assemble import make_embedder, make_keys
+    gc.disable()  # while modules are imported there is little to collect
+
+    from mlrag.assemble import make_keys, start_embedder
 
     settings = _settings()
     settings = settings.model_copy(update={k: v for k, v in {"host": host, "port": port}.items() if v is not None})
     try:
-        with ThreadPoolExecutor(1) as pool:
-            loading = pool.submit(make_embedder, settings)  # half of a start, beside the other half
-            # `service` stands on mlrag and not the other way round: it is found by name, at run time.
-            service = importlib.import_module("service.app")
-            service.check_binding(settings, make_keys(settings))
-            embedder = loading.result()
+        # `service` stands on mlrag and not the other way round: it is found by name, at run time.
+        service = importlib.import_module("service.app")
+        gc.freeze()  # what is imported stays
+        gc.enable()
+        service.check_binding(settings, make_keys(settings))
+        embedder = start_embedder(settings)
         if settings.corpora.is_dir():
             importlib.import_module("mlrag.indexing").index_paths(settings, [settings.corpora], None, _err, embedder)
         service.run(settings, embedder)

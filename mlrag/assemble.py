@@ -19,7 +19,8 @@ from mlrag.generation.choice import Auto, Chosen, Fallback
 from mlrag.generation.extractive import Extractive
 from mlrag.generation.model import ModelGenerator
 from mlrag.generation.router import Part, Router
-from mlrag.index.embedders import Embedder, load_embedder
+from mlrag.index.embedders import BUNDLED, Embedder, load_embedder
+from mlrag.index.loading import Loading
 from mlrag.index.places import FolderIndexes
 from mlrag.index.protocol import Indexes
 from mlrag.keys import FileKeys, KeyStore
@@ -47,6 +48,11 @@ def make_embedder(settings: Settings, threads: int | None = None) -> Embedder:
     embedder = load_embedder(settings.embedder, settings.ollama_host, key, threads)
     _keep_private(settings, settings.embedder, embedder.host)
     return embedder
+
+
+def start_embedder(settings: Settings) -> Embedder:
+    """As make_embedder; the bundled one is loaded by a thread, and whoever needs it before it is there waits."""
+    return Loading(lambda: make_embedder(settings)) if settings.embedder == BUNDLED else make_embedder(settings)
 
 
 def is_remote(host: str, settings: Settings) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
 
-from limits import RateLimitItem
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
+if TYPE_CHECKING:
+    from limits import RateLimitItem
+    from limits.strategies import MovingWindowRateLimiter
 
 _JUMP = 1.0  # seconds that the clock may be put right by without a word
 
@@ -33,12 +34,19 @@ class RateWindow:
 
     def __init__(self) -> None:
         self._drift = _drift()
-        self._window = MovingWindowRateLimiter(MemoryStorage())
+
+    @cached_property
+    def _window(self) -> MovingWindowRateLimiter:
+        """Made when something is counted: most services and calls have no rate."""
+        from limits.storage import MemoryStorage
+        from limits.strategies import MovingWindowRateLimiter
+
+        return MovingWindowRateLimiter(MemoryStorage())
 
     def hit(self, rate: RateLimitItem, who: str) -> bool:
         drift = _drift()
         if abs(drift - self._drift) > _JUMP:
-            self._window = MovingWindowRateLimiter(MemoryStorage())
+            self.__dict__.pop("_window", None)
         self._drift = drift
         return self._window.hit(rate, who)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from limits import parse_many
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import (
     BaseSettings,
@@ -146,6 +145,8 @@ class Settings(BaseSettings):
     @classmethod
     def _rate(cls, rate: str) -> str:
         """Raises SettingsError for a rate that `limits` cannot read."""
+        from limits import parse_many
+
         try:
             return rate and str(parse_many(rate)) and rate
         except ValueError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mlrag.keys import Scope
 
@@ -38,6 +39,7 @@ def language_in(path: str) -> str:
     return parts[2] if len(parts) > 2 and parts[1] == "corpora" else ""
 
 
+@lru_cache(1024)
 def need_of(method: str, path: str) -> Need:
     """What this request needs."""
     parts = path.rstrip("/").split("/")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import ipaddress
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -66,6 +67,7 @@ def _not_local(scope: Scope) -> bool:
     return _is_address(client_of(scope), loopback=False) or ("." in host and not _is_address(host))
 
 
+@lru_cache(1024)
 def _is_address(text: str, loopback: bool = True) -> bool:
     """Is it an IP address, and, where `loopback` is false, another machine's?"""
     try:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from anyio import CancelScope, CapacityLimiter
-from limits import parse_many
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -14,6 +15,9 @@ from mlrag.rates import Rates
 from mlrag.settings import Settings
 from service.access import need_of
 from service.asgi import Refusal, Sender, called, client_of, come_back, header, refuse
+
+if TYPE_CHECKING:
+    from limits import RateLimitItem
 
 
 class BodyLimit:
@@ -72,8 +76,14 @@ class RateLimit:
 
     def __init__(self, app: ASGIApp, settings: Settings, window: Rates) -> None:
         self._app = app
-        self._rates = parse_many(settings.rate_limit) if settings.rate_limit else []
+        self._said = settings.rate_limit
         self._window = window
+
+    @cached_property
+    def _rates(self) -> list[RateLimitItem]:
+        from limits import parse_many
+
+        return parse_many(self._said) if self._said else []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["state"]["keyed"] and need_of(scope["method"], scope["path"]).scope:
@@ -106,20 +116,25 @@ class Deadline:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         sender = Sender(send)
-        with CancelScope() as running:
-            watch = asyncio.create_task(self._watch(sender, send, running))
-            try:
-                await self._app(scope, receive, sender)
-            finally:
-                watch.cancel()
+        said: list[asyncio.Task[None]] = []
+        try:
+            with CancelScope() as running:
+                watch = asyncio.get_running_loop().call_later(self._seconds, self._late, sender, send, running, said)
+                try:
+                    await self._app(scope, receive, sender)
+                finally:
+                    watch.cancel()
+        finally:
+            for task in said:  # what it says goes out before the request is over
+                await task
 
-    async def _watch(self, sender: Sender, send: Send, running: CancelScope) -> None:
-        await asyncio.sleep(self._seconds)
+    def _late(self, sender: Sender, send: Send, running: CancelScope, said: list[asyncio.Task[None]]) -> None:
         sender.closed = True
+        running.cancel()
         if not sender.status:
             late = f"no answer within {self._seconds:g} s"
-            await refuse(send, Refusal(504, "deadline", late, "ask again, or ask for less"))
-        running.cancel()
+            why = Refusal(504, "deadline", late, "ask again, or ask for less")
+            said.append(asyncio.create_task(refuse(send, why)))
 
 
 class Queue:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import re
+import secrets
 import sys
 import time
 import traceback
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from uuid import uuid4
 
-from starlette.datastructures import MutableHeaders
+import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mlrag.settings import Settings
@@ -45,7 +45,10 @@ class JSONLines(logging.Formatter):
         }
         if record.exc_info and record.exc_info[1]:
             line |= self._fault(record.exc_info[1])
-        return json.dumps(line, ensure_ascii=False, default=str).encode("utf-8", "replace").decode()
+        try:
+            return orjson.dumps(line, default=str).decode()
+        except TypeError:  # half of a surrogate pair
+            return json.dumps(line, ensure_ascii=False, default=str).encode("utf-8", "replace").decode()
 
     def _fault(self, error: BaseException) -> dict[str, str]:
         where = "".join(traceback.format_tb(error.__traceback__))
@@ -76,12 +79,12 @@ class AccessLog:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         given = header(scope, "x-request-id")
-        name = given if _GIVEN.fullmatch(given) else uuid4().hex
+        name = given if _GIVEN.fullmatch(given) else secrets.token_hex(16)
         token = _request_id.set(name)
 
         async def named(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["x-request-id"] = name
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", name.encode())]
             await send(message)
 
         sender, begun = Sender(named), time.perf_counter()

@@ -1,8 +1,8 @@
 """Free memory goes back to the system: glibc keeps what hundreds of threads freed, scattered over its arenas.
 
 One arena for all threads: with sixteen, 200 streams with writers beside them took a quarter more and went on
-growing, with another allocator (jemalloc) they did not: what grew was holes. Python's lock lets one thread allocate at a
-time anyway.
+growing; with another allocator (jemalloc) they did not: what grew was holes. Python's lock lets one thread allocate
+at a time anyway.
 """
 
 from __future__ import annotations

@@ -42,6 +42,7 @@ class Metrics:
             "mlrag_model_seconds", "The generator, retries included.", ["lang"], registry=r, buckets=_MODEL
         )
         self._replies = Counter("mlrag_http_replies", "Replies by HTTP status.", ["status"], registry=r)
+        self._by_language: dict[str, tuple[Counter, ...]] = {}
         running = Gauge("mlrag_questions_running", "Questions that have a place now.", registry=r)
         running.set_function(lambda: places.borrowed_tokens)
         waiting = Gauge("mlrag_questions_waiting", "Questions that wait for a place now.", registry=r)
@@ -49,12 +50,13 @@ class Metrics:
 
     def observe(self, answer: Answer) -> None:
         """Count one answer. One from the cache cost no search, model or tokens."""
-        self._questions.labels(answer.lang).inc()
-        self._abstentions.labels(answer.lang).inc(answer.abstained)
-        self._cached.labels(answer.lang).inc(answer.age is not None)
+        questions, abstentions, cached, retries = self._of(answer.lang)
+        questions.inc()
+        abstentions.inc(answer.abstained)
+        cached.inc(answer.age is not None)
         if answer.age is not None:
             return
-        self._retries.labels(answer.lang).inc(answer.warnings.count(_WRONG_LANGUAGE))
+        retries.inc(answer.warnings.count(_WRONG_LANGUAGE))
         self._count_route(answer)
         found = [answer.timings[step] for step in ("embed", "retrieve", "retrieve_elsewhere") if step in answer.timings]
         if found:
@@ -63,6 +65,14 @@ class Metrics:
             self._model.labels(answer.lang).observe(answer.timings["generate"])
         for kind in ("prompt", "output", "thinking"):
             self._tokens.labels(answer.lang, kind).inc(getattr(answer.usage, f"{kind}_tokens") or 0)
+
+    def _of(self, lang: str) -> tuple[Counter, ...]:
+        """What every answer counts; looking a series up costs more than counting."""
+        found = self._by_language.get(lang)
+        if found is None:
+            counters = (self._questions, self._abstentions, self._cached, self._retries)
+            found = self._by_language[lang] = tuple(counter.labels(lang) for counter in counters)
+        return found
 
     def _count_route(self, answer: Answer) -> None:
         for warning in answer.warnings:

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Query, Request
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from mlrag.languages import languages
 from service.headers import nonce
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 LANG = Annotated[
     str,
     Query(description="The page's language; without it, or where there is no such, the browser's.", examples=["ta"]),
 ]
 NAV = (("ask", "/"), ("documents", "/documents"), ("status", "/health"), ("reports", "/reports"))
-_templates = Environment(
-    loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=select_autoescape(["html"])
-)
-_templates.globals["nonce"] = nonce
+
+
+@cache
+def _templates() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, select_autoescape
+
+    found = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=select_autoescape(["html"])
+    )
+    found.globals["nonce"] = nonce
+    return found
 
 
 def page(request: Request, title: str, lang: str, **values: Any) -> HTMLResponse:
@@ -28,8 +38,10 @@ def page(request: Request, title: str, lang: str, **values: Any) -> HTMLResponse
     packs = languages()
     pack = packs[lang if lang in packs else _preferred(request.headers.get("accept-language", ""))]
     by_code = {p.code: {"endonym": p.endonym, "direction": p.direction} for p in packs.values()}
-    html = _templates.get_template(f"{title}.html").render(
-        title=title, nav=NAV, pack=pack, fonts=packs.values(), packs_by_code=by_code, **values
+    html = (
+        _templates()
+        .get_template(f"{title}.html")
+        .render(title=title, nav=NAV, pack=pack, fonts=packs.values(), packs_by_code=by_code, **values)
     )
     return HTMLResponse(html)
 

@@ -108,7 +108,9 @@ def measure(plan: Plan) -> Found:
     with ExitStack() as stack:
         shell = stack.enter_context(served("shell", held.folder))
         _write_body(shell, held.folder)
-        kinds = {k: stack.enter_context(served(k, held.folder)) for k in ("fastapi", "raw", "stream", "service")}
+        kinds = {
+            k: stack.enter_context(served(k, held.folder)) for k in ("fastapi", "declared", "raw", "stream", "service")
+        }
         kinds["shell"] = shell
         one = [_path(questions()[0])]
         many = [_path(q) for q in questions()[:50]]
@@ -120,7 +122,7 @@ def measure(plan: Plan) -> Found:
             speeds.setdefault(kind, []).append(rate)
             return cpu
 
-        works = {k: lambda k=k: ask(k, one, count) for k in ("shell", "fastapi", "raw")}
+        works = {k: lambda k=k: ask(k, one, count) for k in ("shell", "fastapi", "declared", "raw")}
         works["service"] = lambda: ask("service", many, max(50, count // 8))
         cost = by_turns(works, plan.rounds)
         rows = _rows(cost, {k: max(v) for k, v in speeds.items()}, count, load(shell, one, 4)[2])
@@ -149,6 +151,17 @@ def _rows(cost: dict[str, Timed], speed: dict[str, float], n: int, size: float) 
             us["shell"] / us["fastapi"],
             Goal("ratio", "<=", 1.3),
             note,
+        ),
+        Row(
+            "http",
+            "the shell beside an app that declares the same query parameters",
+            "us/request",
+            us["shell"],
+            n,
+            cost["shell"].spread,
+            us["declared"],
+            "FastAPI + orjson, nine parameters",
+            ratio=us["shell"] / us["declared"],
         ),
         Row(
             "http",
@@ -218,7 +231,7 @@ def measure_start(plan: Plan) -> Found:
     rows = [
         Row(
             "start",
-            "start to listening, embedder loaded",
+            "start to listening, the embedder still on its way",
             "CPU-s",
             listening.best,
             n,

@@ -4,6 +4,7 @@ service   the whole service over FOLDER, answers not kept, questions embedded on
 shell     the same with every answer made before: what HTTP costs (a stand-in's answers, the service's own code else)
 stream    the same, each answer told in 400 pieces
 fastapi   FastAPI and orjson alone, over FOLDER/body.json
+declared  the same with all the query parameters that our /ask declares
 raw       an ASGI function and orjson alone, over FOLDER/body.json
 """
 
@@ -27,6 +28,30 @@ def fastapi(folder: Path) -> Any:
 
     @app.get("/ask")
     async def ask(q: str, lang: str | None = None) -> Response:  # noqa: ARG001
+        return Response(orjson.dumps(body), media_type="application/json")
+
+    return app
+
+
+def declared(folder: Path) -> Any:
+    from typing import Annotated
+
+    from fastapi import FastAPI, Query, Response
+
+    app, body = FastAPI(), orjson.loads((folder / "body.json").read_bytes())
+
+    @app.get("/ask")
+    async def ask(
+        q: str = "",  # noqa: ARG001
+        lang: str | None = None,  # noqa: ARG001
+        variant: Annotated[str | None, Query(min_length=1, max_length=200)] = None,  # noqa: ARG001
+        think: bool | None = None,  # noqa: ARG001
+        k: Annotated[int | None, Query(ge=1, le=50)] = None,  # noqa: ARG001
+        cross_language: bool | None = None,  # noqa: ARG001
+        filters: Annotated[list[str] | None, Query()] = None,  # noqa: ARG001
+        explain: bool = False,  # noqa: ARG001
+        stream: bool = False,  # noqa: ARG001
+    ) -> Response:
         return Response(orjson.dumps(body), media_type="application/json")
 
     return app
@@ -70,7 +95,7 @@ def service(folder: Path, made: str = "") -> Any:
 
 
 def main(kind: str, port: int, folder: Path) -> None:
-    makers = {"fastapi": fastapi, "raw": raw}
+    makers = {"fastapi": fastapi, "declared": declared, "raw": raw}
     app = makers[kind](folder) if kind in makers else service(folder, "" if kind == "service" else kind)
     uvicorn.run(app, port=port, log_config=None, access_log=False, log_level="warning", server_header=False)
 

@@ -9,9 +9,9 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from threading import BoundedSemaphore, Event, Lock, Thread
+from typing import TYPE_CHECKING
 
 import stamina
-from limits import RateLimitItemPerMinute
 from pybreaker import CircuitBreaker, CircuitBreakerError
 
 from mlrag.errors import (
@@ -25,6 +25,9 @@ from mlrag.errors import (
 )
 from mlrag.generation.chat import Call, ChatModel, Finish, Piece, TextScorer, Timeouts
 from mlrag.rates import Rates, RateWindow
+
+if TYPE_CHECKING:
+    from limits import RateLimitItem
 
 logging.getLogger("stamina").addHandler(logging.NullHandler())  # a retry is in the answer's time, not on the screen
 
@@ -53,6 +56,12 @@ class Reply:
     seconds: float
 
 
+def _a_minute(count: int) -> RateLimitItem:
+    from limits import RateLimitItemPerMinute
+
+    return RateLimitItemPerMinute(count)
+
+
 class Gate:
     """What all calls to one backend share: how many at once, how many a minute, and whether it is left alone.
 
@@ -66,7 +75,7 @@ class Gate:
         self._slots = BoundedSemaphore(concurrency)
         self._inside = 0
         self._counting = Lock()
-        self._rate = RateLimitItemPerMinute(per_minute) if per_minute else None
+        self._rate = _a_minute(per_minute) if per_minute else None
         self._window = rates or RateWindow()
         self._breaker = CircuitBreaker(_FAILURES, _REST, exclude=[_callers_own], throw_new_error_on_trip=False)
 

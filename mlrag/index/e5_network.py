@@ -40,9 +40,14 @@ def _integer(tag: int, number: int) -> bytes:
     return _varint(tag << 3) + _varint(number)
 
 
+def _length(tag: int, size: int) -> bytes:
+    """What stands before a field of so many bytes."""
+    return _varint(tag << 3 | 2) + _varint(size)
+
+
 def _bytes(tag: int, data: str | bytes) -> bytes:
     data = data.encode() if isinstance(data, str) else data
-    return _varint(tag << 3 | 2) + _varint(len(data)) + data
+    return _length(tag, len(data)) + data
 
 
 def _attribute(name: str, value: float | int) -> bytes:
@@ -54,16 +59,17 @@ def _attribute(name: str, value: float | int) -> bytes:
 
 
 class _Graph:
-    """Collects the fields of an ONNX GraphProto as protobuf bytes."""
+    """Collects the fields of an ONNX GraphProto as protobuf bytes. Weights are copied once, into the whole."""
 
     def __init__(self) -> None:
-        self._parts: list[bytes] = []
+        self._parts: list[bytes | memoryview] = []
 
     def constant(self, name: str, array: NDArray[np.generic]) -> str:
         array = np.ascontiguousarray(array)
         dims = b"".join(_integer(1, d) for d in array.shape)
         kind = _integer(2, _ONNX_TYPES[array.dtype.name])
-        self._parts.append(_bytes(5, dims + kind + _bytes(8, name) + _bytes(9, array.tobytes())))
+        head = dims + kind + _bytes(8, name) + _length(9, array.nbytes)
+        self._parts += [_length(5, len(head) + array.nbytes) + head, array.reshape(-1).view(np.uint8).data]
         return name
 
     def node(self, op: str, inputs: list[str], outputs: list[str], domain: str = "", **attributes: float | int) -> str:
@@ -78,10 +84,10 @@ class _Graph:
         self._parts.append(_bytes(tag, _bytes(1, name) + _bytes(2, tensor)))
 
     def model(self) -> bytes:
-        graph = _bytes(7, b"".join(self._parts) + _bytes(2, "e5"))
+        graph = [*self._parts, _bytes(2, "e5")]
         standard = _bytes(8, _integer(2, 17))
         extended = _bytes(8, _bytes(1, _MICROSOFT) + _integer(2, 1))
-        return _integer(1, 9) + graph + standard + extended
+        return b"".join([_integer(1, 9), _length(7, sum(map(len, graph))), *graph, standard, extended])
 
 
 class _Builder:
@@ -117,7 +123,8 @@ class _Builder:
             weight *= cap
             x = self.graph.node("Mul", [x, self.graph.constant(f"{out}.cap", 1 / cap)], [f"{out}.x"])
         scale = (np.abs(weight).max(1) / self._limit).astype(np.float32)
-        quantised = np.rint(weight / scale[:, None]).astype(np.int8)
+        weight /= scale[:, None]
+        quantised = np.rint(weight, weight).astype(np.int8)
         inputs = [
             x,
             self.graph.constant(f"{out}.q", quantised.T),

@@ -62,13 +62,15 @@ class Weights:
 
     def _read_vocabulary(self, count: int) -> None:
         (size,) = self._take("Q")
-        offsets = np.frombuffer(self._bytes, "<u4", count + 1, self._at).tolist()
+        offsets = np.frombuffer(self._bytes, "<u4", count + 1, self._at)
         self._at += 4 * (count + 1)
         self.scores = np.frombuffer(self._bytes, "<f4", count, self._at)
         self._at += 4 * count
-        blob = self._bytes[self._at : self._at + size].tobytes()
+        blob = self._bytes[self._at : self._at + size]
         self._at += size
-        self.pieces = [blob[a:b].decode("utf-8", "surrogateescape") for a, b in pairwise(offsets)]
+        text = blob.tobytes().decode()
+        begun = np.concatenate([[0], np.cumsum((blob & 0xC0) != 0x80)])  # characters before each byte
+        self.pieces = [text[a:b] for a, b in pairwise(begun[offsets].tolist())]
 
     def _read_folding(self) -> None:
         (count,) = self._take("i")
@@ -114,8 +116,9 @@ class Tokenizer:
     _CACHE = 50_000
 
     def __init__(self, pieces: list[str], scores: list[float], unknown: int) -> None:
-        self._pieces = {p: (i, s) for i, (p, s) in enumerate(zip(pieces, scores, strict=True))}
-        self._longest = max(map(len, pieces))
+        self._pieces = dict(zip(pieces, range(len(pieces)), strict=True))
+        self._scores = scores
+        self._longest = len(max(pieces, key=len))
         self._unknown = unknown
         self._unknown_score = min(scores) - 10.0
         self._cache: dict[str, list[int]] = {}
@@ -144,9 +147,9 @@ class Tokenizer:
                 if piece is None:
                     continue
                 single = single or end == start + 1
-                score = best[start] + piece[1]
+                score = best[start] + self._scores[piece]
                 if score > best[end]:
-                    best[end], back[end] = score, (start, piece[0])
+                    best[end], back[end] = score, (start, piece)
             if not single and best[start] + self._unknown_score > best[start + 1]:
                 best[start + 1], back[start + 1] = best[start] + self._unknown_score, (start, self._unknown)
         return self._walk(back, size)

@@ -9,11 +9,12 @@ from typing import Annotated, Any
 import anyio
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from mlrag.errors import QuestionError
 from mlrag.wire import wire, wire_hits, wire_search
 from service.asking import Asking, Events
+from service.direct import Direct
 from service.errors import JSON
 from service.parts import Parts, PartsDep
 from service.replies import Responses, errors
@@ -100,33 +101,27 @@ async def _answer(parts: Parts, question: Question, request: Request) -> Respons
     return Events(stream(asking, first, told, parts.heartbeat), asking)
 
 
-@router.get("/ask", response_class=JSON, responses=_ANSWERS)
-async def ask_get(
-    parts: PartsDep,
-    request: Request,
-    q: Q = "",
-    lang: LANG = None,
-    variant: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
-    think: Annotated[bool | None, Query(description="Let the model think first.")] = None,
-    k: K = None,
-    cross_language: Annotated[bool | None, Query(description="Look in other languages too.")] = None,
-    filters: FILTER_LIST = None,
-    explain: EXPLAIN = False,
-    stream: Annotated[bool, Query(description="Server-sent events.")] = False,
-) -> Response:
+class Asked(BaseModel):
+    """The query of GET /ask."""
+
+    q: Q = ""
+    lang: LANG = None
+    variant: Annotated[str | None, Query(min_length=1, max_length=200)] = None
+    think: Annotated[bool | None, Query(description="Let the model think first.")] = None
+    k: K = None
+    cross_language: Annotated[bool | None, Query(description="Look in other languages too.")] = None
+    filters: FILTER_LIST = None
+    explain: EXPLAIN = False
+    stream: Annotated[bool, Query(description="Server-sent events.")] = False
+
+
+async def ask_get(asked: Annotated[Asked, Query()], request: Request) -> Response:
     """Answer one question."""
-    question = Question(
-        q=q,
-        lang=lang,
-        variant=variant,
-        think=think,
-        k=k,
-        cross_language=cross_language,
-        filters=_listed(filters or ()),
-        explain=explain,
-        stream=stream,
-    )
-    return await _answer(parts, question, request)
+    question = Question.model_validate(asked.__dict__ | {"filters": _listed(asked.filters or ())})
+    return await _answer(request.app.state.parts, question, request)
+
+
+router.add_api_route("/ask", ask_get, response_class=JSON, responses=_ANSWERS, route_class_override=Direct)
 
 
 @router.post("/ask", response_class=JSON, responses=_ANSWERS | errors(400))

@@ -51,7 +51,9 @@ async def healthz() -> Response:
 
 @router.get("/readyz", response_class=JSON, responses=_READY)
 def readyz(parts: PartsDep, request: Request, empty: EMPTY = False) -> Response:
-    """Can it answer, and shall it be asked? 503 until a language has an index, and once it is about to stop."""
+    """Can it answer, and shall it be asked? 503 until a language has an index, and once it is about to stop; the reply
+    waits for the embedder."""
+    _ = parts.retriever.embedder.engine
     indexed = parts.retriever.languages()
     status = "stopping" if draining(request.app) else "ready" if indexed or empty else "no index"
     body = {"status": status, "languages": indexed, "variant": parts.settings.variant}

@@ -12,7 +12,6 @@ from fastapi.responses import HTMLResponse, Response
 from mlrag.assemble import is_remote
 from mlrag.errors import GeneratorError
 from mlrag.generation.calibration import shipped_calibration
-from mlrag.generation.ollama import installed
 from mlrag.languages import Language, languages, off_topic
 from mlrag.settings import Settings
 from mlrag.variants import family
@@ -86,6 +85,8 @@ def _backends(settings: Settings) -> list[Backend]:
 
 
 def _ollama(settings: Settings) -> Backend:
+    from mlrag.generation.ollama import installed
+
     host = settings.ollama_host
     if settings.private and is_remote(urlsplit(host).netloc or host, settings):
         return Backend("ollama", "private", host)
