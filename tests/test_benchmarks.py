@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import tomllib
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
+from benchmarks import capacity
 from benchmarks.run import line, number
 from benchmarks.speed import mixing
 from benchmarks.speed.drawing import draw
 from benchmarks.speed.measure import Goal, Growth, Row, Timed, by_turns
+from mlrag.fitting import kv_bytes
+from mlrag.variants import family
 
 
 @pytest.mark.parametrize(
@@ -64,3 +68,20 @@ def test_a_curve_is_well_formed_and_equal_steps_are_equally_far():
     places = [p.get("transform") for p in root.iter("{http://www.w3.org/2000/svg}path") if p.get("transform")]
     across = [float(p.removeprefix("translate(").split()[0]) for p in places]
     assert across[1] - across[0] == pytest.approx(across[2] - across[1], abs=0.2)
+
+
+def test_a_gpu_takes_as_long_as_it_reads_and_computes():
+    units = tomllib.loads(capacity.UNITS.read_text(encoding="utf-8"))
+    spec = family()["e2b"]
+    assumed, gpu = units["assumed"], units["gpu"]
+    plain, count = capacity.gpu_seconds(spec, units, thinking=False)
+    thought, _ = capacity.gpu_seconds(spec, units, thinking=True)
+    a_token = (thought - plain) / assumed["thoughts"]
+    assert count == 1
+    assert plain - assumed["reply"] * a_token == pytest.approx(assumed["prompt"] * 2 * 2.3e9 / gpu["flops"])
+    assert a_token > kv_bytes(spec, assumed["context"]) / gpu["bandwidth"]  # each token's own cache is read
+
+
+def test_a_model_that_one_gpu_hardly_holds_is_spread_over_several():
+    units = tomllib.loads(capacity.UNITS.read_text(encoding="utf-8"))
+    assert capacity.gpu_seconds(family()["31b"], units, thinking=False)[1] > 1
