@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import PurePath
 from typing import Annotated, Any
 
 import anyio
@@ -11,6 +12,7 @@ from fastapi.responses import Response
 
 from mlrag.index.protocol import Index
 from mlrag.languages import language
+from mlrag.records import UPLOAD
 from service.asgi import called
 from service.errors import JSON
 from service.parts import Parts, PartsDep
@@ -105,7 +107,7 @@ async def get_job(parts: PartsDep, job_id: JOB_ID) -> Response:
 
 def _page(parts: Parts, lang: str, offset: int, limit: int) -> dict[str, Any]:
     store = parts.retriever.index(lang).store
-    rows = [asdict(row) for row in store.listed(offset, limit)]
+    rows = [asdict(row) | {"source": _shown(parts, row.source)} for row in store.listed(offset, limit)]
     return {"lang": lang, "total": store.counts().documents, "offset": offset, "documents": rows}
 
 
@@ -127,7 +129,15 @@ def _document(parts: Parts, lang: str, doc_id: str) -> dict[str, Any]:
     document = parts.retriever.index(lang).store.document(doc_id)
     if document is None:
         raise HTTPException(404, f"no document {doc_id!r} in {lang!r}")
-    return asdict(document)
+    return asdict(document) | {"source": _shown(parts, document.source)}
+
+
+def _shown(parts: Parts, source: str) -> str:
+    """As readers see it: below `corpora` its path from there, elsewhere its name, for folders are the operator's."""
+    if source.startswith(UPLOAD):
+        return source
+    path, corpora = PurePath(source), parts.settings.corpora.absolute()
+    return path.relative_to(corpora).as_posix() if path.is_relative_to(corpora) else path.name
 
 
 @router.get(

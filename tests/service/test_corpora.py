@@ -8,6 +8,8 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from mlrag.corpus.loaders import read_documents
+from mlrag.ingest import index_documents
 from mlrag.settings import Settings
 from service.app import create_app
 from service.jobs import WAITING, Jobs
@@ -64,6 +66,20 @@ def test_an_upload_is_found_at_the_next_question_and_a_deletion_is_not(client):
     assert client.delete("/corpora/ta/documents/பாலம்.md").status_code == 404
     assert "4321" not in client.post("/ask", json=ASKED).json()["text"]
     assert total(client) == before
+
+
+def test_no_folder_of_the_operator_is_shown(tmp_path, embedder):
+    inside, outside = tmp_path / "corpora/ta/பாலம்.md", tmp_path / "elsewhere/தேயிலை.txt"
+    for path in (inside, outside):
+        path.parent.mkdir(parents=True)
+        path.write_text("இது ஒரு சிறிய ஆவணம், அவ்வளவுதான்.", encoding="utf-8")
+        index_documents(read_documents([path], "ta"), tmp_path / "index", embedder)
+    app = create_app(Settings(data_dir=tmp_path, corpora=tmp_path / "corpora", cache_answers=0))
+    with serving(app) as address, httpx.Client(base_url=address, timeout=60) as client:
+        listed = client.get("/corpora/ta/documents").json()["documents"]
+        assert {d["source"] for d in listed} == {"ta/பாலம்.md", "தேயிலை.txt"}
+        for d in listed:
+            assert client.get(f"/corpora/ta/documents/{quote(d['id'])}").json()["source"] == d["source"]
 
 
 def test_several_files_json_and_a_bare_body_come_in(client):
