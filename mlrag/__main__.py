@@ -140,6 +140,7 @@ def serve(
     import importlib
 
     gc.disable()  # while modules are imported there is little to collect
+    importlib.import_module("service.memory").one_arena()  # before anything starts a thread
 
     from mlrag.assemble import make_keys, start_embedder
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import anyio.to_thread
 
@@ -18,15 +18,20 @@ _EVERY = 10.0  # seconds
 _ARENA_MAX = -8  # M_ARENA_MAX of glibc's malloc.h
 
 
+def one_arena() -> None:
+    """For threads that start from now on."""
+    with suppress(AttributeError):  # no glibc
+        ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)
+
+
 @asynccontextmanager
 async def returned() -> AsyncIterator[None]:
     """Inside, what is free is given back every ten seconds; nothing is done where the C library is not glibc."""
-    library = ctypes.CDLL(None)
-    trim = getattr(library, "malloc_trim", None)
+    one_arena()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is None:
         yield
         return
-    library.mallopt(_ARENA_MAX, 1)
     task = asyncio.create_task(_trim(trim))
     try:
         yield
