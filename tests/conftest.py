@@ -26,6 +26,8 @@ from mlrag.retrieval import Retriever
 from mlrag.settings import Settings
 from mlrag.testing.postgres import PostgresNode, missing
 
+os.environ.pop("COLUMNS", None)  # a worker of pytest-xdist has it, and consoles made at import would keep to it
+
 HOUSE = Path(__file__).parent.parent
 CORPORA = HOUSE / "corpora"
 SHARED = HOUSE.parent / "shared" / "data"

@@ -26,6 +26,7 @@ Connection = psycopg.Connection[Any]
 T = TypeVar("T")
 WAIT = 30.0  # seconds that an operation may wait for a host that serves it
 _PAUSE = 0.1
+_TIME_TO_ASK = 1.0  # seconds: who waits at least so long is told why in vain
 _CONNECT = 3  # seconds for one host to let us in
 _READERS, _WRITERS = 16, 4  # connections at most
 _QUEUE = 300  # seconds that a change may wait for another one of its language
@@ -135,7 +136,7 @@ class Server:
                 with pool.connection(timeout=max(_PAUSE, until - time.monotonic())) as connection:
                     return work(connection)
             except PoolTimeout:
-                raise self._unreachable(url if wait >= WAIT else "") from None
+                raise self._unreachable(url if wait >= _TIME_TO_ASK else "") from None
             except psycopg.Error as error:
                 if not _lost(error) or time.monotonic() > until:
                     raise self.error(error) from error
