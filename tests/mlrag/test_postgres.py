@@ -173,7 +173,9 @@ def test_the_service_takes_finds_and_deletes(postgres, embedder, tmp_path):
     with serving(app) as address, httpx.Client(base_url=address, timeout=60) as client:
         assert client.get("/readyz").status_code == 503
         body = {"documents": [{"name": "பாலம்.md", "text": "செவ்விளநீர்ப் பாலத்தின் நீளம் 4321 மீட்டர்."}]}
-        job = client.post("/corpora/ta/documents", json=body).headers["location"]
+        reply = client.post("/corpora/ta/documents", json=body)
+        assert reply.status_code == 202, reply.text
+        job = reply.headers["location"]
         wait(lambda: client.get(job).json()["status"] in ("done", "failed"))
         asked = {"q": "செவ்விளநீர்ப் பாலத்தின் நீளம் எவ்வளவு?", "lang": "ta"}
         for _ in range(2):  # the second comes from the answer cache
