@@ -19,13 +19,14 @@ NOW = CacheKey("documents of today", "question 1")
 
 @pytest.fixture
 def shared(postgres):
-    """The connection to a real server, whose shared tables are empty."""
+    """The connection to a real server, whose shared tables are empty, and are so again afterwards."""
     from mlrag.shared.server import shared_server
 
     server = shared_server(postgres.url)
     tables = "mlrag.api_key, mlrag.rate, mlrag.answer, mlrag.notice, mlrag.spent, mlrag.asked"
     server.write(lambda connection: connection.execute(f"TRUNCATE {tables}"))
-    return server
+    yield server
+    server.write(lambda connection: connection.execute(f"TRUNCATE {tables}"))
 
 
 @pytest.fixture(params=["own", "postgres"])

@@ -117,8 +117,10 @@ def shared(postgres, tmp_path, embedder):
     indexes.clear()
     index_documents([Document("nile", "en", "The Nile is 6,650 kilometres long.", "Nile")], indexes, embedder)
     indexes.close()
-    shared_server(postgres.url).write(lambda c: c.execute("TRUNCATE mlrag.api_key, mlrag.rate, mlrag.answer"))
-    return lambda name, **more: Settings(data_dir=tmp_path / name, store_url=postgres.url, **more)
+    emptied = "TRUNCATE mlrag.api_key, mlrag.rate, mlrag.answer"
+    shared_server(postgres.url).write(lambda c: c.execute(emptied))
+    yield lambda name, **more: Settings(data_dir=tmp_path / name, store_url=postgres.url, **more)
+    shared_server(postgres.url).write(lambda c: c.execute(emptied))  # a key left would close other tests' services
 
 
 @in_process
