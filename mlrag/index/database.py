@@ -75,6 +75,9 @@ class Database:
             return self._open()
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
+        if connection.in_transaction:  # its end failed: whoever got it next would read the past
+            connection.close()
+            return
         try:
             self._idle.put_nowait(connection)
         except Full:

@@ -161,6 +161,17 @@ def test_a_reader_keeps_its_snapshot_while_a_writer_deletes_and_does_not_hold_it
     assert {p.doc_id for p in index.store.passages(index.current().rows.tolist())} == {"river"}
 
 
+def test_a_snapshot_whose_end_failed_is_not_read_by_the_next(tmp_path, embedder):
+    index_documents([RIVER], tmp_path, embedder)
+    store = LanguageIndex(tmp_path / "ta", "ta").store
+    with store._reading() as connection:
+        connection.execute("BEGIN")
+        assert store.counts().documents == 1
+    index_documents([TEA], tmp_path, embedder)
+    with store.snapshot():
+        assert store.counts().documents == 2
+
+
 def opened(path):
     """The connections of this process to a store: each has its journal open."""
     if not Path("/proc/self/fd").is_dir():

