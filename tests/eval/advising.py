@@ -5,14 +5,9 @@ import typer
 from typer.testing import CliRunner
 
 import eval.advise
-import eval.tiers
 from eval.advice.evidence import Evidence, Measured, Outcome
 from eval.advice.feasible import candidate
-from eval.advice.need import (
-    Machine,
-    build,
-    parse_weights,
-)
+from eval.advice.need import Machine, build, parse_weights
 from eval.advice.rule import Table
 
 run = CliRunner()

@@ -6,9 +6,7 @@ from eval.advice.choice import advise
 from eval.advice.evidence import NOTHING, Measured, compared
 from eval.advice.feasible import candidate, fit
 from eval.advice.matrix import make_matrix, sources, weights_for
-from eval.advice.need import (
-    Machine,
-)
+from eval.advice.need import Machine
 from eval.advice.published import pick, published
 from eval.advice.words import cautions
 from mlrag.variants import CustomVariant, family

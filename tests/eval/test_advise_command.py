@@ -5,7 +5,6 @@ import json
 import pytest
 import typer
 
-import eval.advise
 import eval.tiers
 from benchmarks.advice_profiles import Profile, Script, make_run
 from eval.advice.evidence import read_evidence
