@@ -27,10 +27,12 @@ from mlrag import cluster_indexing
 from mlrag.cluster_indexing import Batch, Embedding
 from mlrag.index.packing import checksum
 from mlrag.index.places import FolderIndexes, stores
+from mlrag.index.protocol import Indexes
 from mlrag.indexing import index_paths
 from mlrag.ingest import EmbeddedDocument
 from mlrag.settings import Settings
 from mlrag.testing import OllamaDouble
+from mlrag.testing.postgres import PostgresNode, missing, url
 
 QUIET = Console(stderr=True)
 EACH = 32  # documents a language
@@ -83,12 +85,39 @@ def write_suite(folder: Path) -> Path:
 
 
 def held(data: Path) -> dict[str, list[Any]]:
+    return contents(FolderIndexes(data / "index"))
+
+
+def contents(indexes: Indexes) -> dict[str, list[Any]]:
     """By language: documents, commit and the checksum over all that the store keeps."""
-    found = stores(FolderIndexes(data / "index"))
-    return {
+    found = {
         lang: [s.counts().documents, s.commit, checksum(s.packed(sorted(d.id for d in s.stored())))]
-        for lang, s in found.items()
+        for lang, s in stores(indexes).items()
     }
+    indexes.close()
+    return found
+
+
+def on_a_server(address: str, docs: Path, work: Path) -> dict[str, Any]:
+    """Index into PostgreSQL, lose its primary in mid-run, promote its standby; what that holds then and at the end."""
+    from mlrag.index.postgres.places import PostgresIndexes
+
+    with PostgresNode() as primary, PostgresNode(of=primary) as standby:
+        primary.wait_for_standby()
+        settings = Settings(data_dir=work / "server", store_url=url(primary, standby))
+        at_kill: dict[str, list[Any]] = {}
+
+        def lose() -> None:
+            wait_for(lambda: bool(contents(PostgresIndexes(standby.url))))
+            primary.kill()
+            at_kill.update(contents(PostgresIndexes(standby.url)))
+            standby.promote()
+
+        loser = Thread(target=lose)
+        loser.start()
+        index(address, docs, settings)
+        loser.join()
+        return {"at_kill": at_kill, "held": contents(PostgresIndexes(standby.url))}
 
 
 def documents(data: Path) -> int:
@@ -111,11 +140,11 @@ def killed_driver(address: str, docs: Path, data: Path) -> int:
     return documents(data)
 
 
-def index(address: str, docs: Path, data: Path) -> tuple[list[str], str]:
+def index(address: str, docs: Path, settings: Settings) -> tuple[list[str], str]:
     """What was skipped, and the last line that a person reads."""
     cluster_indexing.Embedding = Troubled  # type: ignore[misc]
     said = StringIO()
-    problems = index_paths(Settings(data_dir=data), [docs], None, Console(file=said), ray=address)
+    problems = index_paths(settings, [docs], None, Console(file=said), ray=address)
     return problems, said.getvalue().splitlines()[-1]
 
 
@@ -131,7 +160,7 @@ def troubled(address: str, docs: Path, data: Path, lose_node: Callable[[], None]
 
     loser = Thread(target=lose)
     loser.start()
-    problems, said = index(address, docs, data)
+    problems, said = index(address, docs, Settings(data_dir=data))
     loser.join()
     return {"problems": problems, "said": said, "held": held(data)}
 
@@ -172,6 +201,7 @@ def main(work: Path) -> None:
     write_documents(docs)
     index_paths(Settings(data_dir=work / "alone"), [docs], None, QUIET)
     found["alone"] = held(work / "alone")
+    found["server"] = on_a_server(cluster.address, docs, work) if not missing() else None
     found["stored_at_kill"] = killed_driver(cluster.address, docs, data)
     found |= troubled(cluster.address, docs, data, lambda: cluster.remove_node(nodes[1], allow_graceful=False))
     print(json.dumps(found))  # noqa: T201
@@ -180,6 +210,6 @@ def main(work: Path) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1] == "index":
-        index(sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]))
+        index(sys.argv[2], Path(sys.argv[3]), Settings(data_dir=Path(sys.argv[4])))
     else:
         main(Path(sys.argv[1]))

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from benchmarks.kill_runs import files, timeless
 from eval.tiers import stored, write_report
 from mlrag.__main__ import app
+from mlrag.testing.postgres import missing
 from tests.conftest import HOUSE
 from tests.ray_world import EACH
 
@@ -55,6 +56,17 @@ def test_a_killed_run_goes_on_and_a_lost_node_loses_no_document(world):
     assert 16 <= world["stored_at_kill"] < 2 * EACH
     indexed = 2 * EACH - world["stored_at_kill"]
     assert world["said"].startswith(f"{indexed} documents indexed, {world['stored_at_kill']} unchanged")
+
+
+def test_indexing_into_postgresql_outlives_a_lost_primary(world):
+    """The promoted standby holds what one machine's folder holds, byte for byte."""
+    if missing():
+        pytest.skip(missing())
+    server = world["server"]
+    assert 0 < sum(n for n, *_ in server["at_kill"].values()) < 2 * EACH
+    assert {lang: (n, content) for lang, (n, _, content) in server["held"].items()} == {
+        lang: (n, content) for lang, (n, _, content) in world["alone"].items()
+    }
 
 
 def test_a_broken_and_a_poisoned_file_are_named_with_the_reason(world):

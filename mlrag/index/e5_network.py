@@ -58,7 +58,7 @@ def _attribute(name: str, value: float | int) -> bytes:
     return _bytes(5, body)
 
 
-class _Graph:
+class Graph:
     """Collects the fields of an ONNX GraphProto as protobuf bytes. Weights are copied once, into the whole."""
 
     def __init__(self) -> None:
@@ -94,7 +94,7 @@ class _Builder:
     """Layers of the network over one weight file."""
 
     def __init__(self, weights: Weights, limit: int) -> None:
-        self.graph = _Graph()
+        self.graph = Graph()
         self._weights = weights
         self._limit = limit
 
