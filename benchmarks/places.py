@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.mixed import PASSAGES, Sentences, documents
+from mlrag.index.e5 import E5
 from mlrag.index.places import FolderIndexes
 from mlrag.index.postgres.places import PostgresIndexes
 from mlrag.index.protocol import Asked, Indexes
@@ -71,9 +72,9 @@ def fill(place: Place, lang: str, passages: int, known: Sentences) -> tuple[floa
         if document.id not in there:
             batch.append((document, parts))
         if len(batch) == _BATCH:
-            load += timed(lambda b=batch: store.put(b, "mixed", "mixed"))  # type: ignore[misc]
+            load += timed(lambda b=batch: store.put(b, E5.name, "mixed"))  # type: ignore[misc]
             batch = []
-    load += timed(lambda: store.put(batch, "mixed", "mixed")) if batch else 0.0
+    load += timed(lambda: store.put(batch, E5.name, "mixed")) if batch else 0.0
     tidy = timed(indexes.index(lang).tidy)
     indexes.close()
     return load, tidy
@@ -109,7 +110,7 @@ def _changed(lang: str, known: Sentences) -> list[object]:
 
 
 def _change(indexes: Indexes, lang: str, asked: Asked, changed: object) -> None:
-    indexes.store(lang).put([changed], "mixed", "mixed")  # type: ignore[list-item]
+    indexes.store(lang).put([changed], E5.name, "mixed")  # type: ignore[list-item]
     indexes.index(lang).search(asked)
 
 

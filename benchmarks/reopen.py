@@ -1,4 +1,4 @@
-"""python -m benchmarks.reopen [--passages 100000]: how soon does the service answer after kill -9 during a change?
+"""python -m benchmarks.reopen [--passages 100000 | --over DIR]: how soon does the service answer after kill -9?
 
 One language (English). Texts are sentences of the starter documents, three a passage, in documents of ten passages;
 the vectors are random unit vectors, which cost a search what real ones cost. Each round a process changes one document
@@ -6,6 +6,9 @@ and is killed right after its commit, before anything derived from it is written
 starts over the same folder. Seconds count from the start of the process to the first 200 of /readyz and to the first
 answer; beside them the processor seconds that the process had used by then, which say what an idle machine would need.
 The last line is the index alone: open, catch up, search, in a process that has its embedder already.
+
+With `--over` nothing is killed: the service starts over a data folder that is there, and is asked a question of our own
+in each of its languages, one after the other; and the same once more.
 """
 
 from __future__ import annotations
@@ -31,6 +34,8 @@ import numpy as np
 import typer
 from rich.console import Console
 
+from benchmarks.places import resident
+from eval.examples import own_questions
 from mlrag.corpus.loaders import read_documents
 from mlrag.index.embedders import load_embedder
 from mlrag.index.store import Store
@@ -128,13 +133,7 @@ def server(folder: Path) -> Iterator[tuple[str, float, int]]:
 def start(folder: Path) -> Start:
     """Start the service and ask one question as soon as it is ready."""
     with server(folder) as (url, begun, pid), httpx.Client(base_url=url, timeout=300) as client:
-        while time.perf_counter() - begun < 300:
-            try:
-                if client.get("/readyz").status_code == 200:
-                    break
-            except httpx.TransportError:
-                time.sleep(0.005)
-        ready = time.perf_counter() - begun
+        ready = _until_ready(client, begun)
         reply = client.get("/ask", params={"q": QUESTION, "lang": LANG}).raise_for_status().json()
         if reply["lang"] != language(LANG).code:
             raise RuntimeError(f"answered in {reply['lang']}")
@@ -145,6 +144,41 @@ def cpu_seconds(pid: int) -> float:
     """Of a process, its threads included."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def first_answers(folder: Path, show: Console) -> None:
+    """Start over a folder that is there, and ask each of its languages twice."""
+    langs = sorted(p.parent.name for p in folder.glob("index/*/store.sqlite"))
+    asked = {lang: own_questions(lang)[0].question for lang in langs}
+    with server(folder) as (url, begun, pid), httpx.Client(base_url=url, timeout=300) as client:
+        ready = _until_ready(client, begun)
+        show.print(
+            f"{', '.join(langs)}: ready {ready:.2f} s, processor {cpu_seconds(pid):.2f} s, {resident(pid) / 1e6:.0f} MB"
+        )
+        for what in ("first", "second"):
+            spent: dict[str, tuple[float, float]] = {}
+            for lang, question in asked.items():
+                cpu, at = cpu_seconds(pid), time.perf_counter()
+                client.get("/ask", params={"q": f"{question} {what[0]}", "lang": lang}).raise_for_status()
+                spent[lang] = time.perf_counter() - at, cpu_seconds(pid) - cpu
+            slowest = max(spent, key=lambda lang: spent[lang])
+            walls, cpus = zip(*spent.values(), strict=True)
+            show.print(
+                f"{what} answer in a language: median {statistics.median(walls):.2f} s (longest {max(walls):.2f}, "
+                f"{slowest}), processor {statistics.median(cpus):.2f} s (most {max(cpus):.2f}); {len(langs)} "
+                f"languages, {resident(pid) / 1e6:.0f} MB, load {os.getloadavg()[0]:.1f}"
+            )
+
+
+def _until_ready(client: httpx.Client, begun: float) -> float:
+    """Seconds from the start of the process to the first 200 of /readyz."""
+    while time.perf_counter() - begun < 300:
+        try:
+            if client.get("/readyz").status_code == 200:
+                break
+        except httpx.TransportError:
+            time.sleep(0.005)
+    return time.perf_counter() - begun
 
 
 def alone(folder: Path, rounds: int) -> Iterator[tuple[float, float]]:
@@ -161,9 +195,13 @@ def alone(folder: Path, rounds: int) -> Iterator[tuple[float, float]]:
 def main(
     passages: Annotated[int, typer.Option(min=1000, help="Passages in the index.")] = 100_000,
     rounds: Annotated[int, typer.Option(min=1, help="Kills, each with one start after it.")] = 5,
+    over: Annotated[Path | None, typer.Option(help="A data folder whose languages are asked instead.")] = None,
 ) -> None:
     """Fill, kill, start."""
-    show = Console()
+    show = Console(width=160)
+    if over:
+        first_answers(over, show)
+        return
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work)
         built = fill(folder, passages)

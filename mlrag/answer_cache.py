@@ -1,7 +1,7 @@
 """Answers kept for equal questions.
 
 A row's key is a hash over everything that the answer was made from: the question, its options, the settings, language
-packs, prompt version, and the documents of every index. So nothing stale is ever found; and the first answer kept after
+packs, prompt version, and the state of every index. So nothing stale is ever found; and the first answer kept after
 documents changed removes all that was kept before, since rows hold text of documents that may be gone.
 """
 
@@ -72,22 +72,21 @@ def _plain(value: object) -> object:
 
 
 class StoreContents:
-    """What documents the stores of a retriever hold: a hash a language, counted once a commit."""
+    """What documents the stores of a retriever hold: the random stamp of each language's commit, read once a commit."""
 
     def __init__(self, retriever: Retriever) -> None:
         self._retriever = retriever
-        self._documents: dict[str, tuple[int, str]] = {}
+        self._stamps: dict[str, tuple[Any, int, str]] = {}
 
     def __call__(self) -> object:
-        return [(lang, self._of(lang, store)) for lang, store in self._retriever.stores().items()]
+        return [(lang, *self._of(lang, store)) for lang, store in self._retriever.stores().items()]
 
-    def _of(self, lang: str, store: Any) -> str:
-        """Commit numbers alone start anew with --rebuild."""
-        commit = store.commit
-        known = self._documents.get(lang)
-        if known is None or known[0] != commit:
-            known = self._documents[lang] = commit, _digest(commit, sorted(store.hashes().items()))
-        return known[1]
+    def _of(self, lang: str, store: Any) -> tuple[int, str]:
+        """Commit numbers alone start anew with --rebuild, which puts another store in the place of the first."""
+        commit, known = store.commit, self._stamps.get(lang)
+        if known is None or known[0] is not store or known[1] != commit:
+            known = self._stamps[lang] = store, commit, store.stamp(commit)
+        return known[1:]
 
 
 class AnswerCache:

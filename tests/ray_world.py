@@ -105,19 +105,22 @@ def on_a_server(address: str, docs: Path, work: Path) -> dict[str, Any]:
     with PostgresNode() as primary, PostgresNode(of=primary) as standby:
         primary.wait_for_standby()
         settings = Settings(data_dir=work / "server", store_url=url(primary, standby))
-        at_kill: dict[str, list[Any]] = {}
+        both, at_kill = PostgresIndexes(url(primary, standby)), []
+
+        def there() -> int:
+            return sum(s.counts().documents for s in stores(both).values())
 
         def lose() -> None:
-            wait_for(lambda: bool(contents(PostgresIndexes(standby.url))))
+            wait_for(lambda: there() > 0)
             primary.kill()
-            at_kill.update(contents(PostgresIndexes(standby.url)))
+            at_kill.append(there())
             standby.promote()
 
         loser = Thread(target=lose)
         loser.start()
         index(address, docs, settings)
         loser.join()
-        return {"at_kill": at_kill, "held": contents(PostgresIndexes(standby.url))}
+        return {"at_kill": at_kill[0], "held": contents(both)}
 
 
 def documents(data: Path) -> int:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 from contextlib import contextmanager
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -173,6 +174,25 @@ async def test_an_equal_question_is_answered_from_the_cache_until_its_documents_
         assert (await ask())["cached"]
     async with opened(folder, cache_answers=0) as c:
         assert not [await ask(), await ask()][1]["cached"]
+
+
+@in_process
+async def test_an_index_made_anew_is_another_though_it_has_as_many_commits(tmp_path, embedder):
+    def index(length):
+        shutil.rmtree(tmp_path / "index", ignore_errors=True)
+        text = f"வைகை ஆற்றின் நீளம் {length} கி.மீ."
+        index_documents([Document("ta-b", "ta", text, "வைகை")], tmp_path / "index", embedder)
+
+    index(258)
+    async with opened(tmp_path) as c:
+
+        async def ask():
+            return (await c.get("/ask", params={"q": "வைகை ஆற்றின் நீளம் எவ்வளவு?", "lang": "ta"})).json()
+
+        assert "258" in (await ask())["text"] and (await ask())["cached"]
+        index(776)
+        answer = await ask()
+        assert "776" in answer["text"] and not answer["cached"]
 
 
 def test_equal_options_share_a_place_and_others_do_not(folder, embedder):
