@@ -82,7 +82,7 @@ def _full(plan: Plan) -> list[Row]:
 
     The questions are English too, so that every lexical index has the same to read.
     """
-    codes, passages = [LANG, *(c for c in languages() if c != LANG)], EACH
+    codes, passages = [LANG, *(c for c in languages() if c != LANG)], 2_000 if plan.quick else EACH
     folder = plan.work / "corpora" / f"copies-{passages}"
     shutil.rmtree(folder, ignore_errors=True)
     try:
