@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
 
+from benchmarks.speed.measure import took
 from benchmarks.speed.mixing import Real, embedder, mixed, real
 from eval.examples import own_questions
+from mlrag.index.dense import DenseIndex
 from mlrag.index.embedders import Embedder
+from mlrag.index.lexical import LexicalIndex
 from mlrag.index.store import EmbeddedPassage, Store
 from mlrag.ingest import EmbeddedDocument
 from mlrag.records import Document, Passage, Span, Vectors
@@ -22,6 +30,7 @@ from mlrag.retrieval import Retriever
 
 LANG = "en"
 _PASSAGES, _BATCH, _TITLE = 10, 200, 4  # passages in a document, documents in a transaction, words in a title
+_TOLD = 5_000  # documents after which progress is told
 
 
 @cache
@@ -97,23 +106,64 @@ class Corpus:
     def retriever(self) -> Retriever:
         return Retriever(self.folder / "index", Remembering(embedder()))
 
+    @property
+    def built(self) -> dict[str, float]:
+        """CPU seconds of each step of making it, as far as they are known."""
+        path = self.folder / "built.json"
+        found: dict[str, float] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        return found
+
 
 def corpus(work: Path, passages: int) -> Corpus:
     """Made once and kept below `work`; its derived index is the present code's."""
-    folder = work / "corpora" / f"mixed-{passages}"
-    mark = folder / "complete"
+    found = Corpus(work / "corpora" / f"mixed-{passages}", passages)
+    mark = found.folder / "complete"
+    spent = found.built
     if not mark.is_file():
-        shutil.rmtree(folder, ignore_errors=True)
-        pending: list[EmbeddedDocument] = []
-        for item in documents(passages // _PASSAGES):
-            pending.append(item)
-            if len(pending) == _BATCH:
-                put(folder, pending)
-                pending = []
-        put(folder, pending)
-        with sqlite3.connect(folder / "index" / LANG / "store.sqlite") as connection:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        shutil.rmtree(found.folder, ignore_errors=True)
+        spent = {"store": _fill(found)}
         mark.touch()
-    found = Corpus(folder, passages)
-    found.retriever().measure_null(LANG)
+    with (
+        clocked(spent, "vectors", Store, "vectors"),
+        clocked(spent, "dense", DenseIndex, "build"),
+        clocked(spent, "lexical", LexicalIndex, "build"),
+    ):
+        found.retriever().measure_null(LANG)
+    (found.folder / "built.json").write_text(json.dumps(spent), encoding="utf-8")
     return found
+
+
+def _fill(new: Corpus) -> float:
+    """CPU seconds of storing, without those of making what is stored."""
+    pending: list[EmbeddedDocument] = []
+    spent, count, told = 0.0, new.passages // _PASSAGES, Console(stderr=True)
+    for number, item in enumerate(documents(count), 1):
+        pending.append(item)
+        if len(pending) == _BATCH or number == count:
+            spent += took(lambda: put(new.folder, pending))  # noqa: B023
+            pending = []
+        if number % _TOLD == 0:
+            told.print(f"{new.folder.name}: {number * _PASSAGES} passages stored, {spent:.0f} CPU s")
+    with sqlite3.connect(new.folder / "index" / LANG / "store.sqlite") as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return spent
+
+
+@contextmanager
+def clocked(spent: dict[str, float], name: str, owner: type, method: str) -> Iterator[None]:
+    """`spent[name]`: CPU seconds of the calls of a method inside; untouched where there are none."""
+    own, called, total = vars(owner)[method], getattr(owner, method), 0.0
+
+    def timed(*given: Any) -> Any:
+        nonlocal total
+        begun = time.process_time()
+        try:
+            return called(*given)
+        finally:
+            spent[name] = total = total + time.process_time() - begun
+
+    setattr(owner, method, staticmethod(timed) if isinstance(own, (staticmethod, classmethod)) else timed)
+    try:
+        yield
+    finally:
+        setattr(owner, method, own)

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 Clock = Callable[[], float]
+MILLION = 1_000_000
 GOALS = {"<=": lambda value, bound: value <= bound, ">=": lambda value, bound: value >= bound}
 
 
@@ -113,6 +114,11 @@ class Plan:
     @property
     def sizes(self) -> list[int]:
         return [500, 2_000] if self.quick else [1_000, 10_000, 100_000]
+
+    @property
+    def searched(self) -> list[int]:
+        """Sizes of the corpora that searches and answers grow along."""
+        return [*self.sizes, MILLION] if self.full else self.sizes
 
 
 def took(work: Callable[[], object], units: int = 1, clock: Clock = time.process_time) -> float:

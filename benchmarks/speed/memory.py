@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.reopen import HOUSE
-from benchmarks.speed.corpus import LANG, corpus
+from benchmarks.speed.corpus import LANG, Corpus, corpus
 from benchmarks.speed.measure import Found, Growth, Plan, Row
+from mlrag.languages import languages
 
-FULL = (16, 62_500)  # languages, passages in each
+EACH = 62_500  # passages in each language
 _PROBE = """
 import json, sys
 from pathlib import Path
-from benchmarks.speed.corpus import LANG, Corpus, embedder, questions
+from benchmarks.speed.corpus import Corpus, embedder, questions
 from benchmarks.speed.measure import rss_bytes
 asked = questions()[:50]
 embedder().encode_query(asked)
 before = rss_bytes()
-found = Corpus(Path(sys.argv[1]), int(sys.argv[2])).retriever()
-for q in asked:
-    found.search(q, LANG)
+found = Corpus(Path(sys.argv[1]), 0).retriever()
+for lang in sys.argv[2:]:
+    for q in asked:
+        found.search(q, lang)
 print(json.dumps([before, rss_bytes()]))
 """
 
 
-def grown(folder: Path, passages: int) -> tuple[int, int]:
-    """RSS of a process with an embedder: before, and after 50 searches; files that it maps are counted as they come."""
-    import json
-
-    command = [sys.executable, "-c", _PROBE, str(folder), str(passages)]
+def grown(folder: Path, langs: Sequence[str]) -> tuple[int, int]:
+    """RSS of a process with an embedder: before, and after 50 searches in each language; files that it maps are counted
+    as they come."""
+    command = [sys.executable, "-c", _PROBE, str(folder), *langs]
     out = subprocess.run(command, cwd=HOUSE, capture_output=True, text=True, check=True).stdout
     before, after = json.loads(out)
     return before, after
@@ -51,13 +55,13 @@ def measure(plan: Plan) -> Found:
     rows: list[Row] = []
     for size in plan.sizes:
         held = corpus(plan.work, size)
-        parts, (before, after) = disk(held.folder), grown(held.folder, size)
+        parts, (before, after) = disk(held.folder), grown(held.folder, [LANG])
         points["on disk"].append((size, sum(parts.values()) / size))
         points["in memory, beyond an embedder"].append((size, max(1, after - before) / size))
         if size == plan.sizes[-1]:
             rows = _rows(size, parts, before, after)
     if plan.full:
-        rows.append(_full(plan))
+        rows += _full(plan)
     growth = Growth("memory", "What a passage takes", "passages", "bytes a passage", points)
     return Found(rows, growth)
 
@@ -73,17 +77,24 @@ def _rows(size: int, parts: dict[str, int], before: int, after: int) -> list[Row
     ]
 
 
-def _full(plan: Plan) -> Row:
-    """One of sixteen equal languages, built for real: the others take as much."""
-    languages, each = FULL
-    held = corpus(plan.work, each)
-    before, after = grown(held.folder, each)
-    whole = before + languages * (after - before)
-    return Row(
-        "memory",
-        f"{languages} × {each} passages: RSS, from one language measured",
-        "MB",
-        whole / 1e6,
-        1,
-        note="the embedder once, the index sixteen times",
-    )
+def _full(plan: Plan) -> list[Row]:
+    """The same mixed English passages under the code of every language, each with files of its own, all open at once.
+
+    The questions are English too, so that every lexical index has the same to read.
+    """
+    codes, passages = [LANG, *(c for c in languages() if c != LANG)], 2_000 if plan.quick else EACH
+    folder = plan.work / "corpora" / f"copies-{passages}"
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        for code in codes:
+            shutil.copytree(corpus(plan.work, passages).folder / "index" / LANG, folder / "index" / code)
+            Corpus(folder, passages).retriever().measure_null(code)
+        before, after = grown(folder, codes)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    what, n = f"{len(codes)} languages of {passages} passages open in one process", len(codes) * passages
+    note = "the same texts under every code; 50 searches in each"
+    return [
+        Row("memory", f"{what}: RSS", "MB", after / 1e6, 1, note=note),
+        Row("memory", f"{what}: of it the indexes", "B/passage", (after - before) / n, 1, note="mapped pages included"),
+    ]

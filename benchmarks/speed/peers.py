@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,14 @@ import numpy as np
 from benchmarks.reopen import HOUSE
 from mlrag.records import Vectors
 
-NAMES = {"langchain": "LangChain + FAISS", "llamaindex": "LlamaIndex + FAISS", "haystack": "Haystack in memory"}
+NAMES = {
+    "langchain": "LangChain + FAISS",
+    "llamaindex": "LlamaIndex + FAISS",
+    "haystack": "Haystack in memory",
+    "txtai": "txtai, texts in a temporary SQLite file, vectors in memory",
+    "txtai-saved": "txtai, saved to a folder",
+}
+TXTAI = ("txtai", "txtai-saved")
 
 
 class Peer:
@@ -23,7 +30,7 @@ class Peer:
 
     def __init__(self, name: str, folder: Path) -> None:
         """Raises OSError, ValueError where it does not start."""
-        python = HOUSE / "var" / "peers" / name / "bin" / "python"
+        python = HOUSE / "var" / "peers" / name.split("-")[0] / "bin" / "python"
         environment = os.environ | {"OMP_NUM_THREADS": "1", "HAYSTACK_TELEMETRY_ENABLED": "False"}
         self._process = subprocess.Popen(
             [python, HOUSE / "benchmarks" / "peers" / "peer.py", name, folder],
@@ -70,10 +77,10 @@ def write_inputs(folder: Path, texts: Sequence[str], vectors: Vectors, asked: Se
     np.save(folder / "queries.npy", queries)
 
 
-def start(folder: Path) -> tuple[dict[str, Peer], dict[str, str]]:
+def start(folder: Path, names: Iterable[str] = NAMES) -> tuple[dict[str, Peer], dict[str, str]]:
     """The peers that there are; and why the others are not."""
     running, missing = {}, {}
-    for name in NAMES:
+    for name in names:
         try:
             running[name] = Peer(name, folder)
         except OSError:
