@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Awaitable
 from contextvars import ContextVar
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -54,12 +55,12 @@ class SecurityHeaders:
         token = _nonce.set(secrets.token_urlsafe(16))
         policy = (b"content-security-policy", _policy(scope["path"]).encode())
 
-        async def added(message: Message) -> None:
+        def added(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
                 said = [pair for pair in message.get("headers", ()) if pair[0].lower() not in self._ours]
                 kept = [] if any(name.lower() == b"cache-control" for name, _ in said) else [_UNKEPT]
                 message["headers"] = [*said, *self._fixed, policy, *kept]
-            await send(message)
+            return send(message)
 
         try:
             await self._app(scope, receive, added)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from anyio import CapacityLimiter
 from fastapi import Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
 from mlrag.records import Answer
+from service.places import Places
 
 _RETRIEVAL = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 _MODEL = (0.01, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
@@ -18,7 +18,7 @@ _WRONG_LANGUAGE = "retried:wrong_language"
 class Metrics:
     """One service's counts. Languages come from the packs, so that no caller can make up series."""
 
-    def __init__(self, places: CapacityLimiter) -> None:
+    def __init__(self, places: Places) -> None:
         r = self.registry = CollectorRegistry()
         ProcessCollector(registry=r)
         self._questions = Counter("mlrag_questions", "Questions answered or abstained from.", ["lang"], registry=r)
@@ -43,10 +43,11 @@ class Metrics:
         )
         self._replies = Counter("mlrag_http_replies", "Replies by HTTP status.", ["status"], registry=r)
         self._by_language: dict[str, tuple[Counter, ...]] = {}
+        self._by_status: dict[int, Counter] = {}
         running = Gauge("mlrag_questions_running", "Questions that have a place now.", registry=r)
-        running.set_function(lambda: places.borrowed_tokens)
+        running.set_function(lambda: places.taken)
         waiting = Gauge("mlrag_questions_waiting", "Questions that wait for a place now.", registry=r)
-        waiting.set_function(lambda: places.statistics().tasks_waiting)
+        waiting.set_function(lambda: places.waiting)
 
     def observe(self, answer: Answer) -> None:
         """Count one answer. One from the cache cost no search, model or tokens."""
@@ -84,7 +85,10 @@ class Metrics:
 
     def replied(self, status: int) -> None:
         """Count one HTTP reply; 0: its caller was cut off."""
-        self._replies.labels(str(status)).inc()
+        found = self._by_status.get(status)
+        if found is None:
+            found = self._by_status[status] = self._replies.labels(str(status))
+        found.inc()
 
 
 async def metrics_page(request: Request) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated
 
 from anyio import CapacityLimiter
@@ -31,12 +32,14 @@ class Parts:
         self.retriever = make_retriever(settings, embedder)
         self.jobs = Jobs(self.retriever, limits(settings), make_board(settings))
         self.workers = CapacityLimiter(settings.max_asks)
+        self.threads = ThreadPoolExecutor(settings.max_asks, "asking")
         self._cache = make_cache(settings, self.retriever)
         self._metrics = metrics
         self._askers: dict[str, Asker] = {}
 
     def close(self) -> None:
         self.jobs.close(self.settings.drain)
+        self.threads.shutdown(wait=False)
         self.retriever.indexes.close()
         if self._cache:
             self._cache.close()

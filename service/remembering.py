@@ -12,6 +12,7 @@ from mlrag.pipeline import Pipeline
 from mlrag.records import Answer
 from mlrag.settings import Settings
 from mlrag.variants import parse_variant, with_thinking
+from service.logs import note
 from service.metrics import Metrics
 
 _log = logging.getLogger("mlrag.ask")
@@ -63,4 +64,4 @@ class Asker:
         }
         if self.log_questions:
             fields["question"] = question
-        _log.info("answer", extra={"fields": fields})
+        note(_log, "answer", fields)

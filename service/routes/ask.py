@@ -87,6 +87,7 @@ def begin(parts: Parts, question: Question) -> Asking:
             watch=watch,
         ),
         parts.workers,
+        parts.threads,
     )
 
 

@@ -150,7 +150,7 @@ async def test_a_question_cut_off_before_its_first_word_is_stopped():
         finally:
             ended.set()
 
-    asking = Asking(ask, CapacityLimiter(1))
+    asking = Asking(ask, CapacityLimiter(1), ThreadPoolExecutor(1))
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.3):
             await asking.first(None, 10.0)
