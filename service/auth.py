@@ -107,7 +107,7 @@ class Auth:
         except (SettingsError, StorageError) as error:
             why = Refusal(503, error.code, "the keys cannot be read", "the operator must mend it")
             return await refuse(send, why)
-        key = keys.find(_token(scope))
+        key = keys.find(_token(scope)) if keys else None
         problem = self._problem(scope, key, bool(keys))
         if problem:
             return await refuse(send, problem)

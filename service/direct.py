@@ -70,7 +70,9 @@ def read_query(kind: type[Query], lists: Set[str], query: bytes) -> Query:
     """The last of several values counts, and all of them for `lists`. Raises RequestValidationError."""
     found: dict[str, Any] = {}
     for pair in filter(None, query.decode("latin-1").split("&")):
-        name, _, value = map(unquote_plus, pair.partition("="))
+        name, _, value = pair.partition("=")
+        if "%" in pair or "+" in pair:
+            name, value = unquote_plus(name), unquote_plus(value)
         if name in lists:
             found.setdefault(name, []).append(value)
         else:

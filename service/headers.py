@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Awaitable
 from contextvars import ContextVar
 
@@ -52,7 +52,7 @@ class SecurityHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        token = _nonce.set(secrets.token_urlsafe(16))
+        token = _nonce.set(os.urandom(16).hex())
         policy = (b"content-security-policy", _policy(scope["path"]).encode())
 
         def added(message: Message) -> Awaitable[None]:

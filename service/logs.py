@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
-import secrets
 import sys
 import time
 import traceback
 from collections.abc import Awaitable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, BinaryIO
 
 import orjson
@@ -24,6 +25,12 @@ from service.metrics import Metrics
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
 _GIVEN = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _log = logging.getLogger("mlrag.http")
+_NOTE = logging.LogRecord("", logging.INFO, "", 0, "", None, None).__dict__
+
+
+@lru_cache(2)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 class JSONLines(logging.Formatter):
@@ -41,7 +48,7 @@ class JSONLines(logging.Formatter):
 
     def line(self, record: logging.LogRecord) -> bytes:
         line = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "time": f"{_second(int(record.created))}.{int(record.created % 1 * 1000):03}+00:00",
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -73,6 +80,10 @@ class Lines(logging.Handler):
     def createLock(self) -> None:  # noqa: N802
         self.lock = None
 
+    def handle(self, record: logging.LogRecord) -> bool:
+        self.emit(record)
+        return True
+
     def emit(self, record: logging.LogRecord) -> None:
         try:
             self._stream.write(self._lines.line(record) + b"\n")
@@ -82,10 +93,10 @@ class Lines(logging.Handler):
 
 
 def note(log: logging.Logger, message: str, fields: Mapping[str, Any]) -> None:
-    """A line of level info. `Logger.info` would look for the place in the code that nobody reads."""
+    """A line of level info. `Logger.info` would find out the place in the code and the thread, which no line tells."""
     if log.isEnabledFor(logging.INFO):
-        record = logging.LogRecord(log.name, logging.INFO, "", 0, message, None, None)
-        record.fields = fields
+        record = logging.LogRecord.__new__(logging.LogRecord)
+        record.__dict__ = _NOTE | {"name": log.name, "msg": message, "created": time.time(), "fields": fields}
         log.handle(record)
 
 
@@ -111,7 +122,7 @@ class AccessLog:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         given = header(scope, "x-request-id")
-        name = given if _GIVEN.fullmatch(given) else secrets.token_hex(16)
+        name = given if _GIVEN.fullmatch(given) else os.urandom(16).hex()
         token = _request_id.set(name)
 
         def named(message: Message) -> Awaitable[None]:

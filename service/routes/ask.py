@@ -59,6 +59,8 @@ def _text(value: str | int | float | bool) -> str:
 
 def _listed(filters: Sequence[str]) -> dict[str, FilterValue]:
     """ "topic:dengue" -> {"topic": ["dengue"]}. Raises QuestionError."""
+    if not filters:
+        return {}
     found: dict[str, list[str]] = {}
     for item in filters:
         name, colon, value = item.partition(":")
