@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Executor
+from contextlib import suppress
 from contextvars import copy_context
+from functools import partial
 
 from anyio import CapacityLimiter, WouldBlock
 from fastapi import Request
@@ -16,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from mlrag.errors import StoppedError
 from mlrag.pipeline import Watch
 from mlrag.records import Answer, Evidence
+from service.threads import Threads
 
 Seen = Evidence | str | Answer
 Ask = Callable[[Watch], Answer]
@@ -25,10 +27,10 @@ _LOOK = 0.5  # seconds between looks whether the client is still there
 class Asking:
     """One question, begun at once. What is seen: evidence, the text so far, and the answer at last.
 
-    `workers` says how many may run at once; `threads` has at least so many. One reader hears what is seen.
+    `workers` says how many may run at once. One reader hears what is seen.
     """
 
-    def __init__(self, ask: Ask, workers: CapacityLimiter, threads: Executor) -> None:
+    def __init__(self, ask: Ask, workers: CapacityLimiter, threads: Threads) -> None:
         self._loop = asyncio.get_running_loop()
         self._seen: deque[Seen | Exception] = deque()
         self._reader: asyncio.Future[None] | None = None
@@ -53,7 +55,7 @@ class Asking:
         self._start(ask)
 
     def _start(self, ask: Ask) -> None:
-        self._threads.submit(copy_context().run, self._work, ask)
+        self._threads.start(partial(copy_context().run, self._work, ask))
 
     def _work(self, ask: Ask) -> None:
         result: Answer | Exception
@@ -65,7 +67,8 @@ class Asking:
             result = error
         except BaseException as error:  # a panic in a library's Rust
             result = RuntimeError(repr(error))
-        self._loop.call_soon_threadsafe(self._end, result)
+        with suppress(RuntimeError):  # the loop is closed, and nobody waits
+            self._loop.call_soon_threadsafe(self._end, result)
 
     def _end(self, result: Answer | Exception) -> None:
         self._workers.release_on_behalf_of(self)
