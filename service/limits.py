@@ -117,13 +117,18 @@ class Deadline:
         self._app = app
         self._seconds = settings.deadline
 
+    @cached_property
+    def _scope(self) -> type[CancelScope]:
+        """The kind of this event loop; `CancelScope` itself would look for the loop at every request."""
+        return type(CancelScope())
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         sender = Sender(send)
         said: list[asyncio.Task[None]] = []
         try:
-            with CancelScope() as running:
+            with self._scope() as running:
                 watch = asyncio.get_running_loop().call_later(self._seconds, self._late, sender, send, running, said)
                 try:
                     await self._app(scope, receive, sender)
