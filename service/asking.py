@@ -27,16 +27,20 @@ _LOOK = 0.5  # seconds between looks whether the client is still there
 class Asking:
     """One question, begun at once. What is seen: evidence, the text so far, and the answer at last.
 
-    `workers` says how many may run at once. One reader hears what is seen.
+    `workers` says how many may run at once. One reader hears what is seen; `note` hears the answer in any case, on the
+    event loop: what two processors write by turns costs a reply more than the way there.
     """
 
-    def __init__(self, ask: Ask, workers: CapacityLimiter, threads: Threads) -> None:
+    def __init__(
+        self, ask: Ask, workers: CapacityLimiter, threads: Threads, note: Callable[[Answer], None] | None = None
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._seen: deque[Seen | Exception] = deque()
         self._reader: asyncio.Future[None] | None = None
         self._called = False  # the loop is on its way to the reader
         self._gone = False
         self._last = ""
+        self._note = note
         self._workers = workers
         self._threads = threads
         try:
@@ -74,6 +78,8 @@ class Asking:
         self._workers.release_on_behalf_of(self)
         self._seen.append(result)
         self._call()
+        if self._note and isinstance(result, Answer):
+            self._note(result)
 
     def _tell(self, seen: Evidence | str) -> None:
         if self._gone:

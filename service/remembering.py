@@ -41,18 +41,14 @@ class Asker:
 
     def ask(self, question: str, lang: str | None = None, *, fresh: bool = False, **options: Any) -> Answer:
         """As Pipeline.ask. An answer from the cache has an `age`; `fresh` wants none, and a `watch` is told nothing."""
-        cache = None if fresh else self.cache
-        answer = self._kept(cache, question, lang, options) if cache else self.pipeline.ask(question, lang, **options)
-        self.note(question, answer)
-        return answer
-
-    def _kept(self, cache: AnswerCache, question: str, lang: str | None, options: dict[str, Any]) -> Answer:
+        if fresh or not self.cache:
+            return self.pipeline.ask(question, lang, **options)
         asked = {name: value for name, value in options.items() if name != "watch"}
-        place = cache.key(question, lang, self.variant, asked)
-        answer = cache.find(place)
+        place = self.cache.key(question, lang, self.variant, asked)
+        answer = self.cache.find(place)
         if answer is None:
             answer = self.pipeline.ask(question, lang, **options)
-            cache.keep(place, answer)
+            self.cache.keep(place, answer)
         return answer
 
     def note(self, question: str, answer: Answer) -> None:

@@ -90,6 +90,7 @@ def begin(parts: Parts, question: Question) -> Asking:
         ),
         parts.workers,
         parts.threads,
+        partial(asker.note, question.q),
     )
 
 
