@@ -121,7 +121,7 @@ class Asked(BaseModel):
 
 async def ask_get(asked: Annotated[Asked, Query()], request: Request) -> Response:
     """Answer one question."""
-    question = Question.model_validate(asked.__dict__ | {"filters": _listed(asked.filters or ())})
+    question = Question.model_validate(asked.__dict__ | {"filters": _listed(asked.filters or ()), "turns": []})
     return await _answer(request.app.state.parts, question, request)
 
 
