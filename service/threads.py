@@ -1,5 +1,5 @@
-"""Threads for questions. Work goes to the one that has waited the shortest: four that took turns woke each other up for
-Python's lock, and cost a reply without an answer to find half as much again."""
+"""Threads for questions. Work goes to the one that has waited the shortest: where four took turns, a reply without an
+answer to find cost up to half as much again on a busy machine."""
 
 from __future__ import annotations
 
