@@ -10,6 +10,8 @@ from mlrag.generation.extractive import CONFIDENT
 from mlrag.generation.scoring import FEATURES, answerability
 from mlrag.records import Answer, Citation, Evidence, Hit, Usage, Vectors
 
+_NAMES = {kind: tuple(f.name for f in fields(kind)) for kind in (Answer, Citation, Usage)}
+
 
 def wire(answer: Answer, explained: Iterable[Evidence] = ()) -> dict[str, Any]:
     """Plain dicts and lists; hits carry the passage's place and the scores of each leg.
@@ -34,7 +36,7 @@ def wire(answer: Answer, explained: Iterable[Evidence] = ()) -> dict[str, Any]:
 
 def _plain(value: Answer | Citation | Usage) -> dict[str, Any]:
     """One level deep: dataclasses.asdict copies every level, which is most of what a reply would cost."""
-    return {f.name: getattr(value, f.name) for f in fields(value)}
+    return {name: getattr(value, name) for name in _NAMES[type(value)]}
 
 
 def wire_hits(hits: Iterable[Hit]) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from mlrag.assemble import make_keys
 from mlrag.index.embedders import Embedder
 from mlrag.settings import Settings
 from service.auth import check_binding
+from service.direct import Shortcut
 from service.draining import serve
 from service.errors import handle_errors
 from service.guard import guard
@@ -47,9 +48,11 @@ def create_app(settings: Settings, *, heartbeat: float = 10.0, embedder: Embedde
         docs_url=None,
         redoc_url=None,
         responses=EVERYWHERE,
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     for routes in (ask, openai, corpora, reports, health, pages, reference):
         app.include_router(routes.router)
+    app.add_middleware(Shortcut, routes=ask.router.routes)
     handle_errors(app)
     metrics = guard(app, settings)
     return app

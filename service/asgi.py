@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -22,8 +22,11 @@ async def called(waits: bool, work: Callable[..., T], *values: Any) -> T:
 
 def header(scope: Scope, name: str) -> str:
     """A request header; "" without it."""
-    raw = next((value for key, value in scope["headers"] if key == name.encode()), b"")
-    return str(raw.decode("latin-1"))
+    sought = name.encode()
+    for key, value in scope["headers"]:
+        if key == sought:
+            return str(value.decode("latin-1"))
+    return ""
 
 
 def client_of(scope: Scope) -> str:
@@ -59,16 +62,26 @@ async def refuse(send: Send, why: Refusal) -> None:
 
 
 class Sender:
-    """`send`, with the status of the reply that went through it, 0 before one began. Closed: it drops the rest."""
+    """`send`, with the status of the reply that went through it, 0 before one began. Closed: it drops the rest.
+
+    It hands on what is to be awaited, and so do the others around a reply: a coroutine a layer would cost more than
+    what the layer does.
+    """
+
+    __slots__ = ("_send", "closed", "status")
 
     def __init__(self, send: Send) -> None:
         self._send = send
         self.status = 0
         self.closed = False
 
-    async def __call__(self, message: Message) -> None:
+    def __call__(self, message: Message) -> Awaitable[None]:
         if self.closed:
-            return
+            return _dropped()
         if message["type"] == "http.response.start":
             self.status = message["status"]
-        await self._send(message)
+        return self._send(message)
+
+
+async def _dropped() -> None:
+    """Nobody reads it."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from contextvars import copy_context
 from functools import partial
-from threading import Event
 
-import anyio
-from anyio import CapacityLimiter
+from anyio import CapacityLimiter, WouldBlock
 from fastapi import Request
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -16,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from mlrag.errors import StoppedError
 from mlrag.pipeline import Watch
 from mlrag.records import Answer, Evidence
+from service.threads import Threads
 
 Seen = Evidence | str | Answer
 Ask = Callable[[Watch], Answer]
@@ -23,50 +25,93 @@ _LOOK = 0.5  # seconds between looks whether the client is still there
 
 
 class Asking:
-    """One question, begun at once. What is seen: evidence, the text so far, and the answer at last."""
+    """One question, begun at once. What is seen: evidence, the text so far, and the answer at last.
 
-    def __init__(self, ask: Ask, workers: CapacityLimiter) -> None:
-        self._queue: asyncio.Queue[Seen | Exception] = asyncio.Queue()
-        self._gone = Event()
+    `workers` says how many may run at once. One reader hears what is seen; `note` hears the answer in any case, on the
+    event loop: what two processors write by turns costs a reply more than the way there.
+    """
+
+    def __init__(
+        self, ask: Ask, workers: CapacityLimiter, threads: Threads, note: Callable[[Answer], None] | None = None
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._seen: deque[Seen | Exception] = deque()
+        self._reader: asyncio.Future[None] | None = None
+        self._called = False  # the loop is on its way to the reader
+        self._gone = False
         self._last = ""
-        self._task = asyncio.create_task(self._work(ask, workers))
+        self._note = note
+        self._workers = workers
+        self._threads = threads
+        try:
+            workers.acquire_on_behalf_of_nowait(self)
+        except WouldBlock:
+            self._turn = asyncio.create_task(self._wait(ask))
+        else:
+            self._start(ask)
 
     def stop(self) -> None:
         """Nobody waits: the model is stopped at the next piece of its reply, or half a second later."""
-        self._gone.set()
+        self._gone = True
 
-    async def _work(self, ask: Ask, workers: CapacityLimiter) -> None:
-        tell = partial(self._tell, asyncio.get_running_loop())
+    async def _wait(self, ask: Ask) -> None:
+        await self._workers.acquire_on_behalf_of(self)
+        self._start(ask)
+
+    def _start(self, ask: Ask) -> None:
+        self._threads.start(partial(copy_context().run, self._work, ask))
+
+    def _work(self, ask: Ask) -> None:
         result: Answer | Exception
         try:
-            result = await anyio.to_thread.run_sync(self._begin, ask, tell, limiter=workers)
+            if self._gone:  # while it waited for a thread
+                raise StoppedError
+            result = ask(self._tell)
         except Exception as error:
             result = error
-        self._queue.put_nowait(result)
+        except BaseException as error:  # a panic in a library's Rust
+            result = RuntimeError(repr(error))
+        with suppress(RuntimeError):  # the loop is closed, and nobody waits
+            self._loop.call_soon_threadsafe(self._end, result)
 
-    def _begin(self, ask: Ask, tell: Watch) -> Answer:
-        if self._gone.is_set():  # while it waited for a thread
-            raise StoppedError
-        return ask(tell)
+    def _end(self, result: Answer | Exception) -> None:
+        self._workers.release_on_behalf_of(self)
+        self._seen.append(result)
+        self._call()
+        if self._note and isinstance(result, Answer):
+            self._note(result)
 
-    def _tell(self, loop: asyncio.AbstractEventLoop, seen: Evidence | str) -> None:
-        if self._gone.is_set():
+    def _tell(self, seen: Evidence | str) -> None:
+        if self._gone:
             raise StoppedError
         if isinstance(seen, str):
             if seen == self._last:
                 return
             self._last = seen
-        loop.call_soon_threadsafe(self._queue.put_nowait, seen)
+        self._seen.append(seen)
+        if not self._called:
+            self._called = True
+            self._loop.call_soon_threadsafe(self._call)
+
+    def _call(self) -> None:
+        self._called = False
+        if self._seen:
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._reader and not self._reader.done():
+            self._reader.set_result(None)
 
     async def next(self, seconds: float) -> Seen | Exception | None:
         """What is seen next; None where nothing comes for so long."""
-        if not self._queue.empty():
-            return self._queue.get_nowait()
-        try:
-            async with asyncio.timeout(seconds):  # wait_for would make a task
-                return await self._queue.get()
-        except TimeoutError:
-            return None
+        if not self._seen:
+            self._reader = self._loop.create_future()
+            late = self._loop.call_later(seconds, self._wake)
+            try:
+                await self._reader
+            finally:
+                late.cancel()
+        return self._seen.popleft() if self._seen else None
 
     async def first(self, request: Request, seconds: float) -> Seen | None:
         """What is seen first, while the status of the reply is still open. Raises what asking raised."""

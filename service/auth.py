@@ -63,8 +63,14 @@ def _token(scope: Scope) -> str:
 
 def _not_local(scope: Scope) -> bool:
     """Did this request start elsewhere? Another address; or a name that a page may have bent to this machine."""
-    host = (urlsplit(f"//{header(scope, 'host')}").hostname or "").rstrip(".")
-    return _is_address(client_of(scope), loopback=False) or ("." in host and not _is_address(host))
+    return _is_address(client_of(scope), loopback=False) or _is_elsewhere(header(scope, "host"))
+
+
+@lru_cache(1024)
+def _is_elsewhere(host: str) -> bool:
+    """Is it a name that others may have given this machine?"""
+    name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    return "." in name and not _is_address(name)
 
 
 @lru_cache(1024)
@@ -101,7 +107,7 @@ class Auth:
         except (SettingsError, StorageError) as error:
             why = Refusal(503, error.code, "the keys cannot be read", "the operator must mend it")
             return await refuse(send, why)
-        key = keys.find(_token(scope))
+        key = keys.find(_token(scope)) if keys else None
         problem = self._problem(scope, key, bool(keys))
         if problem:
             return await refuse(send, problem)

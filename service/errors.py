@@ -47,6 +47,7 @@ _STATUS: list[tuple[type[MlragError], int]] = [
     (StorageError, 507),
     (StoppedError, 499),  # the client is gone
 ]
+TOLD = (MlragError, RequestValidationError, HTTPException)  # what a caller is told; all else is a bug of ours
 _log = logging.getLogger("mlrag.service")
 
 
@@ -80,11 +81,11 @@ def _invalid(error: RequestValidationError) -> tuple[int, dict[str, Any]]:
     return 422, _body("bad_request", f"{where}: {first['msg']}", "GET /docs shows every field")
 
 
-async def _reply(_request: Request, error: Exception) -> Response:
+async def reply(_request: Request, error: Exception) -> Response:
     status, body = described(error)
     return JSON(body, status, headers=getattr(error, "headers", None))  # 405 says what is allowed
 
 
 def handle_errors(app: FastAPI) -> None:
-    for kind in (MlragError, RequestValidationError, HTTPException):
-        app.add_exception_handler(kind, _reply)
+    for kind in TOLD:
+        app.add_exception_handler(kind, reply)

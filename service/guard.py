@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from anyio import CapacityLimiter
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 from starlette.middleware.cors import CORSMiddleware
@@ -15,6 +14,7 @@ from service.headers import SecurityHeaders
 from service.limits import BodyLimit, Deadline, Queue, RateLimit
 from service.logs import AccessLog
 from service.metrics import Metrics, metrics_page
+from service.places import Places
 from service.tracing import Tracing, endpoint, tracer_provider
 
 
@@ -24,7 +24,7 @@ def guard(app: FastAPI, settings: Settings) -> Metrics:
     Raises SettingsError, PrivacyError where spans are asked for and cannot or may not be sent, and with StorageError
     where keys and limits are on a server that cannot or may not be used.
     """
-    places = CapacityLimiter(settings.max_asks)
+    places = Places(settings.max_asks)
     metrics = app.state.metrics = Metrics(places)
     app.add_api_route(
         "/metrics",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
+import os
+from collections.abc import Awaitable
 from contextvars import ContextVar
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -51,15 +52,15 @@ class SecurityHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        token = _nonce.set(secrets.token_urlsafe(16))
+        token = _nonce.set(os.urandom(16).hex())
         policy = (b"content-security-policy", _policy(scope["path"]).encode())
 
-        async def added(message: Message) -> None:
+        def added(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
                 said = [pair for pair in message.get("headers", ()) if pair[0].lower() not in self._ours]
                 kept = [] if any(name.lower() == b"cache-control" for name, _ in said) else [_UNKEPT]
                 message["headers"] = [*said, *self._fixed, policy, *kept]
-            await send(message)
+            return send(message)
 
         try:
             await self._app(scope, receive, added)

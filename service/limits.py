@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from anyio import CancelScope, CapacityLimiter
+from anyio import CancelScope
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -15,6 +16,7 @@ from mlrag.rates import Rates
 from mlrag.settings import Settings
 from service.access import need_of
 from service.asgi import Refusal, Sender, called, client_of, come_back, header, refuse
+from service.places import Places
 
 if TYPE_CHECKING:
     from limits import RateLimitItem
@@ -37,11 +39,12 @@ class BodyLimit:
         counted = _Counted(receive, most)
         sender = Sender(send)
 
-        async def guarded(message: Message) -> None:
-            if counted.exceeded and not sender.status:
-                await _too_large(sender, most)
-                sender.closed = True
-            await sender(message)
+        def guarded(message: Message) -> Awaitable[None]:
+            return refused() if counted.exceeded and not sender.status else sender(message)
+
+        async def refused() -> None:
+            await _too_large(sender, most)
+            sender.closed = True
 
         try:
             await self._app(scope, counted, guarded)
@@ -53,6 +56,8 @@ class BodyLimit:
 
 class _Counted:
     """`receive` that ends a body grown too long as if the caller had gone: nobody takes its start for all of it."""
+
+    __slots__ = ("_left", "_receive", "exceeded")
 
     def __init__(self, receive: Receive, most: int) -> None:
         self._receive, self._left = receive, most
@@ -112,13 +117,18 @@ class Deadline:
         self._app = app
         self._seconds = settings.deadline
 
+    @cached_property
+    def _scope(self) -> type[CancelScope]:
+        """The kind of this event loop; `CancelScope` itself would look for the loop at every request."""
+        return type(CancelScope())
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         sender = Sender(send)
         said: list[asyncio.Task[None]] = []
         try:
-            with CancelScope() as running:
+            with self._scope() as running:
                 watch = asyncio.get_running_loop().call_later(self._seconds, self._late, sender, send, running, said)
                 try:
                     await self._app(scope, receive, sender)
@@ -140,7 +150,7 @@ class Deadline:
 class Queue:
     """At most so many questions at once; so many more wait; the rest get 503 and when to come back."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, places: CapacityLimiter) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, places: Places) -> None:
         self._app = app
         self._places = places
         self._most_waiting = settings.max_waiting
@@ -149,11 +159,11 @@ class Queue:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not need_of(scope["method"], scope["path"]).asks:
             return await self._app(scope, receive, send)
-        state = self._places.statistics()
-        if state.borrowed_tokens >= state.total_tokens and state.tasks_waiting >= self._most_waiting:
-            rounds = 1 + state.tasks_waiting / state.total_tokens
+        places = self._places
+        if places.taken >= places.total and places.waiting >= self._most_waiting:
+            rounds = 1 + places.waiting / places.total
             return await refuse(send, come_back(503, "busy", "too many questions at once", rounds * self._seconds))
-        async with self._places:
+        async with places:
             begun = time.monotonic()
             try:
                 await self._app(scope, receive, send)

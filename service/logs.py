@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
-import secrets
 import sys
 import time
 import traceback
+from collections.abc import Awaitable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, BinaryIO
 
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,6 +25,12 @@ from service.metrics import Metrics
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
 _GIVEN = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _log = logging.getLogger("mlrag.http")
+_NOTE = logging.LogRecord("", logging.INFO, "", 0, "", None, None).__dict__
+
+
+@lru_cache(2)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 class JSONLines(logging.Formatter):
@@ -35,8 +44,11 @@ class JSONLines(logging.Formatter):
         self._texts = texts
 
     def format(self, record: logging.LogRecord) -> str:
+        return self.line(record).decode()
+
+    def line(self, record: logging.LogRecord) -> bytes:
         line = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "time": f"{_second(int(record.created))}.{int(record.created % 1 * 1000):03}+00:00",
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -46,9 +58,9 @@ class JSONLines(logging.Formatter):
         if record.exc_info and record.exc_info[1]:
             line |= self._fault(record.exc_info[1])
         try:
-            return orjson.dumps(line, default=str).decode()
+            return orjson.dumps(line, default=str)
         except TypeError:  # half of a surrogate pair
-            return json.dumps(line, ensure_ascii=False, default=str).encode("utf-8", "replace").decode()
+            return json.dumps(line, ensure_ascii=False, default=str).encode("utf-8", "replace")
 
     def _fault(self, error: BaseException) -> dict[str, str]:
         where = "".join(traceback.format_tb(error.__traceback__))
@@ -56,11 +68,42 @@ class JSONLines(logging.Formatter):
         return {"error": type(error).__name__, "where": where, **text}
 
 
+class Lines(logging.Handler):
+    """Writes each record as one line of bytes. The stream keeps threads apart, so no lock is held around it."""
+
+    def __init__(self, stream: BinaryIO, lines: JSONLines) -> None:
+        super().__init__()
+        self.formatter = lines
+        self._stream = stream
+        self._lines = lines
+
+    def createLock(self) -> None:  # noqa: N802
+        self.lock = None
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        self.emit(record)
+        return True
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._stream.write(self._lines.line(record) + b"\n")
+            self._stream.flush()
+        except Exception:
+            self.handleError(record)
+
+
+def note(log: logging.Logger, message: str, fields: Mapping[str, Any]) -> None:
+    """A line of level info. `Logger.info` would find out the place in the code and the thread, which no line tells."""
+    if log.isEnabledFor(logging.INFO):
+        record = logging.LogRecord.__new__(logging.LogRecord)
+        record.__dict__ = _NOTE | {"name": log.name, "msg": message, "created": time.time(), "fields": fields}
+        log.handle(record)
+
+
 def configure(settings: Settings) -> None:
     """Send every logger of the process to stderr as JSON lines."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JSONLines(settings.log_questions))
-    logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)
+    lines = Lines(sys.stderr.buffer, JSONLines(settings.log_questions))
+    logging.basicConfig(handlers=[lines], level=settings.log_level.upper(), force=True)
     for noisy in ("httpx", "httpcore"):  # they log addresses, and some backends put keys there
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
@@ -79,13 +122,13 @@ class AccessLog:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         given = header(scope, "x-request-id")
-        name = given if _GIVEN.fullmatch(given) else secrets.token_hex(16)
+        name = given if _GIVEN.fullmatch(given) else os.urandom(16).hex()
         token = _request_id.set(name)
 
-        async def named(message: Message) -> None:
+        def named(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", name.encode())]
-            await send(message)
+            return send(message)
 
         sender, begun = Sender(named), time.perf_counter()
         try:
@@ -109,4 +152,4 @@ class AccessLog:
             "client": client_of(scope),
             "key": scope.get("state", {}).get("key", ""),
         }
-        _log.info("request", extra={"fields": fields})
+        note(_log, "request", fields)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from anyio import CapacityLimiter
+from typing import Any, TypeVar
+
 from fastapi import Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
 from mlrag.records import Answer
+from service.places import Places
 
+Metric = TypeVar("Metric", Counter, Histogram)
 _RETRIEVAL = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 _MODEL = (0.01, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 _OUTCOMES = {"escalated": "done", "escalation_failed": "failed"}
@@ -18,7 +21,7 @@ _WRONG_LANGUAGE = "retried:wrong_language"
 class Metrics:
     """One service's counts. Languages come from the packs, so that no caller can make up series."""
 
-    def __init__(self, places: CapacityLimiter) -> None:
+    def __init__(self, places: Places) -> None:
         r = self.registry = CollectorRegistry()
         ProcessCollector(registry=r)
         self._questions = Counter("mlrag_questions", "Questions answered or abstained from.", ["lang"], registry=r)
@@ -42,36 +45,38 @@ class Metrics:
             "mlrag_model_seconds", "The generator, retries included.", ["lang"], registry=r, buckets=_MODEL
         )
         self._replies = Counter("mlrag_http_replies", "Replies by HTTP status.", ["status"], registry=r)
-        self._by_language: dict[str, tuple[Counter, ...]] = {}
+        self._series: dict[tuple[object, ...], Any] = {}
         running = Gauge("mlrag_questions_running", "Questions that have a place now.", registry=r)
-        running.set_function(lambda: places.borrowed_tokens)
+        running.set_function(lambda: places.taken)
         waiting = Gauge("mlrag_questions_waiting", "Questions that wait for a place now.", registry=r)
-        waiting.set_function(lambda: places.statistics().tasks_waiting)
+        waiting.set_function(lambda: places.waiting)
 
     def observe(self, answer: Answer) -> None:
         """Count one answer. One from the cache cost no search, model or tokens."""
-        questions, abstentions, cached, retries = self._of(answer.lang)
-        questions.inc()
-        abstentions.inc(answer.abstained)
-        cached.inc(answer.age is not None)
+        of, lang = self._of, answer.lang
+        of(self._questions, lang).inc()
+        _add(of(self._abstentions, lang), answer.abstained)
+        _add(of(self._cached, lang), answer.age is not None)
+        retries = of(self._retries, lang)
         if answer.age is not None:
             return
-        retries.inc(answer.warnings.count(_WRONG_LANGUAGE))
+        _add(retries, answer.warnings.count(_WRONG_LANGUAGE))
         self._count_route(answer)
         found = [answer.timings[step] for step in ("embed", "retrieve", "retrieve_elsewhere") if step in answer.timings]
         if found:
-            self._retrieval.labels(answer.lang).observe(sum(found))
+            of(self._retrieval, lang).observe(sum(found))
         if "generate" in answer.timings:
-            self._model.labels(answer.lang).observe(answer.timings["generate"])
-        for kind in ("prompt", "output", "thinking"):
-            self._tokens.labels(answer.lang, kind).inc(getattr(answer.usage, f"{kind}_tokens") or 0)
+            of(self._model, lang).observe(answer.timings["generate"])
+        usage = answer.usage
+        _add(of(self._tokens, lang, "prompt"), usage.prompt_tokens)
+        _add(of(self._tokens, lang, "output"), usage.output_tokens)
+        _add(of(self._tokens, lang, "thinking"), usage.thinking_tokens)
 
-    def _of(self, lang: str) -> tuple[Counter, ...]:
-        """What every answer counts; looking a series up costs more than counting."""
-        found = self._by_language.get(lang)
+    def _of(self, metric: Metric, *labels: str) -> Metric:
+        """The series of these labels. To look one up in the metric costs more than to count."""
+        found: Metric | None = self._series.get((metric, *labels))
         if found is None:
-            counters = (self._questions, self._abstentions, self._cached, self._retries)
-            found = self._by_language[lang] = tuple(counter.labels(lang) for counter in counters)
+            found = self._series[metric, *labels] = metric.labels(*labels)
         return found
 
     def _count_route(self, answer: Answer) -> None:
@@ -84,7 +89,13 @@ class Metrics:
 
     def replied(self, status: int) -> None:
         """Count one HTTP reply; 0: its caller was cut off."""
-        self._replies.labels(str(status)).inc()
+        self._of(self._replies, str(status)).inc()
+
+
+def _add(counter: Counter, amount: int | None) -> None:
+    """A series that stays where it is is there all the same."""
+    if amount:
+        counter.inc(amount)
 
 
 async def metrics_page(request: Request) -> Response:

@@ -16,6 +16,7 @@ from mlrag.variants import with_thinking
 from service.jobs import Jobs
 from service.metrics import Metrics
 from service.remembering import Asker, keep_from_files
+from service.threads import Threads
 
 _ASKERS = 32  # names come from requests: keep few
 
@@ -31,12 +32,14 @@ class Parts:
         self.retriever = make_retriever(settings, embedder)
         self.jobs = Jobs(self.retriever, limits(settings), make_board(settings))
         self.workers = CapacityLimiter(settings.max_asks)
+        self.threads = Threads(settings.max_asks)
         self._cache = make_cache(settings, self.retriever)
         self._metrics = metrics
         self._askers: dict[str, Asker] = {}
 
     def close(self) -> None:
         self.jobs.close(self.settings.drain)
+        self.threads.close()
         self.retriever.indexes.close()
         if self._cache:
             self._cache.close()

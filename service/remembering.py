@@ -12,6 +12,7 @@ from mlrag.pipeline import Pipeline
 from mlrag.records import Answer
 from mlrag.settings import Settings
 from mlrag.variants import parse_variant, with_thinking
+from service.logs import note
 from service.metrics import Metrics
 
 _log = logging.getLogger("mlrag.ask")
@@ -40,14 +41,14 @@ class Asker:
 
     def ask(self, question: str, lang: str | None = None, *, fresh: bool = False, **options: Any) -> Answer:
         """As Pipeline.ask. An answer from the cache has an `age`; `fresh` wants none, and a `watch` is told nothing."""
+        if fresh or not self.cache:
+            return self.pipeline.ask(question, lang, **options)
         asked = {name: value for name, value in options.items() if name != "watch"}
-        place = self.cache.key(question, lang, self.variant, asked) if self.cache and not fresh else None
-        answer = self.cache.find(place) if self.cache and place else None
+        place = self.cache.key(question, lang, self.variant, asked)
+        answer = self.cache.find(place)
         if answer is None:
             answer = self.pipeline.ask(question, lang, **options)
-            if self.cache and place:
-                self.cache.keep(place, answer)
-        self.note(question, answer)
+            self.cache.keep(place, answer)
         return answer
 
     def note(self, question: str, answer: Answer) -> None:
@@ -63,4 +64,4 @@ class Asker:
         }
         if self.log_questions:
             fields["question"] = question
-        _log.info("answer", extra={"fields": fields})
+        note(_log, "answer", fields)

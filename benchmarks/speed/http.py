@@ -109,7 +109,8 @@ def measure(plan: Plan) -> Found:
         shell = stack.enter_context(served("shell", held.folder))
         _write_body(shell, held.folder)
         kinds = {
-            k: stack.enter_context(served(k, held.folder)) for k in ("fastapi", "declared", "raw", "stream", "service")
+            k: stack.enter_context(served(k, held.folder))
+            for k in ("fastapi", "declared", "usual", "raw", "stream", "service")
         }
         kinds["shell"] = shell
         one = [_path(questions()[0])]
@@ -122,7 +123,7 @@ def measure(plan: Plan) -> Found:
             speeds.setdefault(kind, []).append(rate)
             return cpu
 
-        works = {k: lambda k=k: ask(k, one, count) for k in ("shell", "fastapi", "declared", "raw")}
+        works = {k: lambda k=k: ask(k, one, count) for k in ("shell", "fastapi", "declared", "usual", "raw")}
         works["service"] = lambda: ask("service", many, max(50, count // 8))
         cost = by_turns(works, plan.rounds)
         rows = _rows(cost, {k: max(v) for k, v in speeds.items()}, count, load(shell, one, 4)[2])
@@ -162,6 +163,17 @@ def _rows(cost: dict[str, Timed], speed: dict[str, float], n: int, size: float) 
             us["declared"],
             "FastAPI + orjson, nine parameters",
             ratio=us["shell"] / us["declared"],
+        ),
+        Row(
+            "http",
+            "the shell beside such an app with an id, a limit, a deadline, a count, headers and a log line",
+            "us/request",
+            us["shell"],
+            n,
+            cost["shell"].spread,
+            us["usual"],
+            "FastAPI + orjson, limits, prometheus-client",
+            ratio=us["shell"] / us["usual"],
         ),
         Row(
             "http",

@@ -5,6 +5,8 @@ shell     the same with every answer made before: what HTTP costs (a stand-in's 
 stream    the same, each answer told in 400 pieces
 fastapi   FastAPI and orjson alone, over FOLDER/body.json
 declared  the same with all the query parameters that our /ask declares
+usual     that with what stands around such a service, by FastAPI's own means, limits and prometheus-client: an id, a
+          limit of requests, a deadline, a count, security headers, one JSON log line; the answer made in a thread
 raw       an ASGI function and orjson alone, over FOLDER/body.json
 """
 
@@ -13,17 +15,23 @@ from __future__ import annotations
 import sys
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
 import uvicorn
+from fastapi import FastAPI, Query, Request, Response
 
 PIECES = 400
+_GUARDS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "content-security-policy": "default-src 'self'; frame-ancestors 'none'",
+    "cache-control": "no-store",
+}
 
 
 def fastapi(folder: Path) -> Any:
-    from fastapi import FastAPI, Response
-
     app, body = FastAPI(), orjson.loads((folder / "body.json").read_bytes())
 
     @app.get("/ask")
@@ -34,10 +42,6 @@ def fastapi(folder: Path) -> Any:
 
 
 def declared(folder: Path) -> Any:
-    from typing import Annotated
-
-    from fastapi import FastAPI, Query, Response
-
     app, body = FastAPI(), orjson.loads((folder / "body.json").read_bytes())
 
     @app.get("/ask")
@@ -53,6 +57,52 @@ def declared(folder: Path) -> Any:
         stream: bool = False,  # noqa: ARG001
     ) -> Response:
         return Response(orjson.dumps(body), media_type="application/json")
+
+    return app
+
+
+def usual(folder: Path) -> Any:
+    import asyncio
+    import inspect
+    import logging
+    import time
+    from uuid import uuid4
+
+    from limits import parse
+    from limits.storage import MemoryStorage
+    from limits.strategies import FixedWindowRateLimiter
+    from prometheus_client import Counter
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+    from service.logs import JSONLines
+
+    app, body = FastAPI(), orjson.loads((folder / "body.json").read_bytes())
+    often, window = parse("1000000/second"), FixedWindowRateLimiter(MemoryStorage())
+    replies = Counter("replies", "Replies by status.", ["status"])
+    handler, log = logging.StreamHandler(), logging.getLogger("usual")
+    handler.setFormatter(JSONLines(texts=False))
+    logging.basicConfig(handlers=[handler], level=logging.INFO)
+
+    def ask(**_values: Any) -> Response:
+        return Response(orjson.dumps(body), media_type="application/json")
+
+    nine = next(route.endpoint for route in declared(folder).routes if route.path == "/ask")
+    ask.__signature__ = inspect.signature(nine, eval_str=True)  # type: ignore[attr-defined]
+    app.get("/ask")(ask)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1"])
+
+    @app.middleware("http")
+    async def around(request: Request, answer: Any) -> Response:
+        name, begun, client = uuid4().hex, time.perf_counter(), request.client.host if request.client else ""
+        if not window.hit(often, client):
+            return Response(status_code=429)
+        async with asyncio.timeout(180):
+            reply: Response = await answer(request)
+        reply.headers.update({"x-request-id": name, **_GUARDS})
+        replies.labels(str(reply.status_code)).inc()
+        told = {"id": name, "path": request.url.path, "status": reply.status_code, "client": client}
+        log.info("request", extra={"fields": told | {"seconds": round(time.perf_counter() - begun, 4)}})
+        return reply
 
     return app
 
@@ -95,7 +145,7 @@ def service(folder: Path, made: str = "") -> Any:
 
 
 def main(kind: str, port: int, folder: Path) -> None:
-    makers = {"fastapi": fastapi, "declared": declared, "raw": raw}
+    makers = {"fastapi": fastapi, "declared": declared, "usual": usual, "raw": raw}
     app = makers[kind](folder) if kind in makers else service(folder, "" if kind == "service" else kind)
     uvicorn.run(app, port=port, log_config=None, access_log=False, log_level="warning", server_header=False)
 

@@ -59,6 +59,8 @@ def _text(value: str | int | float | bool) -> str:
 
 def _listed(filters: Sequence[str]) -> dict[str, FilterValue]:
     """ "topic:dengue" -> {"topic": ["dengue"]}. Raises QuestionError."""
+    if not filters:
+        return {}
     found: dict[str, list[str]] = {}
     for item in filters:
         name, colon, value = item.partition(":")
@@ -87,6 +89,8 @@ def begin(parts: Parts, question: Question) -> Asking:
             watch=watch,
         ),
         parts.workers,
+        parts.threads,
+        partial(asker.note, question.q),
     )
 
 
@@ -117,7 +121,7 @@ class Asked(BaseModel):
 
 async def ask_get(asked: Annotated[Asked, Query()], request: Request) -> Response:
     """Answer one question."""
-    question = Question.model_validate(asked.__dict__ | {"filters": _listed(asked.filters or ())})
+    question = Question.model_validate(asked.__dict__ | {"filters": _listed(asked.filters or ()), "turns": []})
     return await _answer(request.app.state.parts, question, request)
 
 

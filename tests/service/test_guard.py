@@ -9,7 +9,7 @@ import pytest
 from mlrag.errors import SettingsError
 from mlrag.keys import FileKeys, read_keys, write_keys
 from mlrag.settings import Settings
-from service.app import run
+from service.app import create_app, run
 from service.auth import check_binding
 from tests.service.guarded import SINHALA, TAMIL, code, in_process, opened, served, slow_app
 
@@ -101,6 +101,19 @@ def test_no_address_but_loopback_is_bound_without_keys(folder, keys, host):
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
 def test_loopback_is_bound_without_keys(folder, host):
     check_binding(Settings(data_dir=folder, host=host), FileKeys(folder / "keys.json"))
+
+
+@in_process
+async def test_a_service_below_a_path_answers_as_one_at_the_root(folder):
+    app = create_app(Settings(data_dir=folder))
+    transport = httpx.ASGITransport(app, root_path="/below")
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://t") as c:
+        for params in ({"q": TAMIL, "k": 4}, {"q": TAMIL, "k": 0}, {"q": TAMIL, "lang": "xx"}, {}):
+            direct, routed = await c.get("/ask", params=params), await c.get("/below/ask", params=params)
+            told = [
+                {k: v for k, v in r.json().items() if k not in ("timings", "cached", "age")} for r in (direct, routed)
+            ]
+            assert (direct.status_code, told[0]) == (routed.status_code, told[1])
 
 
 # Limits

@@ -13,6 +13,7 @@ from mlrag.errors import StoppedError
 from mlrag.testing import OllamaDouble, first_sentence
 from service.app import create_app
 from service.asking import Asking
+from service.threads import Threads
 from tests.service.guarded import in_process
 from tests.service.serving import events, serving
 
@@ -150,7 +151,7 @@ async def test_a_question_cut_off_before_its_first_word_is_stopped():
         finally:
             ended.set()
 
-    asking = Asking(ask, CapacityLimiter(1))
+    asking = Asking(ask, CapacityLimiter(1), Threads(1))
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.3):
             await asking.first(None, 10.0)

@@ -5,13 +5,14 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 
+import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from mlrag.errors import PrivacyError
 from mlrag.settings import Settings
 from service.app import create_app
-from tests.service.guarded import TAMIL, opened
+from tests.service.guarded import TAMIL, opened, served
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
@@ -63,3 +64,13 @@ def test_private_sends_no_spans_to_another_machine(tmp_path, monkeypatch):
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector.example:4318")
     with pytest.raises(PrivacyError, match=r"collector\.example"):
         create_app(Settings(data_dir=tmp_path, private=True))
+
+
+def test_fastapi_sends_no_spans_of_its_own_for_they_hold_the_query(folder, monkeypatch):
+    monkeypatch.setenv("FASTAPI_OTEL_AUTO_CONFIGURE", "true")
+    with receiver() as (to, bodies):
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", to)
+        with served(create_app(Settings(data_dir=folder))) as (url, _, _):
+            assert httpx.get(f"{url}/ask", params={"q": TAMIL, "lang": "ta"}).status_code == 200
+    assert b"GET /ask" in b"".join(bodies)
+    assert b"url.query" not in b"".join(bodies)
