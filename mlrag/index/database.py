@@ -157,6 +157,10 @@ class Database:
     @contextmanager
     def snapshot(self) -> Iterator[int]:
         """All that this thread reads inside is of one commit, whose number this gives; a writer is not held up."""
+        held: int | None = getattr(self._local, "commit", None)
+        if held is not None:
+            yield held
+            return
         with self._reading() as connection:
             if connection.in_transaction:
                 yield self.commit
@@ -164,6 +168,8 @@ class Database:
             with told(self.path):
                 connection.execute("BEGIN")
                 try:
-                    yield self.commit
+                    self._local.commit = self.commit
+                    yield self._local.commit
                 finally:
+                    self._local.commit = None
                     connection.execute("COMMIT")

@@ -29,7 +29,7 @@ def search(store: Store, derived: Derived, asked: Asked) -> Found:
         Hit(p, float(fused[b]), float(dense[b]), float(lexical[b]))
         for p, b in zip(store.passages(rows), best, strict=True)
     )
-    sentences = tuple(store.sentences(row) for row in rows[: asked.detailed])
+    sentences = tuple(store.sentences(rows[: asked.detailed]))
     return Found(derived.commit, derived.live, hits, sentences, *derived.dense.spread(asked.vector), idf)
 
 
