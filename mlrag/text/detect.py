@@ -32,10 +32,9 @@ def _scripts() -> dict[str, regex.Pattern[str]]:
 def script_counts(text: str) -> Counter[str]:
     """Letters of the text by script; letters of no pack's script count as "other"."""
     counts: Counter[str] = Counter()
-    for c in text:
-        if unicodedata.category(c)[0] != "L":
-            continue
-        counts[_script_of(c)] += 1
+    for c, number in Counter(text).items():
+        if unicodedata.category(c)[0] == "L":
+            counts[_script_of(c)] += number
     return counts
 
 
@@ -84,12 +83,19 @@ def detect(text: str) -> str:
     candidates = _candidates(counts, total)
     if not candidates:
         return UNKNOWN
-    if total >= 20 and _stranger(text, candidates):
+    ranked = _identifier(()).rank(text) if total >= 20 else []
+    if ranked and _stranger(ranked[0], candidates):
         return UNKNOWN
     if len(candidates) == 1:
         return candidates[0].code
-    marked = _marked(text, candidates)
-    return marked or str(_identifier(tuple(sorted(p.code for p in candidates))).classify(text)[0])
+    return _marked(text, candidates) or _likeliest(text, candidates, ranked)
+
+
+def _likeliest(text: str, candidates: list[Language], ranked: list[tuple[str, float]]) -> str:
+    """The candidate that py3langid holds likeliest, which the ranking of all languages tells where it has one."""
+    codes = tuple(sorted(p.code for p in candidates))
+    best = next((code for code, probability in ranked if code in codes and probability > 0), None)
+    return best or str(_identifier(codes).classify(text)[0])
 
 
 def _marked(text: str, candidates: list[Language]) -> str:
@@ -99,9 +105,9 @@ def _marked(text: str, candidates: list[Language]) -> str:
     return having[0] if len(having) == 1 else ""
 
 
-def _stranger(text: str, candidates: list[Language]) -> bool:
+def _stranger(likeliest: tuple[str, float], candidates: list[Language]) -> bool:
     """Is the text surely in a language that no pack covers, though it shares a script with one?"""
-    code, probability = _identifier(()).classify(text)
+    code, probability = likeliest
     return code not in {p.code for p in candidates} and probability >= _STRANGER
 
 
