@@ -58,7 +58,7 @@ class OrderModel:
         """One value a sentence; `covered`: the vectors are this model's embedder's."""
         if not covered:
             return np.asarray(cues @ self.bare_weights + self.bare_bias, np.float32)
-        near = np.clip(nearness, FARTHEST, NEAREST) * self.near_weight
+        near = np.minimum(np.maximum(nearness, FARTHEST), NEAREST) * self.near_weight
         own = (vectors - self.centre) @ self.weights + cues @ self.cue_weights
         return np.asarray(own + near + self.bias, np.float32)
 

@@ -21,6 +21,7 @@ from mlrag.index.storage import storage_error, told
 WAIT = 30.0  # seconds that a writer waits for another process
 _CACHE = 256  # KiB of pages a connection may hold; the system caches the file
 _KEPT = 8  # connections that stay open while nobody reads
+_COMMIT = "SELECT value FROM meta WHERE key = 'commit'"
 _STAMPS = 256  # commits whose stamps are kept
 
 
@@ -148,7 +149,8 @@ class Database:
     @property
     def commit(self) -> int:
         """Grows by one with every transaction; 0 for an empty store."""
-        return int(self._read_meta("commit") or 0)
+        row = self._one(_COMMIT)
+        return int(row[0]) if row else 0
 
     def stamp(self, commit: int) -> str:
         """The stamp of a commit; "" for one that is not known, or long ago."""
@@ -168,8 +170,9 @@ class Database:
             with told(self.path):
                 connection.execute("BEGIN")
                 try:
-                    self._local.commit = self.commit
-                    yield self._local.commit
+                    row = connection.execute(_COMMIT).fetchone()
+                    self._local.commit = commit = int(row[0]) if row else 0
+                    yield commit
                 finally:
                     self._local.commit = None
                     connection.execute("COMMIT")
