@@ -31,6 +31,8 @@ BLOCK = 65_536  # vectors in float32 at once
 _CANDIDATES = (500, 1000)  # whose exact cosines are taken, at least; 200 find 97 of 100 for questions among a million
 _PROBES = (32, 64)  # of 2,048 lists, at a million; reading more costs as much as the scan of all bits
 _TRAINED_ON, _ROUNDS = 40, 10  # vectors a list, rounds of k-means
+_PLACES = np.array(0x8FFFE000, np.uint32).view(np.int32)  # of sign, exponent and mantissa of a float16 in a float32
+_BIAS = np.float32(2**112)  # by which their exponents differ
 Queries = Callable[[], Vectors]  # (m, dim) of length 1
 
 
@@ -84,7 +86,7 @@ class Segment:
 
     def score(self, row: Vectors, positions: NDArray[np.int64]) -> Vectors:
         """Exact cosines of these positions to a (1, dim) query."""
-        return np.asarray(_decoded(self._exact, self.vectors[positions - self.first]) @ row[0], np.float32)
+        return np.asarray(_decoded(self.vectors[positions - self.first]) @ row[0], np.float32)
 
 
 def segments(folder: Path) -> list[Segment]:
@@ -136,9 +138,12 @@ def _rows(exact: faiss.IndexScalarQuantizer) -> Halves:
     return rows
 
 
-def _decoded(exact: faiss.IndexScalarQuantizer, rows: Halves) -> Vectors:
-    """In float32, by the processor's own instruction, which NumPy does not use."""
-    decoded: Vectors = exact.sa_decode(np.ascontiguousarray(rows).view(np.uint8))
+def _decoded(rows: Halves) -> Vectors:
+    """In float32, exactly: each bit is moved to its place. FAISS and NumPy take twice as long. For finite values."""
+    bits = np.left_shift(rows.view(np.int16), 13, dtype=np.int32)  # the sign fills what it is moved over
+    bits &= _PLACES
+    decoded: Vectors = bits.view(np.float32)
+    decoded *= _BIAS
     return decoded
 
 
