@@ -83,19 +83,15 @@ def detect(text: str) -> str:
     candidates = _candidates(counts, total)
     if not candidates:
         return UNKNOWN
-    ranked = _identifier(()).rank(text) if total >= 20 else []
-    if ranked and _stranger(ranked[0], candidates):
-        return UNKNOWN
-    if len(candidates) == 1:
-        return candidates[0].code
-    return _marked(text, candidates) or _likeliest(text, candidates, ranked)
-
-
-def _likeliest(text: str, candidates: list[Language], ranked: list[tuple[str, float]]) -> str:
-    """The candidate that py3langid holds likeliest, which the ranking of all languages tells where it has one."""
     codes = tuple(sorted(p.code for p in candidates))
-    best = next((code for code, probability in ranked if code in codes and probability > 0), None)
-    return best or str(_identifier(codes).classify(text)[0])
+    likeliest, probability = _identifier(()).classify(text) if total >= 20 else (UNKNOWN, 0.0)
+    if likeliest not in codes and probability >= _STRANGER:  # a language without a pack, of the same script
+        return UNKNOWN
+    if len(codes) == 1:
+        return codes[0]
+    if marked := _marked(text, candidates):
+        return marked
+    return str(likeliest if likeliest in codes else _identifier(codes).classify(text)[0])
 
 
 def _marked(text: str, candidates: list[Language]) -> str:
@@ -103,12 +99,6 @@ def _marked(text: str, candidates: list[Language]) -> str:
     found = set(words(text))
     having = [p.code for p in candidates if found & set(p.markers)]
     return having[0] if len(having) == 1 else ""
-
-
-def _stranger(likeliest: tuple[str, float], candidates: list[Language]) -> bool:
-    """Is the text surely in a language that no pack covers, though it shares a script with one?"""
-    code, probability = likeliest
-    return code not in {p.code for p in candidates} and probability >= _STRANGER
 
 
 def _candidates(counts: Counter[str], total: int) -> list[Language]:
