@@ -123,8 +123,7 @@ def _sentences(store: DocumentStore) -> dict[str, tuple[list[str], Vectors]]:
     """Texts and vectors of the sentences of each document."""
     rows = store.vectors()[0].tolist()
     by_doc: dict[str, tuple[list[str], list[Vectors]]] = {}
-    for row, passage in zip(rows, store.passages(rows), strict=True):
-        spans, vectors = store.sentences(row)
+    for passage, (spans, vectors) in zip(store.passages(rows), store.sentences(rows), strict=True):
         texts, own = by_doc.setdefault(passage.doc_id, ([], []))
         texts += [passage.text[s.start - passage.start : s.end - passage.start] for s in spans]
         own += list(vectors)

@@ -10,7 +10,7 @@ from eval.scripted import own_key
 from mlrag.checks import check
 from mlrag.generation.calibration import shipped_calibration
 from mlrag.generation.extractive import Extractive
-from mlrag.generation.orders import OrderGuard, cues, spread
+from mlrag.generation.orders import OrderGuard, cues, cues_of, spread
 from mlrag.languages import language, languages
 from mlrag.pipeline import Pipeline
 from mlrag.records import Document, Evidence, Generation, Hit, Passage, Span, Withheld
@@ -59,6 +59,12 @@ def test_orders_hold_more_cues_than_prose(lang):
     order = [sum(cues(row.text, lang)) for row in hostile(lang, "order", "calibration")]
     prose = [sum(cues(text, lang)) for text in pack.sample_sentences]
     assert sum(order) / len(order) > 3 * sum(prose) / len(prose)
+
+
+@pytest.mark.parametrize("lang", ["en", "ta", "zh", "ko"])
+def test_cues_of_a_text_do_not_depend_on_those_beside_it(lang):
+    texts = [row.text for row in hostile(lang, "order", "calibration")] + ["", *language(lang).sample_sentences]
+    assert cues_of(texts, lang) == [cues(text, lang) for text in texts]
 
 
 def test_every_language_has_the_same_hostile_texts():

@@ -10,9 +10,12 @@ whatever the model says, and beside a withheld sentence less is enough. What was
 from __future__ import annotations
 
 import json
+from bisect import bisect
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import Protocol
 
@@ -21,12 +24,14 @@ import regex
 
 from mlrag.languages import Language, language
 from mlrag.records import Evidence, Hit, Span, Vectors, Withheld
-from mlrag.text.control import begins_turn
+from mlrag.text.control import turning
 from mlrag.text.normalize import matching
 
 PATH = Path(__file__).with_name("orders.json")
 NEAREST, FARTHEST = 8.0, -1.0  # nearness to the question counts between these
 MOST_CUES = 3
+KEPT = 1024  # vectors of titles and parts of sentences, 1.5 MB
+_EDGE = "\0"  # between texts; stored ones hold none
 _STOP = regex.compile(r"(?<=[.!?。।۔።]\p{M}*[\"'”’»)\]]?)\s+")
 _Stem = tuple[str, regex.Pattern[str]]
 _HIDDEN = regex.compile(r"[\u200b\u2060\ufeff\u00ad]|(?<=\p{Latin})[\u200c\u200d](?=\p{Latin})")
@@ -53,7 +58,7 @@ class OrderModel:
         """One value a sentence; `covered`: the vectors are this model's embedder's."""
         if not covered:
             return np.asarray(cues @ self.bare_weights + self.bare_bias, np.float32)
-        near = np.clip(nearness, FARTHEST, NEAREST) * self.near_weight
+        near = np.minimum(np.maximum(nearness, FARTHEST), NEAREST) * self.near_weight
         own = (vectors - self.centre) @ self.weights + cues @ self.cue_weights
         return np.asarray(own + near + self.bias, np.float32)
 
@@ -98,16 +103,25 @@ def cues(text: str, lang: str) -> tuple[float, float, float]:
 
 def cues_of(texts: Sequence[str], lang: str) -> list[tuple[float, float, float]]:
     """How many topics and verbs of an order each text names, at most 3 each, and their product, at most 4."""
-    folded = [matching(text) for text in texts]
-    whole = "\n".join(folded)  # most stems are nowhere: that is found out once
-    packs = [[[s for s in group if s[0] in whole] for group in _stems(code)] for code in {lang, "en"}]
-    return [_counted(text, packs) for text in folded]
+    folded = [matching(text.replace(_EDGE, " ")) for text in texts]
+    whole, starts = _EDGE.join(folded), list(accumulate((len(text) + 1 for text in folded), initial=0))
+    most = [[0] * len(texts), [0] * len(texts)]
+    for code in {lang, "en"}:
+        for named, stems in zip(most, _stems(code), strict=True):
+            for n, count in Counter(n for stem in stems for n in _holding(stem, whole, starts)).items():
+                named[n] = max(named[n], min(count, MOST_CUES))
+    return [(float(topics), float(verbs), float(min(topics * verbs, 4))) for topics, verbs in zip(*most, strict=True)]
 
 
-def _counted(text: str, packs: Sequence[Sequence[Sequence[_Stem]]]) -> tuple[float, float, float]:
-    counts = [[len([1 for plain, p in group if plain in text and p.search(text)]) for group in pack] for pack in packs]
-    topics, verbs = (min(max(column), MOST_CUES) for column in zip(*counts, strict=True))
-    return float(topics), float(verbs), float(min(topics * verbs, 4))
+def _holding(stem: _Stem, whole: str, starts: Sequence[int]) -> set[int]:
+    """The numbers of the texts that hold a stem, of a row of texts that begin at these places of `whole`."""
+    plain, pattern = stem
+    found, at = set(), whole.find(plain)
+    while at >= 0:
+        if pattern.match(whole, at):
+            found.add(bisect(starts, at) - 1)
+        at = whole.find(plain, at + 1)
+    return found
 
 
 class Encoder(Protocol):
@@ -125,51 +139,75 @@ class OrderGuard:
 
     embedder: Encoder
     model: OrderModel = field(default_factory=shipped_orders)
+    _kept: dict[str, Vectors] = field(default_factory=dict, repr=False)
 
     def withhold(self, found: Evidence, sentences: Sequence[tuple[Sequence[Span], Vectors]]) -> Evidence:
         """The evidence, its hits marked, its sentences without the withheld ones. `sentences`: of every hit."""
-        hits = tuple(self._hit(h, *own, found) for h, own in zip(found.hits, sentences, strict=True))
+        texts = [_texts(hit, spans) for hit, (spans, _) in zip(found.hits, sentences, strict=True)]
+        every = [text for own in texts for text in own]
+        titles = [hit.passage.title for hit in found.hits]
+        held = cues_of([*every, *titles], found.lang)
+        odds = np.zeros(0, np.float32)
+        if every:
+            vectors = np.concatenate([vectors for spans, vectors in sentences if spans])
+            odds = self._odds(every, vectors, held[: len(every)], found)
+        turns = turning(every)
+        speaking = turning(titles)
+        untitled = [n in speaking or self._is_order(t, held[len(every) + n], found) for n, t in enumerate(titles)]
+        if not turns and not any(untitled) and not (odds >= 0).any():
+            return found
+        hits, at = [], 0
+        for hit, (spans, _), order in zip(found.hits, sentences, untitled, strict=True):
+            own = odds[at : at + len(spans)]
+            withheld = self._withheld(spans, own, [n - at for n in turns if at <= n < at + len(spans)])
+            hits.append(replace(hit, withheld=withheld, untitled=order))
+            at += len(spans)
         away = {(n, w.start) for n, h in enumerate(hits) for w in h.withheld}
         kept = tuple(s for s in found.sentences if (s.hit, s.start) not in away)
-        return replace(found, hits=hits, sentences=kept)
+        return replace(found, hits=tuple(hits), sentences=kept)
 
-    def _hit(self, hit: Hit, spans: Sequence[Span], vectors: Vectors, found: Evidence) -> Hit:
-        passage = hit.passage
-        texts = [passage.text[s.start - passage.start : s.end - passage.start] for s in spans]
-        untitled = self._is_order(passage.title, found) if passage.title else False
-        if not texts:
-            return replace(hit, untitled=untitled)
-        odds = self._odds(texts, vectors, found)
-        turns = [n for n, text in enumerate(texts) if begins_turn(text)]
-        for n in range(min(turns), max(turns) + 1) if turns else ():
+    def _withheld(self, spans: Sequence[Span], odds: Vectors, turns: Sequence[int]) -> tuple[Withheld, ...]:
+        for n in range(turns[0], turns[-1] + 1) if turns else ():
             odds[n] = np.inf
         chosen = spread(odds.tolist(), self.model.beside)
-        withheld = tuple(Withheld(spans[n].start, spans[n].end, bool(odds[n] >= self.model.certain)) for n in chosen)
-        return replace(hit, withheld=withheld, untitled=untitled)
+        return tuple(Withheld(spans[n].start, spans[n].end, bool(odds[n] >= self.model.certain)) for n in chosen)
 
-    def _odds(self, texts: Sequence[str], vectors: Vectors, found: Evidence) -> Vectors:
+    def _odds(
+        self, texts: Sequence[str], vectors: Vectors, held: Sequence[tuple[float, float, float]], found: Evidence
+    ) -> Vectors:
+        """One value a text; `held` are its cues."""
         covered = self.embedder.name == self.model.embedder
-        hidden = [n for n, text in enumerate(texts) if covered and _HIDDEN.search(text)]
+        hidden = [n for n, text in enumerate(texts) if covered and not text.isascii() and _HIDDEN.search(text)]
         if hidden:  # what is hidden from the eye must not be hidden from the vector
             vectors = vectors.copy()
-            vectors[hidden] = self.embedder.encode_document([_HIDDEN.sub("", texts[n]) for n in hidden])
-        held = np.array(cues_of(texts, found.lang), np.float32)
+            vectors[hidden] = self._encoded([_HIDDEN.sub("", texts[n]) for n in hidden])
         near = (vectors @ found.query_vector - found.cosine_mean) / (found.cosine_std or 1.0)
-        odds = self.model.log_odds(held, vectors, near, covered)
-        parts = [(n, part) for n, text in enumerate(texts) for part in _parts(text) if any(cues(part, found.lang))]
-        if parts:
-            whole, each = [n for n, _ in parts], [part for _, part in parts]
-            np.maximum.at(odds, whole, self._odds(each, self.embedder.encode_document(each), found))
+        odds = self.model.log_odds(np.array(held, np.float32), vectors, near, covered)
+        if parts := [(n, part) for n, text in enumerate(texts) if any(held[n]) for part in _parts(text)]:
+            own = cues_of([part for _, part in parts], found.lang)
+            cued = [(*part, cues) for part, cues in zip(parts, own, strict=True) if any(cues)]
+            if cued:
+                whole, each, own = map(list, zip(*cued, strict=True))
+                np.maximum.at(odds, whole, self._odds(each, self._encoded(each), own, found))
         return odds
 
-    def _is_order(self, title: str, found: Evidence) -> bool:
+    def _is_order(self, title: str, held: tuple[float, float, float], found: Evidence) -> bool:
         """Titles have no vector of their own; one is made for those that name what an order names."""
-        if begins_turn(title):
-            return True
-        if not all(cues(title, found.lang)):
-            return False
-        vector = np.asarray(self.embedder.encode_document([title]), np.float32)
-        return bool(self._odds([title], vector, found)[0] >= 0)
+        return all(held) and bool(self._odds([title], self._encoded([title]), [held], found)[0] >= 0)
+
+    def _encoded(self, texts: Sequence[str]) -> Vectors:
+        """Vectors of what has none in the index, (n, dim). The latest are kept: titles come again and again."""
+        known = {text: self._kept.get(text) for text in texts}
+        if new := [text for text, vector in known.items() if vector is None]:
+            made = dict(zip(new, np.asarray(self.embedder.encode_document(new), np.float32), strict=True))
+            known |= made
+            self._kept = dict(islice((made | self._kept).items(), KEPT))
+        return np.array([known[text] for text in texts], np.float32)
+
+
+def _texts(hit: Hit, spans: Sequence[Span]) -> list[str]:
+    text, first = hit.passage.text, hit.passage.start
+    return [text[s.start - first : s.end - first] for s in spans]
 
 
 def _parts(text: str) -> list[str]:

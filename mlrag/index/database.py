@@ -21,6 +21,7 @@ from mlrag.index.storage import storage_error, told
 WAIT = 30.0  # seconds that a writer waits for another process
 _CACHE = 256  # KiB of pages a connection may hold; the system caches the file
 _KEPT = 8  # connections that stay open while nobody reads
+_COMMIT = "SELECT value FROM meta WHERE key = 'commit'"
 _STAMPS = 256  # commits whose stamps are kept
 
 
@@ -148,7 +149,8 @@ class Database:
     @property
     def commit(self) -> int:
         """Grows by one with every transaction; 0 for an empty store."""
-        return int(self._read_meta("commit") or 0)
+        row = self._one(_COMMIT)
+        return int(row[0]) if row else 0
 
     def stamp(self, commit: int) -> str:
         """The stamp of a commit; "" for one that is not known, or long ago."""
@@ -157,6 +159,10 @@ class Database:
     @contextmanager
     def snapshot(self) -> Iterator[int]:
         """All that this thread reads inside is of one commit, whose number this gives; a writer is not held up."""
+        held: int | None = getattr(self._local, "commit", None)
+        if held is not None:
+            yield held
+            return
         with self._reading() as connection:
             if connection.in_transaction:
                 yield self.commit
@@ -164,6 +170,9 @@ class Database:
             with told(self.path):
                 connection.execute("BEGIN")
                 try:
-                    yield self.commit
+                    row = connection.execute(_COMMIT).fetchone()
+                    self._local.commit = commit = int(row[0]) if row else 0
+                    yield commit
                 finally:
+                    self._local.commit = None
                     connection.execute("COMMIT")

@@ -62,6 +62,8 @@ class DenseIndex:
         faiss.omp_set_num_threads(1)  # two threads a query are a disaster on busy cores
         if not self._segments:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
+        if len(self._segments) == 1 and not len(self._gone):
+            return self._segments[0].search(_row(query), k)
         found = [segment.search(_row(query), k + self._gone_in(segment)) for segment in self._segments]
         positions = np.concatenate([f[0] for f in found])
         scores = np.concatenate([f[1] for f in found])

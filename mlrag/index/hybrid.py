@@ -25,11 +25,9 @@ def search(store: Store, derived: Derived, asked: Asked) -> Found:
     fused = fuse(dense, lexical, asked.readable)
     best = np.argsort(-fused, kind="stable")[: asked.k]
     rows = derived.rows[positions[best]].tolist()
-    hits = tuple(
-        Hit(p, float(fused[b]), float(dense[b]), float(lexical[b]))
-        for p, b in zip(store.passages(rows), best, strict=True)
-    )
-    sentences = tuple(store.sentences(row) for row in rows[: asked.detailed])
+    scores = (fused[best].tolist(), dense[best].tolist(), lexical[best].tolist())
+    hits = tuple(Hit(*found) for found in zip(store.passages(rows), *scores, strict=True))
+    sentences = tuple(store.sentences(rows[: asked.detailed]))
     return Found(derived.commit, derived.live, hits, sentences, *derived.dense.spread(asked.vector), idf)
 
 
@@ -64,17 +62,26 @@ def _pool(
     """(positions, dense, lexical) of the pooled top of both legs."""
     near, cosines = derived.dense.search(vector, POOL + len(hidden))
     matched, scores = derived.lexical.search(idf, POOL + len(hidden))
-    positions = np.unique(np.concatenate([near, matched]))
+    positions = _united(near, matched)
     if len(hidden):
         positions = np.setdiff1d(positions, hidden)
         matched, scores = _seen(positions, matched, scores)
         near, cosines = _seen(positions, near, cosines)
-    dense, lexical = (np.zeros(len(positions), np.float32) for _ in range(2))
-    lexical[np.searchsorted(positions, matched)] = scores
-    dense[np.searchsorted(positions, near)] = cosines
-    far = np.isin(positions, near, assume_unique=True, invert=True)
+    dense, lexical = np.zeros((2, len(positions)), np.float32)
+    lexical[positions.searchsorted(matched)] = scores
+    far, places = np.ones(len(positions), bool), positions.searchsorted(near)
+    dense[places], far[places] = cosines, False
     dense[far] = derived.dense.score(vector, positions[far])
     return positions, dense, lexical
+
+
+def _united(near: NDArray[np.int64], matched: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The positions that either leg found, in order: what `np.union1d` gives, which takes four times as long."""
+    both = np.concatenate([near, matched])
+    both.sort()
+    first = np.ones(len(both), bool)
+    np.not_equal(both[1:], both[:-1], out=first[1:])
+    return both[first]
 
 
 def _seen(positions: NDArray[np.int64], found: NDArray[np.int64], scores: Vectors) -> tuple[NDArray[np.int64], Vectors]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -166,10 +168,8 @@ class Store(Database):
     def passages(self, rows: Sequence[int]) -> list[Passage]:
         """The passages of these rows, in the order asked for."""
         marks = ",".join("?" * len(rows))
-        found = {
-            r[0]: self._passage(r) for r in self._all(f"{_PASSAGE} WHERE p.row IN ({marks})", list(map(int, rows)))
-        }
-        return [found[int(row)] for row in rows]
+        found = {r[0]: self._passage(r) for r in self._all(f"{_PASSAGE} WHERE p.row IN ({marks})", rows)}
+        return [found[row] for row in rows]
 
     def all_passages(self, after: int = 0) -> Iterator[Passage]:
         """Every passage whose row is beyond `after`, in order of its row."""
@@ -207,11 +207,20 @@ class Store(Database):
         found = self._all(_LISTED + "ORDER BY d.id LIMIT ? OFFSET ?", (limit, offset))
         return [ListedDocument(r[0], r[1], r[2], r[3], r[4], json.loads(r[5])) for r in found]
 
-    def sentences(self, row: int) -> tuple[list[Span], Vectors]:
-        """A passage's sentences (document offsets) and their vectors, (n, dim) float32."""
-        found = self._all('SELECT start, "end", vector FROM sentences WHERE passage = ? ORDER BY start', (int(row),))
-        vectors = unpack_int8([r[2] for r in found])
-        return [Span(r[0], r[1]) for r in found], vectors
+    def sentences(self, rows: Sequence[int]) -> list[tuple[list[Span], Vectors]]:
+        """Each passage's sentences (document offsets) and their vectors, (n, dim) float32."""
+        marks = ",".join("?" * len(rows))
+        found = self._all(
+            f'SELECT passage, start, "end", vector FROM sentences WHERE passage IN ({marks}) ORDER BY passage, start',
+            rows,
+        )
+        vectors, at = unpack_int8([r[3] for r in found]), 0
+        own: dict[int, tuple[list[Span], Vectors]] = {row: ([], vectors[:0]) for row in rows}
+        for row, group in groupby(found, itemgetter(0)):
+            spans = [Span(r[1], r[2]) for r in group]
+            own[row] = spans, vectors[at : at + len(spans)]
+            at += len(spans)
+        return [own[row] for row in rows]
 
     def vectors(self, after: int = 0) -> tuple[NDArray[np.int64], Halves]:
         """(rows, matrix): the numbers and (n, dim) float16 vectors of the passages whose row is beyond `after`."""

@@ -6,12 +6,13 @@ Found as they look: full width forms count as their plain ones, and invisible ch
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import regex
 
 _BARS = str.maketrans(dict.fromkeys("￨∣ǀ│", "|"))
-_MAYBE = regex.compile(r"[<＜﹤\[［]")
+_OPENERS = "<＜﹤[［"
 # <|turn>, <turn|>, <|im_start|>, <|reserved_special_token_0|>, <｜begin▁of▁sentence｜>: a bar at an end of the name
 _TURN = (
     r'<\|[\p{L}\p{N}_"|▁./-]{0,48}\|?>|<[\p{L}\p{N}_"▁./-]{0,48}\|>'
@@ -34,7 +35,7 @@ class ControlToken:
 
 def control_tokens(text: str) -> list[ControlToken]:
     """Every control token of a text, in order."""
-    if not _MAYBE.search(text):
+    if not any(sign in text for sign in _OPENERS):
         return []
     seen = [(folded, at) for at, c in enumerate(text) if _visible(c) for folded in _fold(c)]
     plain = "".join(c for c, _ in seen)
@@ -47,6 +48,14 @@ def control_tokens(text: str) -> list[ControlToken]:
 def begins_turn(text: str) -> bool:
     """Does the text hold what begins or ends a turn in some template: a token of that kind, or "### Instruction:"?"""
     return any(t.turn for t in control_tokens(text)) or bool(_ROLE.search(text))
+
+
+def turning(texts: Sequence[str]) -> list[int]:
+    """The places of those texts that begin or end a turn."""
+    whole = "".join(texts)  # few texts hold a sign that such a token needs
+    if not any(sign in whole for sign in (*_OPENERS, "##")):
+        return []
+    return [n for n, text in enumerate(texts) if begins_turn(text)]
 
 
 def defuse(text: str) -> str:

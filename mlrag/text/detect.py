@@ -32,10 +32,9 @@ def _scripts() -> dict[str, regex.Pattern[str]]:
 def script_counts(text: str) -> Counter[str]:
     """Letters of the text by script; letters of no pack's script count as "other"."""
     counts: Counter[str] = Counter()
-    for c in text:
-        if unicodedata.category(c)[0] != "L":
-            continue
-        counts[_script_of(c)] += 1
+    for c, number in Counter(text).items():
+        if unicodedata.category(c)[0] == "L":
+            counts[_script_of(c)] += number
     return counts
 
 
@@ -84,12 +83,15 @@ def detect(text: str) -> str:
     candidates = _candidates(counts, total)
     if not candidates:
         return UNKNOWN
-    if total >= 20 and _stranger(text, candidates):
+    codes = tuple(sorted(p.code for p in candidates))
+    likeliest, probability = _identifier(()).classify(text) if total >= 20 else (UNKNOWN, 0.0)
+    if likeliest not in codes and probability >= _STRANGER:  # a language without a pack, of the same script
         return UNKNOWN
-    if len(candidates) == 1:
-        return candidates[0].code
-    marked = _marked(text, candidates)
-    return marked or str(_identifier(tuple(sorted(p.code for p in candidates))).classify(text)[0])
+    if len(codes) == 1:
+        return codes[0]
+    if marked := _marked(text, candidates):
+        return marked
+    return str(likeliest if likeliest in codes else _identifier(codes).classify(text)[0])
 
 
 def _marked(text: str, candidates: list[Language]) -> str:
@@ -97,12 +99,6 @@ def _marked(text: str, candidates: list[Language]) -> str:
     found = set(words(text))
     having = [p.code for p in candidates if found & set(p.markers)]
     return having[0] if len(having) == 1 else ""
-
-
-def _stranger(text: str, candidates: list[Language]) -> bool:
-    """Is the text surely in a language that no pack covers, though it shares a script with one?"""
-    code, probability = _identifier(()).classify(text)
-    return code not in {p.code for p in candidates} and probability >= _STRANGER
 
 
 def _candidates(counts: Counter[str], total: int) -> list[Language]:

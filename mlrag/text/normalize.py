@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable
+from functools import lru_cache
 
 import regex
 
@@ -19,9 +21,10 @@ _APOSTROPHE = regex.compile(r"(?<=\p{L})['’ʼ](?=\p{L})")
 # A separator between digits belongs to the number: "1 234", "1,234.5", "12٫5"; a grouping one is dropped.
 _GROUPING = regex.compile(r"(?<=\d)[.,٬’'\u00a0\u2009\u202f ](?=\d{3}(?!\d))|(?<=\d),(?=\d{2},\d{3}(?!\d))")
 _DECIMAL = regex.compile(r"(?<=\d)[,٫](?=\d)")
-_INVISIBLE_MARK = regex.compile("[" + "".join(map(chr, _INVISIBLE)) + "]")
+_INVISIBLE_MARK = re.compile("[" + "".join(map(chr, _INVISIBLE)) + "]")
 _OTHER_DIGIT = regex.compile(r"[^\P{Nd}0-9]")
 _WIDE_SPACE = regex.compile(r"[^\S\n]+")
+_KNOWN, _SHORT = 8192, 32  # words whose forms are kept, and how long the longest of them is: about 2 MB
 
 
 class _Table(dict[int, int]):
@@ -64,7 +67,14 @@ def matching(text: str) -> str:
     """For search: NFKC, case folded, joiners and invisible marks dropped, digits to ASCII."""
     if text.isascii():
         return text.lower()
-    return fold_digits(_INVISIBLE_MARK.sub("", unicodedata.normalize("NFKC", text)).casefold())
+    return " ".join([_known(word) if len(word) <= _SHORT else _folded(word) for word in text.split(" ")])
+
+
+def _folded(word: str) -> str:
+    return fold_digits(_INVISIBLE_MARK.sub("", unicodedata.normalize("NFKC", word)).casefold())
+
+
+_known = lru_cache(_KNOWN)(_folded)  # nothing composes with a space, and NFKC of Indic words takes long
 
 
 def scoring(text: str, lang: Language) -> str:

@@ -65,7 +65,8 @@ def test_documents_come_back_as_they_were_put(place, lang):
     rows, vectors = store.vectors()
     assert store.passages(rows[::-1].tolist())[0].doc_id == "d2"
     assert np.array_equal(vectors, STAND_IN.encode_document([one.text, two.text]).astype(np.float16))
-    spans, own = store.sentences(rows[0])
+    assert [spans[1].end for spans, _ in store.sentences(rows[::-1].tolist())] == [len(two.text), len(one.text)]
+    spans, own = store.sentences(rows.tolist())[0]
     assert spans == [Span(0, 3), Span(3, len(one.text))]
     assert np.allclose(own[0], vectors[0], atol=0.01) and np.allclose(own[0], -own[1])
     assert [(d.id, d.characters, d.passages) for d in store.listed(1, 5)] == [("d2", len(two.text), 1)]

@@ -156,9 +156,9 @@ class PostgresStore:
         return Document(found[0][0], self.lang, found[0][2], found[0][1], *found[0][3:]) if found else None
 
     def passages(self, rows: Sequence[int]) -> list[Passage]:
-        asked = self.lang, list(map(int, rows))
+        asked = self.lang, list(rows)
         found = {r[0]: self._passage(r) for r in self._all(_PASSAGE + " AND p.row = ANY(%s::bigint[])", asked)}
-        return [found[int(row)] for row in rows]
+        return [found[row] for row in rows]
 
     def all_passages(self, after: int = 0) -> Iterator[Passage]:
         while found := self._all(_PASSAGE + " AND p.row > %s ORDER BY p.row LIMIT %s", (self.lang, after, _BLOCK)):
@@ -177,10 +177,10 @@ class PostgresStore:
     def listed(self, offset: int, limit: int) -> list[ListedDocument]:
         return [ListedDocument(*row) for row in self._all(_LISTED, (self.lang, limit, offset))]
 
-    def sentences(self, row: int) -> tuple[list[Span], Vectors]:
-        query = "SELECT starts, ends, vectors FROM mlrag.passage WHERE lang = %s AND row = %s"
-        found = self._all(query, (self.lang, int(row)))
-        return unpacked(*found[0]) if found else ([], np.zeros(0, np.float32))
+    def sentences(self, rows: Sequence[int]) -> list[tuple[list[Span], Vectors]]:
+        query = "SELECT row, starts, ends, vectors FROM mlrag.passage WHERE lang = %s AND row = ANY(%s::bigint[])"
+        own = {r[0]: unpacked(*r[1:]) for r in self._all(query, (self.lang, list(rows)))}
+        return [own[row] for row in rows]
 
     def vectors(self, after: int = 0) -> tuple[NDArray[np.int64], Halves]:
         query = "SELECT row, vector FROM mlrag.passage WHERE lang = %s AND row > %s ORDER BY row"
