@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 
 from benchmarks import capacity
+from benchmarks.common_tokens import left_out, looked_for
 from benchmarks.run import line, number
 from benchmarks.speed import mixing
+from benchmarks.speed.corpus import clocked
 from benchmarks.speed.drawing import draw
 from benchmarks.speed.measure import Goal, Growth, Row, Timed, by_turns
 from mlrag.fitting import kv_bytes
+from mlrag.index.lexical import LexicalIndex
 from mlrag.variants import family
 
 
@@ -85,3 +88,50 @@ def test_a_gpu_takes_as_long_as_it_reads_and_computes():
 def test_a_model_that_one_gpu_hardly_holds_is_spread_over_several():
     units = tomllib.loads(capacity.UNITS.read_text(encoding="utf-8"))
     assert capacity.gpu_seconds(family()["31b"], units, thinking=False)[1] > 1
+
+
+class Worker:
+    def plain(self, n):
+        return n + 1
+
+    @classmethod
+    def of_class(cls, n):
+        return n + 2
+
+    @staticmethod
+    def alone(n):
+        return n + 3
+
+
+def test_a_watched_method_works_as_before_and_is_itself_again_after():
+    own, spent = dict(vars(Worker)), {}
+    with (
+        clocked(spent, "plain", Worker, "plain"),
+        clocked(spent, "of class", Worker, "of_class"),
+        clocked(spent, "alone", Worker, "alone"),
+    ):
+        assert (Worker().plain(1), Worker.of_class(1), Worker.alone(1)) == (2, 3, 4)
+    assert set(spent) == {"plain", "of class", "alone"}
+    assert dict(vars(Worker)) == own
+
+
+def test_a_step_that_was_not_taken_keeps_what_it_cost_before():
+    spent = {"plain": 7.0}
+    with clocked(spent, "plain", Worker, "plain"):
+        pass
+    assert spent == {"plain": 7.0}
+
+
+@pytest.mark.parametrize("share", [1 / 2, 1 / 3, 1 / 5])
+def test_tokens_said_to_be_looked_for_are_those_that_the_index_looks_for(tmp_path, share):
+    texts = [f"the dam{' of the river' * (n % 3 == 0)} {'Aswan' * (n % 4 == 0)} number {n}" for n in range(40)]
+    index = LexicalIndex.build(texts, tmp_path / "lexical")
+    terms = index.idf("the dam of Aswan number 7")
+    kept = {t: terms[t] for t in looked_for(terms, share)}
+    assert len(kept) < len(terms)
+    with left_out(share):
+        positions, scores = index.search(terms, 10)
+    with left_out(1.0):
+        wanted = index.search(kept, 10)
+    assert positions.tolist() == wanted[0].tolist()
+    assert scores == pytest.approx(wanted[1])
