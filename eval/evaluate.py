@@ -34,7 +34,10 @@ def evaluate(plan: Plan, predictions: ByVariant) -> dict[str, Any]:
 def _variant(plan: Plan, variant: str, predictions: Mapping[str, Sequence[Prediction]]) -> dict[str, Any]:
     """One variant. A language or tier in which nothing ran says why in its report."""
     examples = plan.asked(variant)
-    values = {lang: score_rows(examples[lang], found, language(lang)) for lang, found in predictions.items()}
+    values, bleu = {}, {}
+    for lang, found in predictions.items():  # BLEU at once, while the texts' normal forms are remembered
+        values[lang] = score_rows(examples[lang], found, language(lang))
+        bleu[lang] = _bleu(examples[lang], found, lang)
     rows = {lang: by_figure(examples[lang], found) for lang, found in values.items()}
     own = {name: CustomVariant(**found) for name, found in plan.signature["own_variants"].items()}
     return {
@@ -42,7 +45,7 @@ def _variant(plan: Plan, variant: str, predictions: Mapping[str, Sequence[Predic
         "thinking": parse_variant(base_of(variant), own).think,
         "tiers": _tiers(rows, predictions),
         "languages": {lang: summarise(rows[lang], found) for lang, found in predictions.items()},
-        "bleu": {lang: _bleu(examples[lang], found, lang) for lang, found in predictions.items()},
+        "bleu": bleu,
         "values": values,
         "details": {lang: list(zip(examples[lang], found, strict=True)) for lang, found in predictions.items()},
     }

@@ -117,6 +117,14 @@ def row_values(example: Example, prediction: Prediction, lang: Language) -> dict
     return values
 
 
+def outcome_of(values: Mapping[str, float]) -> Outcome:
+    """What the reply of a scored row amounts to, as its values tell."""
+    if values["invalid"]:
+        return Outcome.INVALID
+    silent = values["error"] if "error" in values else values["abstention_recall"]
+    return Outcome.ABSTAINED if silent else Outcome.ANSWERED
+
+
 def _answerable(example: Example, prediction: Prediction, lang: Language, result: Outcome) -> dict[str, float]:
     values = {"error": float(result is Outcome.ABSTAINED)}
     if example.gold_docs and example.only is None:

@@ -69,7 +69,12 @@ class Passage:
     @property
     def indexed_text(self) -> str:
         """What both legs see: the title gives a later passage of a document its subject back."""
-        return f"{self.title}. {self.text}" if self.title else self.text
+        return titled(self.title, self.text)
+
+
+def titled(title: str, text: str) -> str:
+    """A passage's text behind the title of its document."""
+    return f"{title}. {text}" if title else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +108,7 @@ class Hit:
             kept.append(self.passage.text[at - self.passage.start : w.start - self.passage.start])
             at = w.end
         text = "".join([*kept, self.passage.text[at - self.passage.start :]])
-        return text if self.untitled or not self.passage.title else f"{self.passage.title}. {text}"
+        return titled("" if self.untitled else self.passage.title, text)
 
 
 @dataclass(frozen=True, slots=True)

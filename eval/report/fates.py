@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 from eval.citing import cited_passages
 from eval.examples import Example
 from eval.layers import numbers_absent
-from eval.metrics import containment
-from eval.outcome import Outcome, outcome
-from eval.reply_language import Reply, reply_language
+from eval.outcome import Outcome
 from eval.runs import Prediction
-from mlrag.languages import Language
+from eval.scores import outcome_of
 
 
 class Fate(StrEnum):
@@ -66,33 +64,38 @@ WORST_FIRST = (
 )
 
 
-def fate(example: Example, prediction: Prediction, lang: Language) -> Fate:
-    """The row's fate. A right answer is right whatever was found; any other is lost in retrieval first."""
-    if prediction.error:
+def fate(example: Example, prediction: Prediction, values: Mapping[str, float] | None) -> Fate:
+    """The row's fate, by what it counts in each figure (None: it failed). A right answer is right whatever was found;
+    any other is lost in retrieval first."""
+    if values is None:
         return Fate.FAILED
     if not example.answerable:
-        return _due_silence(outcome(prediction, lang))
-    found = containment(prediction.text, example.answers, lang)
-    if found is None:
+        return _due_silence(outcome_of(values))
+    if "contains" not in values:
         return Fate.UNSCORED
-    said = _said(prediction, lang, bool(found))
-    lost = example.gold_docs and example.only is None and not set(example.gold_docs) & set(prediction.hit_docs)
-    return Fate.NOT_FOUND if lost and said is not Fate.RIGHT else said
+    said = _said(prediction, values)
+    return Fate.NOT_FOUND if values.get("recall@5") == 0 and said is not Fate.RIGHT else said
 
 
 def _due_silence(said: Outcome) -> Fate:
     return {Outcome.ABSTAINED: Fate.KEPT_SILENT, Outcome.INVALID: Fate.INVALID}.get(said, Fate.HALLUCINATED)
 
 
-def _said(prediction: Prediction, lang: Language, right: bool) -> Fate:
-    said = outcome(prediction, lang)
+def _said(prediction: Prediction, values: Mapping[str, float]) -> Fate:
+    said = outcome_of(values)
     if said is not Outcome.ANSWERED:
         return Fate.SILENT if said is Outcome.ABSTAINED else Fate.INVALID
-    if reply_language(prediction.text, lang) not in (Reply.ASKED, Reply.SKIPPED):
+    if not values["reply_skipped"] and not values["reply_language"]:
         return Fate.LANGUAGE
-    if not right:
+    if not values["contains"]:
         return Fate.WRONG
-    return Fate.NUMBER if numbers_absent(prediction.text, cited_passages(prediction)).absent else Fate.RIGHT
+    return Fate.NUMBER if _has_number_from_nowhere(prediction, values) else Fate.RIGHT
+
+
+def _has_number_from_nowhere(prediction: Prediction, values: Mapping[str, float]) -> bool:
+    if prediction.citations is None:  # of before citations were kept: in no figure
+        return bool(numbers_absent(prediction.text, cited_passages(prediction)).absent)
+    return bool(values.get("hallucination:numbers"))
 
 
 def losses(answerable: Iterable[Fate]) -> list[tuple[str, str, int]]:

@@ -89,7 +89,7 @@ def read_view(result: Mapping[str, Any]) -> View:
     signature = result["signature"]
     packs = sorted((language(code) for code in signature["langs"]), key=ladder_order)
     variants = [
-        Variant(name, index, tuple(v["models"]), v["tiers"], v["languages"], v["bleu"], v["details"])
+        Variant(name, index, tuple(v["models"]), v["tiers"], v["languages"], v["bleu"], v["details"], v["values"])
         for index, (name, v) in enumerate(result["variants"].items())
     ]
     told = signature["data"], signature.get("seed", 0), signature
@@ -122,7 +122,7 @@ def write(path: Path, template: str, packs: Sequence[Language], **values: Any) -
 
 
 def _part(view: View, variant: Variant, pack: Language) -> Part:
-    rows = judged(variant.rows[pack.code], pack)
+    rows = judged(variant.rows[pack.code], variant.values[pack.code])
     if not variant.report(pack.code):
         return Part(variant, Markup(""), [], 0, len(rows), [], [])
     fates = Counter(row.fate for row in rows)

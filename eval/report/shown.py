@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 
@@ -52,8 +52,9 @@ class Shown:
     others: list[Source]
 
 
-def judged(rows: Sequence[tuple[Example, Prediction]], lang: Language) -> list[Row]:
-    return [Row(e, p, fate(e, p, lang)) for e, p in rows]
+def judged(rows: Sequence[tuple[Example, Prediction]], values: Sequence[Mapping[str, float] | None]) -> list[Row]:
+    """Rows with their fates; `values` as of `score_rows`."""
+    return [Row(e, p, fate(e, p, found)) for (e, p), found in zip(rows, values, strict=True)]
 
 
 def worst(rows: Sequence[Row], limit: int = WORST) -> list[Row]:

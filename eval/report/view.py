@@ -17,7 +17,7 @@ STAND_IN = "stand-in"
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One variant of a run. `index` is its number in every legend."""
+    """One variant of a run. `index` is its number in every legend; `values` are those of `rows` (`score_rows`)."""
 
     name: str
     index: int
@@ -26,6 +26,7 @@ class Variant:
     languages: Mapping[str, Report]
     bleu: Mapping[str, Bleu | None]
     rows: Mapping[str, Sequence[tuple[Example, Prediction]]]
+    values: Mapping[str, Sequence[Mapping[str, float] | None]]
 
     @property
     def stand_in(self) -> bool:

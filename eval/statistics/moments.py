@@ -52,8 +52,13 @@ class Moments:
 
 def labels(clusters: Sequence[Hashable]) -> NDArray[np.intp]:
     """Clusters as numbers 0, 1, ... in order of appearance."""
-    names: dict[Hashable, int] = {}
-    return np.array([names.setdefault(c, len(names)) for c in clusters], np.intp)
+    names = {cluster: number for number, cluster in enumerate(dict.fromkeys(clusters))}
+    return np.fromiter(map(names.__getitem__, clusters), np.intp, len(clusters))
+
+
+def _different(numbers: NDArray[np.intp]) -> int:
+    """How many different numbers from 0 there are."""
+    return int(np.count_nonzero(np.bincount(numbers)))
 
 
 def moments(by_language: Mapping[str, Rows]) -> Moments:
@@ -79,7 +84,7 @@ def _moments(values: Floats, lang: NDArray[np.intp], cluster: NDArray[np.intp], 
     weight = 1 / (languages * sizes[lang])
     means = np.bincount(lang, values) / sizes
     residual = values - means[lang]
-    shared = len(np.unique(cluster * languages + lang)) > groups
+    shared = _different(cluster * languages + lang) > groups
     df = groups - (1 if shared else languages)
     moved = np.bincount(cluster, weight * residual)
     return Moments(
@@ -90,5 +95,5 @@ def _moments(values: Floats, lang: NDArray[np.intp], cluster: NDArray[np.intp], 
         df=df,
         rows=1 / float(weight @ weight),
         clusters=1 / float((np.bincount(cluster, weight) ** 2).sum()),
-        informative=min(len(np.unique(cluster[values > values.min()])), len(np.unique(cluster[values < values.max()]))),
+        informative=min(_different(cluster[values > values.min()]), _different(cluster[values < values.max()])),
     )

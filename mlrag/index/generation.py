@@ -57,7 +57,7 @@ def build(store: Store, commit: int, folder: Path) -> None:
     np.save(folder / _ROWS, rows)
     np.save(folder / _GONE, np.zeros(0, np.int64))
     DenseIndex.build(vectors, folder, lambda: store.sentence_vectors(SAMPLE))
-    LexicalIndex.build((p.indexed_text for p in store.all_passages()), folder / _LEXICAL)
+    LexicalIndex.build(store.indexed_texts(), folder / _LEXICAL)
     _write_manifest(folder, commit, store.stamp(commit), {})
 
 
@@ -73,8 +73,7 @@ def extend(base: Derived, store: Store, commit: int, folder: Path) -> None:
     np.save(folder / _ROWS, np.concatenate([base.rows, added]))
     np.save(folder / _GONE, gone)
     base.dense.extend(vectors, new, folder, lambda: store.sentence_vectors(SAMPLE))
-    texts = (p.indexed_text for p in store.all_passages(last))
-    LexicalIndex.extend(base.folder / _LEXICAL, texts, len(base.rows), new, folder / _LEXICAL)
+    LexicalIndex.extend(base.folder / _LEXICAL, store.indexed_texts(last), len(base.rows), new, folder / _LEXICAL)
     _write_manifest(folder, commit, store.stamp(commit), _shared(base.folder, folder))
     carry_null(base.folder, folder, len(added) + len(new), base.live - len(new) + len(added))
 

@@ -39,8 +39,11 @@ def pack_int8(vectors: Vectors) -> list[bytes]:
     """Of each row a float32 scale, then one int8 a dimension: value = scale × int8."""
     scales = np.abs(vectors).max(1, initial=0, keepdims=True) / np.float32(127)
     scales[scales == 0] = 1
-    whole = np.rint(vectors / scales).astype(np.int8)
-    return [scale.tobytes() + row.tobytes() for scale, row in zip(scales, whole, strict=True)]
+    whole = vectors / scales
+    np.rint(whole, out=whole)
+    packed = np.concatenate([scales.view(np.int8), whole.astype(np.int8)], axis=1)
+    blobs: list[bytes] = packed.view(f"V{packed.shape[1]}").ravel().tolist()
+    return blobs
 
 
 def unpack_int8(blobs: Sequence[bytes]) -> Vectors:

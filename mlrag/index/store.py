@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, groupby, islice, starmap
 from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from mlrag.index.database import Database
 from mlrag.index.packing import PackedDocument, PackedPassage, pack, unpack_int8
 from mlrag.index.storage import told
 from mlrag.index.values import EmbeddedPassage, ListedDocument, StoreCounts, Stored
-from mlrag.records import PART_OF, Document, Halves, Passage, Span, Vectors
+from mlrag.records import PART_OF, Document, Halves, Passage, Span, Vectors, titled
 
 SCHEMA_VERSION = "1"
 _SCHEMA = """
@@ -55,6 +56,15 @@ _LISTED = (
     "SELECT d.id, d.title, d.source, length(d.text), "
     "(SELECT count(*) FROM passages p WHERE p.doc_id = d.id), d.meta FROM documents d "
 )
+_ROWS = 32  # that one statement inserts: each number of rows is a statement that SQLite reads once and keeps
+
+
+def _insert_rows(connection: sqlite3.Connection, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Several rows a statement. Bytes come as bytearrays: for each of the former `sqlite3` would seek an adapter."""
+    left = iter(rows)
+    while some := list(islice(left, _ROWS)):
+        marks = f"({', '.join('?' * len(some[0]))})"
+        connection.execute(f"INSERT INTO {table} VALUES {', '.join([marks] * len(some))}", list(chain(*some)))
 
 
 class Store(Database):
@@ -125,16 +135,21 @@ class Store(Database):
         connection.execute(
             "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?)", (d.id, d.title, d.text, d.source, item.hash, item.meta)
         )
-        for packed in item.passages:
-            p = packed.passage
-            row = connection.execute(
-                'INSERT INTO passages (id, doc_id, start, "end", text, vector) VALUES (?, ?, ?, ?, ?, ?)',
-                (p.id, p.doc_id, p.start, p.end, p.text, packed.vector),
-            ).lastrowid
-            connection.executemany(
-                "INSERT INTO sentences VALUES (?, ?, ?, ?)",
-                ((row, span.start, span.end, vector) for span, vector in packed.sentences),
-            )
+        numbered = list(enumerate(item.passages, self._last_row() + 1))
+        passages = (
+            (row, p.passage.id, p.passage.doc_id, p.passage.start, p.passage.end, p.passage.text, bytearray(p.vector))
+            for row, p in numbered
+        )
+        _insert_rows(connection, "passages", passages)
+        sentences = (
+            (row, span.start, span.end, bytearray(vector)) for row, p in numbered for span, vector in p.sentences
+        )
+        _insert_rows(connection, "sentences", sentences)
+
+    def _last_row(self) -> int:
+        """The highest that a passage ever had, deleted ones too."""
+        found = self._one("SELECT seq FROM sqlite_sequence WHERE name = 'passages'")
+        return found[0] if found else 0
 
     def packed(self, doc_ids: Sequence[str]) -> list[PackedDocument]:
         """Those of these documents that are stored, in order of their ids, as another store can take them."""
@@ -175,6 +190,14 @@ class Store(Database):
         """Every passage whose row is beyond `after`, in order of its row."""
         with self.snapshot(), self._reading() as connection:
             yield from map(self._passage, connection.execute(f"{_PASSAGE} WHERE p.row > ? ORDER BY p.row", (after,)))
+
+    def indexed_texts(self, after: int = 0) -> Iterator[str]:
+        """What the lexical leg sees of those passages, in the same order."""
+        asked = (
+            "SELECT d.title, p.text FROM passages p JOIN documents d ON d.id = p.doc_id WHERE p.row > ? ORDER BY p.row"
+        )
+        with self.snapshot(), self._reading() as connection:
+            yield from starmap(titled, connection.execute(asked, (after,)))
 
     def rows(self) -> NDArray[np.int64]:
         """The row of every passage, in order."""

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
@@ -20,7 +21,7 @@ from eval.report.shown import Row, direction, drawn, worst
 from eval.report.svg import Scale, spread
 from eval.report.tables import COLUMNS, DETAILS
 from eval.runs import Cited, Prediction
-from eval.scores import NO_FIGURE, Figure, collect, summarise
+from eval.scores import NO_FIGURE, Figure, by_figure, score_rows, summarise
 from eval.selective import Point
 from eval.statistics import Interval
 from mlrag.languages import language
@@ -65,13 +66,14 @@ def failed(lang, reason):
 
 
 def variant(details):
-    scored = {}
+    scored, values = {}, {}
     for code, found in details.items():
         examples, predictions = zip(*found, strict=True)
-        scored[code] = summarise(collect(examples, predictions, language(code)), predictions)
+        values[code] = score_rows(examples, predictions, language(code))
+        scored[code] = summarise(by_figure(examples, values[code]), predictions)
     tiers = {f"T{language(code).tier}": report for code, report in scored.items()}
     models = sorted({p.model for found in details.values() for _, p in found if p.model})
-    return {"models": models, "tiers": tiers, "languages": scored, "bleu": {}, "details": details}
+    return {"models": models, "tiers": tiers, "languages": scored, "bleu": {}, "details": details, "values": values}
 
 
 @pytest.fixture(scope="module")
@@ -249,6 +251,12 @@ def row(text, *, lang="en", answerable=True, hits=("d",), **more):
     return example, Prediction("q", "v", text=text, hit_docs=hits, passages=passages, citations=(), **more)
 
 
+def without_citations(text):
+    """A row of before citations were kept."""
+    example, prediction = row(text)
+    return example, replace(prediction, citations=None)
+
+
 @pytest.mark.parametrize(
     ("told", "expected"),
     [
@@ -261,6 +269,8 @@ def row(text, *, lang="en", answerable=True, hits=("d",), **more):
         (row("Das ist der längste Fluss, 120 miles, und er fließt nach Norden."), Fate.LANGUAGE),
         (row("It is very long."), Fate.WRONG),
         (row("It is 120 miles long, or 77 hours."), Fate.NUMBER),
+        (without_citations("It is 120 miles long, or 77 hours."), Fate.NUMBER),
+        (without_citations("It is 120 miles long."), Fate.RIGHT),
         (row("It is 120 miles long.", answerable=False), Fate.HALLUCINATED),
         (row("The documents do not say.", answerable=False), Fate.KEPT_SILENT),
         (row("", error="no server"), Fate.FAILED),
@@ -268,7 +278,8 @@ def row(text, *, lang="en", answerable=True, hits=("d",), **more):
     ],
 )
 def test_a_question_is_lost_at_the_first_place(told, expected):
-    assert fate(*told, language("en")) is expected
+    example, prediction = told
+    assert fate(*told, score_rows([example], [prediction], language("en"))[0]) is expected
 
 
 def test_every_fate_has_words():

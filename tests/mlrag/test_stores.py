@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.kill_store import Hashed
 from mlrag.errors import EmbedderMismatchError, MissingIndexError
-from mlrag.index.packing import checksum
+from mlrag.index.packing import checksum, pack
 from mlrag.index.places import FolderIndexes, stores
 from mlrag.index.values import EmbeddedPassage, StoreCounts, Stored
 from mlrag.ingest import index_documents, pending
@@ -70,6 +70,28 @@ def test_documents_come_back_as_they_were_put(place, lang):
     assert spans == [Span(0, 3), Span(3, len(one.text))]
     assert np.allclose(own[0], vectors[0], atol=0.01) and np.allclose(own[0], -own[1])
     assert [(d.id, d.characters, d.passages) for d in store.listed(1, 5)] == [("d2", len(two.text), 1)]
+
+
+def test_a_document_of_many_passages_comes_back_whole_and_in_order(place):
+    d, vectors = document(1), np.random.default_rng(0).standard_normal((75, STAND_IN.dim)).astype(np.float32)
+    passages = [
+        EmbeddedPassage(
+            Passage(f"{d.id}#{n}", d.id, d.lang, n, n + 1, f"மழை {n}", d.title),
+            vector,
+            tuple(Span(m, m + 1) for m in range(n % 4)),
+            np.array([vector * m for m in range(n % 4)], np.float32).reshape(-1, STAND_IN.dim),
+        )
+        for n, vector in enumerate(vectors)
+    ]
+    store = place.store("ta")
+    store.put([(d, passages)], STAND_IN.name, "hashes")
+    assert store.packed([d.id]) == [pack(d, passages)]
+    assert [p.text for p in store.all_passages()] == [p.passage.text for p in passages]
+    last = store.vectors()[0][-1]
+    store.delete([d.id])
+    store.put([(d, passages)], STAND_IN.name, "hashes")
+    rows, _ = store.vectors()
+    assert rows[0] > last and len(rows) == 75
 
 
 def test_a_change_replaces_and_commits_grow(place):
