@@ -32,8 +32,6 @@ _CANDIDATES = (500, 1000)  # whose exact cosines are taken, at least
 _AMONG_MANY = (1000, 2000)  # from IVF_FROM on: of a million, 500 find 98.7 of 100 of questions' ten best, 1,000 99.6
 _PROBES = (32, 64)  # of 2,048 lists, at a million; reading more costs as much as the scan of all bits
 _TRAINED_ON, _ROUNDS = 40, 10  # vectors a list, rounds of k-means
-_PLACES = np.array(0x8FFFE000, np.uint32).view(np.int32)  # of sign, exponent and mantissa of a float16 in a float32
-_BIAS = np.float32(2**112)  # by which their exponents differ
 Queries = Callable[[], Vectors]  # (m, dim) of length 1
 
 
@@ -87,7 +85,7 @@ class Segment:
 
     def score(self, row: Vectors, positions: NDArray[np.int64]) -> Vectors:
         """Exact cosines of these positions to a (1, dim) query."""
-        return np.asarray(_decoded(self.vectors[positions - self.first]) @ row[0], np.float32)
+        return np.asarray(_decoded(self._exact, self.vectors[positions - self.first]) @ row[0], np.float32)
 
 
 def segments(folder: Path) -> list[Segment]:
@@ -139,12 +137,9 @@ def _rows(exact: faiss.IndexScalarQuantizer) -> Halves:
     return rows
 
 
-def _decoded(rows: Halves) -> Vectors:
-    """In float32, exactly: each bit is moved to its place. FAISS and NumPy take twice as long. For finite values."""
-    bits = np.left_shift(rows.view(np.int16), 13, dtype=np.int32)  # the sign fills what it is moved over
-    bits &= _PLACES
-    decoded: Vectors = bits.view(np.float32)
-    decoded *= _BIAS
+def _decoded(exact: faiss.IndexScalarQuantizer, rows: Halves) -> Vectors:
+    """In float32, by the processor's own instruction, which NumPy does not use."""
+    decoded: Vectors = exact.sa_decode(np.ascontiguousarray(rows).view(np.uint8))
     return decoded
 
 
