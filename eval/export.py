@@ -16,12 +16,12 @@ from eval.summary import ANSWER
 from mlrag.languages import language
 
 _AT_ONCE = 10_000
-_TEXTS = ("variant", "lang", "tier", "id", "cluster", "kind", "question", "outcome", "text", "model")
+_TEXTS = ("variant", "lang", "tier", "id", "cluster", "kind", "question", "outcome", "text", "model", "failure")
 _NUMBERS = ("confidence", "seconds", "first_token_seconds")
 _TOKENS = ("prompt_tokens", "output_tokens", "thinking_tokens")
 ROW_COLUMNS: Mapping[str, type] = (
     dict.fromkeys(_TEXTS, str)
-    | {"error": float, "answerable": bool}
+    | {"answerable": bool}
     | dict.fromkeys(_NUMBERS, float)
     | dict.fromkeys(_TOKENS, int)
     | dict.fromkeys((*FIGURES, ANSWER), float)
@@ -36,7 +36,7 @@ FIGURE_COLUMNS: Mapping[str, type] = {
     "high": float,
     "n": int,
 }
-_COUNTED = tuple(name for name in (*FIGURES, ANSWER) if name != "error")
+_COUNTED = (*FIGURES, ANSWER)
 _numbers = attrgetter(*_NUMBERS, *_TOKENS)
 Rows = Sequence[Sequence[Any]]  # in the order of their columns
 Take = Callable[[Rows], object]
@@ -60,7 +60,7 @@ def prediction_rows(result: Mapping[str, Any]) -> Iterator[Sequence[Any]]:
             for (e, p), values in zip(details, found["values"][lang], strict=True):
                 said = "failed" if values is None else str(outcome_of(values))
                 counts = (values or {}).get
-                own = (e.id, e.cluster, e.kind, e.question, said, p.text, p.model, counts("error"), e.answerable)
+                own = (e.id, e.cluster, e.kind, e.question, said, p.text, p.model, p.error, e.answerable)
                 yield *start, *own, *_numbers(p), *map(counts, _COUNTED)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from anyio import Semaphore
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 from starlette.middleware.cors import CORSMiddleware
@@ -14,7 +15,6 @@ from service.headers import SecurityHeaders
 from service.limits import BodyLimit, Deadline, Queue, RateLimit
 from service.logs import AccessLog
 from service.metrics import Metrics, metrics_page
-from service.places import Places
 from service.tracing import Tracing, endpoint, tracer_provider
 
 
@@ -24,8 +24,8 @@ def guard(app: FastAPI, settings: Settings) -> Metrics:
     Raises SettingsError, PrivacyError where spans are asked for and cannot or may not be sent, and with StorageError
     where keys and limits are on a server that cannot or may not be used.
     """
-    places = Places(settings.max_asks)
-    metrics = app.state.metrics = Metrics(places)
+    places = Semaphore(settings.max_asks, fast_acquire=True)  # a free place sends nobody round the loop
+    metrics = app.state.metrics = Metrics(places, settings.max_asks)
     app.add_api_route(
         "/metrics",
         metrics_page,

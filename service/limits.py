@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from anyio import CancelScope
+from anyio import CancelScope, Semaphore
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -16,7 +16,6 @@ from mlrag.rates import Rates
 from mlrag.settings import Settings
 from service.access import need_of
 from service.asgi import Refusal, Sender, called, client_of, come_back, header, refuse
-from service.places import Places
 
 if TYPE_CHECKING:
     from limits import RateLimitItem
@@ -150,20 +149,20 @@ class Deadline:
 class Queue:
     """At most so many questions at once; so many more wait; the rest get 503 and when to come back."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, places: Places) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, places: Semaphore) -> None:
         self._app = app
         self._places = places
+        self._most = settings.max_asks
         self._most_waiting = settings.max_waiting
         self._seconds = 1.0  # what a question takes, as a moving mean
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not need_of(scope["method"], scope["path"]).asks:
             return await self._app(scope, receive, send)
-        places = self._places
-        if places.taken >= places.total and places.waiting >= self._most_waiting:
-            rounds = 1 + places.waiting / places.total
+        if not self._places.value and (waiting := self._places.statistics().tasks_waiting) >= self._most_waiting:
+            rounds = 1 + waiting / self._most
             return await refuse(send, come_back(503, "busy", "too many questions at once", rounds * self._seconds))
-        async with places:
+        async with self._places:
             begun = time.monotonic()
             try:
                 await self._app(scope, receive, send)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from anyio import Semaphore
 from fastapi import Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
 from mlrag.records import Answer
-from service.places import Places
 
 Metric = TypeVar("Metric", Counter, Histogram)
 _RETRIEVAL = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
@@ -21,7 +21,7 @@ _WRONG_LANGUAGE = "retried:wrong_language"
 class Metrics:
     """One service's counts. Languages come from the packs, so that no caller can make up series."""
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: Semaphore, most: int) -> None:
         r = self.registry = CollectorRegistry()
         ProcessCollector(registry=r)
         self._questions = Counter("mlrag_questions", "Questions answered or abstained from.", ["lang"], registry=r)
@@ -47,9 +47,9 @@ class Metrics:
         self._replies = Counter("mlrag_http_replies", "Replies by HTTP status.", ["status"], registry=r)
         self._series: dict[tuple[object, ...], Any] = {}
         running = Gauge("mlrag_questions_running", "Questions that have a place now.", registry=r)
-        running.set_function(lambda: places.taken)
+        running.set_function(lambda: most - places.value)
         waiting = Gauge("mlrag_questions_waiting", "Questions that wait for a place now.", registry=r)
-        waiting.set_function(lambda: places.waiting)
+        waiting.set_function(lambda: places.statistics().tasks_waiting)
 
     def observe(self, answer: Answer) -> None:
         """Count one answer. One from the cache cost no search, model or tokens."""

@@ -183,6 +183,16 @@ def test_csv_holds_every_row_and_figure(tmp_path):
     assert (en["value"], en["n"]) == ("0.75", "12")
 
 
+def test_csv_says_why_a_row_failed(tmp_path):
+    folder = fill(tmp_path / "run", {"extractive": 9})
+    Run(folder).append("ta", Prediction("q3", "e4b", error="the server is down"))
+    export(tmp_path, stored(folder))
+    with (tmp_path / "rows.csv").open(encoding="utf-8", newline="") as file:
+        found = {(r["variant"], r["lang"], r["id"]): r for r in csv.DictReader(file)}
+    told = [(r["outcome"], r["failure"], r["error"]) for v in ("e4b", "extractive") for r in [found[v, "ta", "q3"]]]
+    assert told == [("failed", "the server is down", ""), ("answered", "", "0.0")]
+
+
 def test_parquet_holds_the_same(tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
     result = stored(fill(tmp_path / "run", {"extractive": 9}))
