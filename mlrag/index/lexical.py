@@ -16,9 +16,7 @@ from mlrag.index.files import link
 from mlrag.records import Vectors
 from mlrag.text.tokens import tokens
 
-_HEAP = (
-    200_000_000  # bytes the writer may hold before it flushes: a segment of 150,000 passages, which few segments beat
-)
+_HEAP = 200_000_000  # bytes the writer may hold before it flushes: 150,000 passages are one segment, read the fastest
 
 
 def _schema() -> tantivy.Schema:
