@@ -4,8 +4,8 @@ Three rungs, by size. `flat` scans float16. `rabitq` scans one bit a dimension (
 scan; no training) and takes the exact cosines of the best candidates. `ivf` reads only the lists nearest to the
 question, and then does the same. A rung above `flat` is taken with as few candidates, lists first, as find `RECALL` of
 the exact `BEST`, which is measured on sentences of the index as the segment is made. Sentences stand nearer to passages
-than questions do: their fifty best are about as hard to find as a question's ten, and easier among a million, where more
-candidates are taken.
+than questions do: their fifty best are about as hard to find as a question's ten, and easier among a million, where
+more candidates are taken.
 """
 
 from __future__ import annotations
