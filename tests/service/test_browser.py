@@ -12,7 +12,7 @@ import regex
 from mlrag.languages import languages
 from mlrag.settings import Settings
 from service.app import create_app
-from tests.files import POPPLER
+from tests.files import POPPLER, TAMIL_FONT
 from tests.service.serving import serving
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'")
@@ -179,6 +179,7 @@ def test_a_browser_is_met_in_its_own_language(open_page):
 
 
 @POPPLER
+@TAMIL_FONT
 def test_documents_come_answer_and_go(open_page, browser, tmp_path):
     paper = tmp_path / "அருங்காட்சியகம்.pdf"
     printer = browser.new_page()
