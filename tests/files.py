@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 
-def _has_font(lang: str) -> bool:
+def has_font(lang: str) -> bool:
     listing = shutil.which("fc-list")
     return bool(listing and subprocess.run([listing, f":lang={lang}"], capture_output=True, check=False).stdout)
 
 
-TAMIL_FONT = pytest.mark.skipif(not _has_font("ta"), reason="no Tamil font is installed (Debian: fonts-noto-core)")
+TAMIL_FONT = pytest.mark.skipif(not has_font("ta"), reason="no Tamil font is installed (Debian: fonts-noto-core)")
 POPPLER = pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext (poppler-utils) is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 _W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
