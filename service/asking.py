@@ -59,7 +59,10 @@ class Asking:
         self._start(ask)
 
     def _start(self, ask: Ask) -> None:
-        self._threads.start(partial(copy_context().run, self._work, ask))
+        try:
+            self._threads.start(partial(copy_context().run, self._work, ask))
+        except RuntimeError as error:  # no more threads: the place is free again, and the asker hears it
+            self._end(error)
 
     def _work(self, ask: Ask) -> None:
         result: Answer | Exception

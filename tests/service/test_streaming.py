@@ -140,6 +140,28 @@ def test_a_deadline_stops_the_model_and_those_that_wait_for_it(settings, double)
 
 
 @in_process
+async def test_what_ends_no_answer_is_told_and_frees_its_place(monkeypatch):
+    class Panic(BaseException):
+        """As a library's Rust code raises it."""
+
+    def panics(_watch):
+        raise Panic("index out of bounds")
+
+    def no_thread(_work):
+        raise RuntimeError("can't start new thread")
+
+    workers, threads = CapacityLimiter(1), Threads(1)
+    with pytest.raises(RuntimeError, match="index out of bounds"):
+        await Asking(panics, workers, threads).first(None, 10.0)
+    monkeypatch.setattr(threads, "start", no_thread)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            await Asking(panics, workers, threads).first(None, 10.0)
+    assert workers.borrowed_tokens == 0
+    threads.close()
+
+
+@in_process
 async def test_a_question_cut_off_before_its_first_word_is_stopped():
     ended = threading.Event()
 
