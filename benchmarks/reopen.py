@@ -8,7 +8,8 @@ answer; beside them the processor seconds that the process had used by then, whi
 The last line is the index alone: open, catch up, search, in a process that has its embedder already.
 
 With `--over` nothing is killed: the service starts over a data folder that is there, and is asked a question of our own
-in each of its languages, one after the other; and the same once more.
+in each of its languages, one after the other; and the same once more, with another letter behind it, so that none is a
+kept answer.
 """
 
 from __future__ import annotations
