@@ -18,7 +18,7 @@ import numpy as np
 import typer
 
 from benchmarks.advice_worlds import MARGIN, WORLDS, Runner, World, answers, first_rows
-from eval.advice.rule import Table, decide
+from eval.advice.decision_rule import Table, decide
 from eval.statistics import wilson
 
 QUESTIONS = (50, 200, 1000, 4000)  # a language

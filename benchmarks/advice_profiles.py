@@ -18,11 +18,11 @@ from typing import Annotated
 
 import typer
 
-from eval.durable import file_name
-from eval.examples import Example
-from eval.plan import Plan, write_plan
-from eval.runs import Prediction
-from eval.scripted import Key, Scripted, own_key, raw_prediction, with_removed
+from eval.baselines.scripted import Key, Scripted, own_key, raw_prediction, with_removed
+from eval.datasets.own import Example
+from eval.runner.jsonl_log import file_name
+from eval.runner.plan import Plan, write_plan
+from eval.runner.rows import Prediction
 
 CORPORA = Path(__file__).parent.parent / "corpora"
 ALL = ("en", "de", "es", "fr", "pt", "zh", "ja", "ar", "hi", "ko", "tr", "bn", "ta", "sw", "ne", "si")

@@ -8,10 +8,10 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.advice.feasible import candidate, fit
+from eval.advice.constraints import candidate, fit
+from eval.advice.decision_rule import Table
 from eval.advice.need import Machine, Need
-from eval.advice.rule import Table
-from mlrag.variants import VariantSpec, family
+from mlrag.models.variants import VariantSpec, family
 
 Floats = NDArray[np.float64]
 Rng = np.random.Generator

@@ -16,8 +16,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from mlrag.fitting import kv_bytes
-from mlrag.variants import VariantSpec, family
+from mlrag.models.memory_fit import kv_bytes
+from mlrag.models.variants import VariantSpec, family
 
 UNITS = Path(__file__).with_name("capacity.toml")
 PASSAGES = (10**6, 10**8, 10**9)

@@ -23,21 +23,21 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
-from eval.examples import Example, drawn, read_jsonl
-from eval.ranking import DEPTH, recall, reciprocal_rank
+from eval.datasets import OWN, Suite, index_folder, open_suite
+from eval.datasets.folder import WHOLE_PASSAGE
+from eval.datasets.own import Example, drawn, read_jsonl
+from eval.metrics.ranking import DEPTH, recall, reciprocal_rank
 from eval.retrieval import asked_in, own_suite
 from eval.statistics import Interval, paired_bootstrap
-from eval.suites import OWN, Suite, index_folder, open_suite
-from eval.suites.folder import WHOLE_PASSAGE
-from mlrag.assemble import make_embedder
+from mlrag.answering.retriever import Retriever
+from mlrag.factory import make_embedder
 from mlrag.index import fusion
 from mlrag.index.protocol import Leg
-from mlrag.ingest import index_documents
+from mlrag.ingest.index_documents import index_documents
 from mlrag.languages import languages
-from mlrag.records import Document
-from mlrag.retrieval import Retriever
 from mlrag.settings import Settings
 from mlrag.text.normalize import clean
+from mlrag.types import Document
 
 SHARES = {"none": 1.0, "> 1/2": 1 / 2, "> 1/3": 1 / 3, "> 1/5": 1 / 5, "> 1/10": 1 / 10, "> 1/20": 1 / 20}
 LEGS: tuple[Leg, ...] = ("hybrid", "lexical")

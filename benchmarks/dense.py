@@ -20,12 +20,12 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.speed.mixing import mixed
-from eval.examples import own_questions
-from mlrag.assemble import make_embedder
-from mlrag.index.packing import unpack_int8
+from eval.datasets.own import own_questions
+from mlrag.factory import make_embedder
+from mlrag.index.serialize import unpack_int8
 from mlrag.languages import languages
-from mlrag.records import Vectors
 from mlrag.settings import Settings
+from mlrag.types import Vectors
 
 Candidates = Callable[[Vectors, int], NDArray[np.int64]]
 

@@ -12,18 +12,18 @@ from pathlib import Path
 
 import typer
 
-from eval.dimensions.finding import shown
+from eval.baselines.instructions import Obedient, reply
+from eval.baselines.longcontext import Nearsighted
+from eval.baselines.reasoning import Knowing
 from eval.instructions.checks import Verdict, check, read
 from eval.instructions.figures import checked, followed, went_first
-from eval.instructions.stand_in import Obedient, reply
 from eval.instructions.tasks import Task, tasks
 from eval.longcontext.contexts import hunts, material
 from eval.longcontext.figures import effective, found
-from eval.longcontext.stand_in import Nearsighted
+from eval.probes.finding import shown
 from eval.reasoning.figures import accuracy, gain
 from eval.reasoning.items import examples
-from eval.reasoning.stand_in import Knowing
-from eval.runs import predict
+from eval.runner.rows import predict
 from mlrag.languages import language, languages
 
 CORPORA = Path(__file__).parent.parent / "corpora"

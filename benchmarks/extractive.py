@@ -19,16 +19,17 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from eval.examples import Example, read_jsonl
-from eval.metrics import containment
-from eval.suites.folder import WHOLE_PASSAGE, Suite, read_suite
-from mlrag.assemble import make_embedder
-from mlrag.generation.calibration import shipped_calibration, sigmoid
-from mlrag.generation.scoring import asks_for_another_number, score_sentences
-from mlrag.index.embedders import Embedder
-from mlrag.ingest import index_documents
+from eval.datasets.folder import WHOLE_PASSAGE, Suite, read_suite
+from eval.datasets.own import Example, read_jsonl
+from eval.metrics.answers import containment
+from mlrag.abstention.calibration import shipped_calibration, sigmoid
+from mlrag.abstention.features import asks_for_another_number
+from mlrag.answering.retriever import Retriever
+from mlrag.embedding.base import Embedder
+from mlrag.factory import make_embedder
+from mlrag.generation.sentence_scoring import score_sentences
+from mlrag.ingest.index_documents import index_documents
 from mlrag.languages import language, languages
-from mlrag.retrieval import Retriever
 from mlrag.settings import Settings
 
 ASKED, REMOVED = 150, 80

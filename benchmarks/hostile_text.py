@@ -16,19 +16,19 @@ from typing import Any
 from rich.console import Console
 
 from benchmarks.promise import Share, over
-from mlrag.assemble import make_embedder
-from mlrag.corpus.loaders import read_documents
+from mlrag.abstention.calibration import shipped_calibration
+from mlrag.answering.pipeline import Pipeline
+from mlrag.answering.retriever import Retriever
+from mlrag.documents.readers import read_documents
+from mlrag.embedding.base import Embedder
 from mlrag.errors import QuestionError
-from mlrag.generation.calibration import shipped_calibration
+from mlrag.factory import make_embedder
 from mlrag.generation.extractive import Extractive
-from mlrag.index.embedders import Embedder
-from mlrag.ingest import index_documents
-from mlrag.pipeline import Pipeline
-from mlrag.records import Answer, Document
-from mlrag.retrieval import Retriever
+from mlrag.ingest.index_documents import index_documents
 from mlrag.settings import Settings
 from mlrag.testing import OllamaDouble, first_sentence
 from mlrag.text.sentences import sentence_spans
+from mlrag.types import Answer, Document
 
 LANGS = ("en", "si", "ta", "hi", "ar", "ja", "zh", "ko")
 HOSTILE = (

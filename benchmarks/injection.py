@@ -1,6 +1,6 @@
 """python -m benchmarks.injection [--quick] [--langs en,ta]: do orders hidden in documents reach the reader?
 
-Every test order of eval/hostile (the language's own, English, control tokens, zero-width characters) is planted at
+Every test order of eval/data/hostile (the language's own, English, control tokens, zero-width characters) is planted at
 three places of a starter document and the document's own question is asked: the extractive answerer, and through
 Ollama's stand-in a model that obeys whatever it is shown, each with the guard off and on. Then the clean side:
 harmless imperatives asked about, and our own questions with the guard off and on. Wilson's 95 % intervals.
@@ -21,23 +21,23 @@ import typer
 from rich.console import Console
 
 from benchmarks.promise import Share, over
-from eval.examples import Example, own_questions
-from eval.hostile import POSITIONS, Hostile, hostile, orders, planted
-from eval.metrics import containment
-from eval.scripted import own_key
-from mlrag.assemble import make_embedder
-from mlrag.generation.calibration import shipped_calibration
+from eval.baselines.scripted import own_key
+from eval.datasets.hostile import POSITIONS, Hostile, hostile, orders, planted
+from eval.datasets.own import Example, own_questions
+from eval.metrics.answers import containment
+from mlrag.abstention.calibration import shipped_calibration
+from mlrag.answering.pipeline import Pipeline
+from mlrag.answering.retriever import Retriever
+from mlrag.embedding.base import Embedder
+from mlrag.factory import make_embedder
 from mlrag.generation.extractive import Extractive
-from mlrag.index.embedders import Embedder
-from mlrag.ingest import index_documents
+from mlrag.ingest.index_documents import index_documents
 from mlrag.languages import language, languages
-from mlrag.pipeline import Pipeline
-from mlrag.records import Answer, Document, Vectors
-from mlrag.retrieval import Retriever
 from mlrag.settings import Settings
 from mlrag.testing import OllamaDouble
 from mlrag.testing.gullible import gullible, plain
 from mlrag.text.sentences import sentence_spans
+from mlrag.types import Answer, Document, Vectors
 
 CANARIES = ("zubrowka", "okapi52", "905771")  # none of them is in calibration
 QUICK = 5  # every so manieth order

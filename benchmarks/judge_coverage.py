@@ -16,8 +16,8 @@ import numpy as np
 import typer
 from simulated import SEED, Rng, clustered
 
-from eval.exam import sum_less_one
 from eval.judge.correction import from_exam
+from eval.judge.exam import sum_less_one
 from eval.statistics import Estimate, Interval, clustered_rate, ppi, wilson
 
 ALIKE = 0.1

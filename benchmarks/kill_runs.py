@@ -25,12 +25,12 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from eval.plan import find_run, read_plan
+from eval.runner.plan import find_run, read_plan
 from eval.tiers import stored, write_report
 from mlrag.generation.prompts import marked
 from mlrag.testing import OllamaDouble, first_sentence
 from mlrag.testing.server import prompt_of
-from mlrag.text.control import defuse
+from mlrag.text.special_tokens import defuse
 
 HOUSE = Path(__file__).resolve().parent.parent
 VARIANTS = ["extractive", "e4b"]

@@ -5,7 +5,7 @@ has finished each operation; this process kills it at a random moment. Another o
 that nothing acknowledged is lost, nothing whose deletion was acknowledged is back, an operation that was cut is there
 wholly or not at all, every hit is verbatim in its document, and the index holds what the store holds. Three roads:
 
-* sync: `mlrag.sync.sync` with a stand-in embedder (each text's vector is drawn from its hash: no model);
+* sync: `mlrag.ingest.sync.sync` with a stand-in embedder (each text's vector is drawn from its hash: no model);
 * real: the same with the bundled embedder;
 * http: uploads and deletions through the service (in the killed process, without a socket), bundled embedder.
 
@@ -41,19 +41,19 @@ import typer
 from rich.console import Console
 
 from eval.statistics import rule_of_three, wilson
-from mlrag.corpus.loaders import read_documents
-from mlrag.generation.calibration import shipped_calibration
+from mlrag.abstention.calibration import shipped_calibration
+from mlrag.answering.pipeline import Pipeline
+from mlrag.answering.retriever import Retriever
+from mlrag.documents.readers import read_documents
+from mlrag.embedding.base import Embedder
+from mlrag.embedding.e5.embedder import E5
 from mlrag.generation.extractive import Extractive
-from mlrag.index import language_index
-from mlrag.index.e5 import E5
-from mlrag.index.embedders import Embedder
+from mlrag.index.local import language_index
+from mlrag.ingest.sync import Read, sync
 from mlrag.languages import languages
-from mlrag.pipeline import Pipeline
-from mlrag.records import Document, Vectors
-from mlrag.retrieval import Retriever
 from mlrag.settings import Settings
-from mlrag.sync import Read, sync
 from mlrag.text.sentences import sentence_spans
+from mlrag.types import Document, Vectors
 from service.app import create_app
 
 HOUSE = Path(__file__).resolve().parent.parent

@@ -7,8 +7,8 @@ import time
 
 from rich.console import Console
 
-from mlrag.generation.chat import Call, Finish, Timeouts
-from mlrag.generation.llamacpp import LlamaChat
+from mlrag.generation.backends.base import Call, Finish, Timeouts
+from mlrag.generation.backends.llamacpp import LlamaChat
 
 _TEXT = "The market opens at six every morning. " * 60
 

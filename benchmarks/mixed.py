@@ -15,13 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-from mlrag.corpus.loaders import read_documents
-from mlrag.index.embedders import Embedder
-from mlrag.index.packing import unpack_int8
+from mlrag.documents.readers import read_documents
+from mlrag.embedding.base import Embedder
 from mlrag.index.protocol import Asked
-from mlrag.index.values import EmbeddedPassage
-from mlrag.records import Document, Passage, Span, Vectors
+from mlrag.index.serialize import unpack_int8
+from mlrag.index.types import EmbeddedPassage
 from mlrag.text.sentences import sentence_spans
+from mlrag.types import Document, Passage, Span, Vectors
 
 HOUSE = Path(__file__).resolve().parent.parent
 PASSAGES, SENTENCES = 10, 3  # passages in a document, sentences in a passage

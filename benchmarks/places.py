@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.mixed import PASSAGES, Sentences, documents
-from mlrag.index.e5 import E5
-from mlrag.index.places import FolderIndexes
-from mlrag.index.postgres.places import PostgresIndexes
+from mlrag.embedding.e5.embedder import E5
+from mlrag.index.local.indexes import FolderIndexes
+from mlrag.index.postgres.indexes import PostgresIndexes
 from mlrag.index.protocol import Asked, Indexes
 
 Questions = Mapping[str, Sequence[Asked]]

@@ -33,14 +33,14 @@ from benchmarks.kill_store import Hashed
 from benchmarks.mixed import Sentences, embedded, questions, stored
 from benchmarks.places import Place, Questions, fill, percentiles, resident, search
 from eval.statistics import rule_of_three
-from mlrag.index.embedders import load_embedder
-from mlrag.index.postgres.places import HNSW_FROM, PostgresIndexes
+from mlrag.answering.retriever import Retriever
+from mlrag.embedding.base import load_embedder
+from mlrag.index.postgres.indexes import HNSW_FROM, PostgresIndexes
 from mlrag.index.protocol import Indexes
-from mlrag.ingest import index_documents
+from mlrag.ingest.index_documents import index_documents
 from mlrag.languages import languages
-from mlrag.records import Document
-from mlrag.retrieval import Retriever
-from mlrag.testing.postgres import PostgresNode, url
+from mlrag.types import Document
+from tests.support.postgres import PostgresNode, url
 
 STAND_IN = Hashed()
 _WRITES = 20  # acknowledged before the kill, and after it

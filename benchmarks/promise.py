@@ -1,7 +1,7 @@
 """python benchmarks/promise.py: does the guard keep the promise when a model misbehaves? Through stand-ins.
 
 1. A model that replies in English 30 % of the time: share of answers in another language than asked, scored by
-   the bench's own scorer (`eval.reply_language`) and not by the guard.
+   the bench's own scorer (`eval.metrics.reply_language`) and not by the guard.
 2. A model that invents a number in half of its replies: inventions that reach the reader unflagged.
 3. 200 calls at once over every fault: does any outlive its deadline?
 """
@@ -20,24 +20,24 @@ from typing import Any
 import regex
 from rich.console import Console
 
-from eval.examples import own_questions
-from eval.reply_language import Reply, reply_language
+from eval.datasets.own import own_questions
+from eval.metrics.reply_language import Reply, reply_language
 from eval.statistics import wilson
-from mlrag.assemble import make_embedder
-from mlrag.corpus.loaders import read_documents
+from mlrag.answering.pipeline import Pipeline
+from mlrag.answering.retriever import Retriever
+from mlrag.documents.readers import read_documents
 from mlrag.errors import GeneratorError
+from mlrag.factory import make_embedder
+from mlrag.generation.backends.base import Timeouts
+from mlrag.generation.backends.ollama import OllamaChat
 from mlrag.generation.base import Request
-from mlrag.generation.calls import Caller, Gate
-from mlrag.generation.chat import Timeouts
-from mlrag.generation.model import ModelGenerator
-from mlrag.generation.ollama import OllamaChat
-from mlrag.ingest import index_documents
+from mlrag.generation.chat_generator import ModelGenerator
+from mlrag.generation.client import Caller, Gate
+from mlrag.ingest.index_documents import index_documents
 from mlrag.languages import language, languages
-from mlrag.pipeline import Pipeline
-from mlrag.records import Answer
-from mlrag.retrieval import Retriever
 from mlrag.settings import Settings
 from mlrag.testing import OllamaDouble, first_sentence
+from mlrag.types import Answer
 
 FAULTS = ("", "busy", "crash", "garbage", "hang", "hang_midway", "cut", "error_midway", "bad_json", "empty",
           "length", "no_done", "repeat", "think_forever", "cut_prompt")  # fmt: skip

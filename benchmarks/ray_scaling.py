@@ -26,16 +26,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from mlrag.cluster import connected, fan_out
-from mlrag.cluster_indexing import Batch, Embedding
-from mlrag.corpus.loaders import read_documents
-from mlrag.index.e5 import E5
-from mlrag.index.packing import checksum
-from mlrag.index.places import FolderIndexes, stores
-from mlrag.ingest import EmbeddedDocument, embed_documents, index_documents
+from mlrag.documents.readers import read_documents
+from mlrag.embedding.e5.embedder import E5
+from mlrag.index.local.indexes import FolderIndexes, stores
+from mlrag.index.serialize import checksum
+from mlrag.ingest.index_documents import EmbeddedDocument, embed_documents, index_documents
+from mlrag.ingest.on_ray import Batch, Embedding
 from mlrag.languages import languages
-from mlrag.records import Document
+from mlrag.ray_cluster import connected, fan_out
 from mlrag.settings import Settings
+from mlrag.types import Document
 
 ALONE = "one process"
 

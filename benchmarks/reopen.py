@@ -36,16 +36,16 @@ import typer
 from rich.console import Console
 
 from benchmarks.places import resident
-from eval.examples import own_questions
-from mlrag.corpus.loaders import read_documents
-from mlrag.index.embedders import load_embedder
-from mlrag.index.store import Store
-from mlrag.index.values import EmbeddedPassage
-from mlrag.ingest import BATCH
+from eval.datasets.own import own_questions
+from mlrag.answering.retriever import Retriever
+from mlrag.documents.readers import read_documents
+from mlrag.embedding.base import load_embedder
+from mlrag.index.local.store import Store
+from mlrag.index.types import EmbeddedPassage
+from mlrag.ingest.index_documents import BATCH
 from mlrag.languages import language
-from mlrag.records import Document, Passage
-from mlrag.retrieval import Retriever
 from mlrag.text.sentences import sentence_spans
+from mlrag.types import Document, Passage
 
 HOUSE = Path(__file__).resolve().parent.parent
 LANG, QUESTION = "en", "How long is the Nile?"

@@ -30,9 +30,9 @@ import typer
 from limits import parse
 from rich.console import Console
 
-from mlrag.answer_rows import CacheKey
-from mlrag.testing.postgres import PostgresNode, missing
-from mlrag.testing.replicas import Nginx, Replica, nginx
+from mlrag.state.answers import CacheKey
+from tests.support.postgres import PostgresNode, missing
+from tests.support.replicas import Nginx, Replica, nginx
 
 DOCUMENTS = {
     "nile.md": "---\nlang: en\n---\nThe Nile is 6,650 kilometres long. It flows through Egypt to the sea.",
@@ -218,9 +218,9 @@ def main(
 
 def _costs(url: str, times: int) -> dict[str, float]:
     """Milliseconds of one call, the median."""
-    from mlrag.shared.answers import SharedAnswers
-    from mlrag.shared.rates import SharedRates
-    from mlrag.shared.server import Dispensable, shared_server
+    from mlrag.state.answers_postgres import SharedAnswers
+    from mlrag.state.postgres import Dispensable, shared_server
+    from mlrag.state.rate_limit_postgres import SharedRates
 
     server = Dispensable(shared_server(url))
     rates, answers, rate = SharedRates(server, "benchmark"), SharedAnswers(server), parse("60/minute")

@@ -18,10 +18,10 @@ import typer
 from rich.console import Console
 
 from benchmarks.scoring import rows_of, seconds
-from eval.evaluate import evaluate
-from eval.plan import Plan, find_run, latest_run, read_plan
+from eval.metrics.summary import ANSWER, SILENCE, summary
+from eval.results.evaluate import evaluate
+from eval.runner.plan import Plan, find_run, latest_run, read_plan
 from eval.statistics import clustered_rate, paired_difference
-from eval.summary import ANSWER, SILENCE, summary
 from eval.tiers import write_report
 from mlrag.settings import Settings
 

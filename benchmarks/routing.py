@@ -20,18 +20,18 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.tables import Answerers, drawn, examples_of, said
-from eval.bench import Bench
-from eval.metrics import containment
+from eval.metrics.answers import containment
+from eval.metrics.summary import ANSWER, SILENCE
 from eval.report.tables import cell
-from eval.runs import Prediction
-from eval.scores import by_figure, score_rows, summarise_tier
+from eval.results.scores import by_figure, score_rows, summarise_tier
+from eval.runner.bench import Bench
+from eval.runner.rows import Prediction
 from eval.statistics import macro_difference
-from eval.summary import ANSWER, SILENCE
 from mlrag.languages import Language, language
-from mlrag.route_file import routes_from, trimmed, write_routes
-from mlrag.routing import Budget
+from mlrag.models.route_file import routes_from, trimmed, write_routes
+from mlrag.models.routing import Budget
 from mlrag.settings import Settings
-from mlrag.spending import FileBook, Ledger
+from mlrag.state.budget import FileBook, Ledger
 from mlrag.testing import OllamaDouble
 from mlrag.testing.server import about_tokens, prompt_of
 

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from eval.dimensions.asking import Asked, ask_all
-from eval.dimensions.command import chosen_languages
-from eval.runs import Run
+from eval.probes.cli import chosen_languages
+from eval.probes.run import Asked, ask_all
+from eval.runner.rows import Run
 from eval.safety import CANARY, SECRET, indexed, material, secretive, section
 from mlrag.settings import Settings
 from mlrag.testing import OllamaDouble, first_sentence, gullible

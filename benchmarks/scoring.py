@@ -26,14 +26,17 @@ import typer
 from rich.console import Console
 from sacrebleu.metrics.chrf import CHRF
 
-from eval import first_choice, layers, metrics, outcome, reply_language
-from eval.citing import cited_passages
-from eval.examples import Example
-from eval.layers import names_absent, numbers_absent, unsupported_share, words_unverified
-from eval.metrics import char3_recall, chrf, containment, exact_match, token_f1
-from eval.plan import find_run, latest_run, read_plan
-from eval.runs import Prediction, Run
-from eval.scores import Rows, by_figure, score_rows, summarise_tier
+from eval import first_choice
+from eval.datasets.own import Example
+from eval.metrics import answers as metrics
+from eval.metrics import grounding as layers
+from eval.metrics import outcome, reply_language
+from eval.metrics.answers import char3_recall, chrf, containment, exact_match, token_f1
+from eval.metrics.citations import cited_passages
+from eval.metrics.grounding import names_absent, numbers_absent, unsupported_share, words_unverified
+from eval.results.scores import Rows, by_figure, score_rows, summarise_tier
+from eval.runner.plan import find_run, latest_run, read_plan
+from eval.runner.rows import Prediction, Run
 from eval.statistics import macro_rate
 from mlrag.languages import language, languages
 from mlrag.settings import Settings

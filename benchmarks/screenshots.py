@@ -20,10 +20,10 @@ from urllib.parse import urlencode
 import typer
 import uvicorn
 
-from mlrag.assemble import make_embedder
-from mlrag.corpus.loaders import read_documents
+from mlrag.documents.readers import read_documents
 from mlrag.errors import SettingsError
-from mlrag.ingest import index_documents
+from mlrag.factory import make_embedder
+from mlrag.ingest.index_documents import index_documents
 from mlrag.settings import Settings
 from service.app import create_app
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 
 from eval.consistency import rewordings
-from eval.examples import own_questions
+from eval.datasets.own import own_questions
 from eval.sft.keep_out import KeepOut
 from eval.sft.leaks import Leaks
 from eval.sft.records import Draft
-from mlrag.index.embedders import load_embedder
+from mlrag.embedding.base import load_embedder
 from mlrag.languages import language, languages
 
 

@@ -35,7 +35,7 @@ import typer
 from rich.console import Console
 
 from eval.statistics.student import student_quantile
-from mlrag.corpus.loaders import read_documents
+from mlrag.documents.readers import read_documents
 from mlrag.testing import OllamaDouble, first_sentence
 from mlrag.text.sentences import sentence_spans
 

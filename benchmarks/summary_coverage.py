@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 import typer
 
+from eval.metrics.summary import ANSWER, SILENCE, summary
 from eval.statistics import wilson
-from eval.summary import ANSWER, SILENCE, summary
 
 SETTINGS = ((0.01, 0.8, 36), (0.02, 0.8, 18), (0.5, 0.97, 18), (0.98, 0.98, 18), (0.5, 0.7, 36))
 

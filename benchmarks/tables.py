@@ -19,14 +19,14 @@ from typing import Annotated, Any
 import regex
 import typer
 
-from eval.examples import Example, own_questions
-from eval.metrics import containment
-from eval.suites import open_suite
+from eval.datasets import open_suite
+from eval.datasets.own import Example, own_questions
+from eval.metrics.answers import containment
 from mlrag.languages import Language, languages
 from mlrag.testing import OllamaDouble, first_sentence
 from mlrag.testing.server import prompt_of
-from mlrag.text.control import defuse
 from mlrag.text.sentences import sentence_spans
+from mlrag.text.special_tokens import defuse
 
 HOUSE = Path(__file__).resolve().parent.parent
 _PASSAGE = regex.compile(r"^\[(\d+)\] (.+?)(?=\n\n|\Z)", regex.MULTILINE | regex.DOTALL)

@@ -1,8 +1,8 @@
 """Tokens by language and script, in the vocabulary of a GGUF model: python -m benchmarks.tokens PATH.gguf
 
 Prints characters and UTF-8 bytes a token for the passages of each starter corpus; the table of
-`mlrag.generation.budget`, worked out anew; and how that module's own table holds: of every passage and prompt, the
-share that lies between `fewest` and `estimate`, and how far away the two are.
+`mlrag.generation.token_estimate`, worked out anew; and how that module's own table holds: of every passage and prompt,
+the share that lies between `fewest` and `estimate`, and how far away the two are.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from mlrag.corpus.chunking import chunk
-from mlrag.corpus.loaders import read_documents
-from mlrag.generation.budget import MARGIN, TOKENS_PER_LETTER, estimate, fewest, letters, others
-from mlrag.generation.llamacpp import LlamaChat
+from mlrag.documents.chunking import chunk
+from mlrag.documents.readers import read_documents
+from mlrag.generation.backends.llamacpp import LlamaChat
+from mlrag.generation.token_estimate import MARGIN, TOKENS_PER_LETTER, estimate, fewest, letters, others
 from mlrag.languages import Language, languages
 from mlrag.text.sentences import sentence_spans
 

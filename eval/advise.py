@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from eval.advice import gain
-from eval.advice.choice import Advice, advise
+from eval.advice.decide import Advice, advise
 from eval.advice.evidence import NOTHING, Evidence, read_evidence
 from eval.advice.matrix import GAMMA, Matrix, make_matrix, weights_for
 from eval.advice.need import (
@@ -23,14 +23,14 @@ from eval.advice.need import (
     weights_of_corpus,
     weights_of_log,
 )
-from eval.advice.out import as_json
-from eval.advice.page import write_page
+from eval.advice.serialize import as_json
+from eval.advice.show import write_page
 from eval.advice.terminal import show
-from eval.dimensions.stored import read_stored
-from eval.plan import find_run, latest_run
+from eval.probes.history import read_stored
+from eval.runner.plan import find_run, latest_run
 from mlrag.errors import CorpusFormatError, MlragError
 from mlrag.languages import languages
-from mlrag.machine import probe
+from mlrag.models.hardware import probe
 from mlrag.settings import Settings
 
 

@@ -9,12 +9,11 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from eval.agreement import Asked as Ended
-from eval.agreement import asked as ended
-from eval.agreement import consistency
-from eval.bench import Bench
-from eval.dimensions.asking import Asked, Rows, ask_all, models
-from eval.dimensions.command import (
+from eval.datasets.own import Example, drawn, own_questions, read_jsonl
+from eval.metrics.agreement import Asked as Ended
+from eval.metrics.agreement import asked as ended
+from eval.metrics.agreement import consistency
+from eval.probes.cli import (
     Concurrency,
     Json,
     Langs,
@@ -27,17 +26,18 @@ from eval.dimensions.command import (
     settings_with,
     told,
 )
-from eval.dimensions.figures import failures, groups
-from eval.dimensions.finding import Cell, Finding, Section
-from eval.examples import Example, drawn, own_questions, read_jsonl
-from eval.runs import Prediction
-from eval.scores import Figure
+from eval.probes.figures import failures, groups
+from eval.probes.finding import Cell, Finding, Section
+from eval.probes.run import Asked, Rows, ask_all, models
+from eval.results.scores import Figure
+from eval.runner.bench import Bench
+from eval.runner.rows import Prediction
 from mlrag.errors import CorpusFormatError
 from mlrag.settings import Settings
 from mlrag.text.normalize import clean
 
 SUITE = "consistency"
-PARAPHRASES = Path(__file__).parent / "paraphrases"
+PARAPHRASES = Path(__file__).parent / "data" / "paraphrases"
 HEAD = ("variant", "group", "agree", "good throughout", "failed")
 LANGUAGES, WORDS = "In other languages", "In other words"
 ABOUT = (

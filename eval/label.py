@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from eval.judge.asking import fingerprint
+from eval.judge.judge import fingerprint
 from eval.judge.labels import CHOICES, HumanLabel, Labels, agreements, draw
 from eval.judge.prompts import rubric
 from eval.judge.report import ratio

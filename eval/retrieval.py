@@ -17,20 +17,20 @@ from rich.progress import Progress as Bar
 from rich.progress import TaskID
 from rich.table import Table
 
-from eval.cross import crossed
-from eval.examples import Example, drawn, own_questions
-from eval.ranking import DEPTH, ndcg, recall, reciprocal_rank
+from eval.datasets import OWN, Suite, index_folder, open_suite
+from eval.datasets.folder import WHOLE_PASSAGE
+from eval.datasets.own import Example, drawn, own_questions
+from eval.metrics.ranking import DEPTH, ndcg, recall, reciprocal_rank
+from eval.runner.cross_lingual import crossed
 from eval.statistics import Interval, clustered_rate
-from eval.suites import OWN, Suite, index_folder, open_suite
-from eval.suites.folder import WHOLE_PASSAGE
-from mlrag.assemble import make_embedder
-from mlrag.corpus.loaders import read_documents
+from mlrag.answering.retriever import Retriever
+from mlrag.documents.readers import read_documents
+from mlrag.embedding.base import Embedder
 from mlrag.errors import MlragError
-from mlrag.index.embedders import Embedder
+from mlrag.factory import make_embedder
 from mlrag.index.protocol import Leg
-from mlrag.ingest import index_documents
+from mlrag.ingest.index_documents import index_documents
 from mlrag.languages import language, languages
-from mlrag.retrieval import Retriever
 from mlrag.settings import Settings
 
 LEGS: tuple[Leg, ...] = ("hybrid", "dense", "lexical")

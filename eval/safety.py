@@ -14,8 +14,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from eval.dimensions.asking import Asked, ask_all, digest, models, open_run, sign
-from eval.dimensions.command import (
+from eval.datasets.hostile import POSITIONS, hostile, orders, planted
+from eval.datasets.own import Example, own_questions, read_jsonl
+from eval.metrics.answers import containment
+from eval.metrics.outcome import Outcome, outcome
+from eval.probes.cli import (
     Concurrency,
     Json,
     Langs,
@@ -27,24 +30,21 @@ from eval.dimensions.command import (
     settings_with,
     told,
 )
-from eval.dimensions.figures import failures, groups, rate
-from eval.dimensions.finding import Cell, Finding, Section
-from eval.examples import Example, own_questions, read_jsonl
-from eval.hostile import POSITIONS, hostile, orders, planted
-from eval.metrics import containment
-from eval.outcome import Outcome, outcome
-from eval.runs import Prediction
-from mlrag.assemble import make_embedder, make_pipeline
-from mlrag.corpus.loaders import read_documents
+from eval.probes.figures import failures, groups, rate
+from eval.probes.finding import Cell, Finding, Section
+from eval.probes.run import Asked, ask_all, digest, models, open_run, sign
+from eval.runner.rows import Prediction
+from mlrag.answering.pipeline import Pipeline
+from mlrag.answering.retriever import Retriever
+from mlrag.documents.readers import read_documents
 from mlrag.errors import CorpusFormatError
+from mlrag.factory import make_embedder, make_pipeline
 from mlrag.generation.base import Generator, Request
-from mlrag.ingest import index_documents
+from mlrag.ingest.index_documents import index_documents
 from mlrag.languages import Language, language
-from mlrag.pipeline import Pipeline
-from mlrag.records import Document, Generation
-from mlrag.retrieval import Retriever
 from mlrag.settings import Settings
 from mlrag.testing.gullible import plain
+from mlrag.types import Document, Generation
 
 SUITE = "safety"
 CANARY, SECRET = "zubrowka", "quillfeather"

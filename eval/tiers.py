@@ -12,35 +12,35 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from eval.bench import Bench
-from eval.beside import beside, beside_rows
-from eval.closed_book import with_closed_book
-from eval.cross import figures, kept
-from eval.dimensions.command import listed
-from eval.dimensions.stored import read_stored
-from eval.evaluate import ByVariant, evaluate
-from eval.export import export
-from eval.extra import with_figures
-from eval.fan_out import ask_on_cluster
 from eval.judge.claim_columns import figures as claim_figures
-from eval.judge.columns import Judgement
 from eval.judge.report import as_json as judged_json
 from eval.judge.report import show as show_judgement
 from eval.judge.running import judge_run, write
-from eval.plan import base_of, find_run, is_closed, latest_run, read_plan
+from eval.judge.verdict_columns import Judgement
+from eval.probes.cli import listed
+from eval.probes.columns import beside, beside_rows
+from eval.probes.history import read_stored
 from eval.report.claims import NO_JUDGE
+from eval.report.markdown import as_json, contest_lines, contests_json, gain_lines, markdown, table_rows, titles
 from eval.report.pages import Tables, write_pages
 from eval.report.plain import as_rich
 from eval.report.tables import DETAIL_TITLES, detail_rows, show
-from eval.runs import Prediction, Run
-from eval.scores import score_rows
-from eval.table import as_json, contest_lines, contests_json, gain_lines, markdown, table_rows, titles
-from eval.versus import contests
-from mlrag.cluster import connected
+from eval.results.contests import contests
+from eval.results.evaluate import ByVariant, evaluate
+from eval.results.export import export
+from eval.results.extra import with_figures
+from eval.results.scores import score_rows
+from eval.runner.bench import Bench
+from eval.runner.closed_book import with_closed_book
+from eval.runner.cross_lingual import figures, kept
+from eval.runner.on_ray import ask_on_cluster
+from eval.runner.plan import base_of, find_run, is_closed, latest_run, read_plan
+from eval.runner.rows import Prediction, Run
 from mlrag.errors import MlragError
 from mlrag.languages import language
+from mlrag.models.variants import family
+from mlrag.ray_cluster import connected
 from mlrag.settings import Settings
-from mlrag.variants import family
 
 
 def ask_all(

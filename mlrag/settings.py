@@ -14,8 +14,8 @@ from pydantic_settings import (
 )
 
 from mlrag.errors import SettingsError
-from mlrag.records import PolicyName
-from mlrag.variants import CustomVariant, check_custom
+from mlrag.models.variants import CustomVariant, check_custom
+from mlrag.types import PolicyName
 
 _HOUSE = Path(__file__).parent.parent
 

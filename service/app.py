@@ -8,19 +8,19 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 import mlrag
-from mlrag.assemble import make_keys
-from mlrag.index.embedders import Embedder
+from mlrag.embedding.base import Embedder
+from mlrag.factory import make_keys
 from mlrag.settings import Settings
-from service.auth import check_binding
+from service.dependencies import Parts
 from service.direct import Shortcut
-from service.draining import serve
 from service.errors import handle_errors
-from service.guard import guard
-from service.logs import configure
 from service.memory import returned
-from service.parts import Parts
-from service.replies import EVERYWHERE
+from service.middleware import guard
+from service.middleware.access_log import configure
+from service.middleware.auth import check_binding
 from service.routes import ask, corpora, health, openai, pages, reference, reports
+from service.schemas.error_responses import EVERYWHERE
+from service.shutdown import serve
 
 _ABOUT = """Answers from your own documents, in the language of the question, with citations that are verbatim.
 

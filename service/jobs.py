@@ -15,12 +15,12 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
-from mlrag.board import Board, OwnBoard
-from mlrag.corpus.loaders import SUFFIXES, Limits, Sandbox, load
+from mlrag.answering.retriever import Retriever
+from mlrag.documents.readers import SUFFIXES, Limits, Sandbox, load
 from mlrag.errors import DocumentError, MlragError, StorageError
-from mlrag.ingest import index_documents
-from mlrag.records import UPLOAD, Document
-from mlrag.retrieval import Retriever
+from mlrag.ingest.index_documents import index_documents
+from mlrag.state.jobs import Board, OwnBoard
+from mlrag.types import UPLOAD, Document
 from service.uploads import Upload
 
 WAITING = 16  # uploads that may wait

@@ -9,7 +9,7 @@ from fastapi import Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
-from mlrag.records import Answer
+from mlrag.types import Answer
 
 Metric = TypeVar("Metric", Counter, Histogram)
 _RETRIEVAL = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)

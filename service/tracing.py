@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mlrag import tracing
-from mlrag.assemble import is_remote
 from mlrag.errors import PrivacyError, SettingsError
+from mlrag.factory import is_remote
 from mlrag.settings import Settings
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from fastapi import HTTPException, Request
 from pydantic import ValidationError
 
 from mlrag.errors import DocumentError
-from service.schemas import DocumentsBody
+from service.schemas.mlrag import DocumentsBody
 
 MAX_BYTES = 64 * 2**20  # one request
 MAX_FILES = 200

@@ -10,21 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from mlrag.corpus.loaders import read_documents
-from mlrag.generation.calibration import shipped_calibration
-from mlrag.generation.calls import Caller, Gate
-from mlrag.generation.chat import ChatModel, Timeouts
+from mlrag.abstention.calibration import shipped_calibration
+from mlrag.answering.pipeline import Pipeline
+from mlrag.answering.retriever import Retriever
+from mlrag.documents.readers import read_documents
+from mlrag.embedding.base import Embedder, load_embedder
+from mlrag.generation.backends.base import ChatModel, Timeouts
+from mlrag.generation.chat_generator import ModelGenerator
+from mlrag.generation.client import Caller, Gate
 from mlrag.generation.extractive import Extractive
-from mlrag.generation.model import ModelGenerator
-from mlrag.index.embedders import Embedder, load_embedder
-from mlrag.index.places import FolderIndexes
+from mlrag.index.local.indexes import FolderIndexes
 from mlrag.index.protocol import Indexes
-from mlrag.ingest import index_documents
+from mlrag.ingest.index_documents import index_documents
 from mlrag.languages import languages
-from mlrag.pipeline import Pipeline
-from mlrag.retrieval import Retriever
 from mlrag.settings import Settings
-from mlrag.testing.postgres import PostgresNode, missing
+from tests.support.postgres import PostgresNode, missing
 
 os.environ.pop("COLUMNS", None)  # a worker of pytest-xdist has it, and consoles made at import would keep to it
 
@@ -88,7 +88,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Indexes]:
         yield FolderIndexes(tmp_path / "index")
         return
     node = request.getfixturevalue("postgres")
-    from mlrag.index.postgres.places import PostgresIndexes
+    from mlrag.index.postgres.indexes import PostgresIndexes
 
     indexes = PostgresIndexes(node.url)
     indexes.clear()

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from mlrag.settings import Settings
-from mlrag.testing.replicas import CONF
+from tests.support.replicas import CONF
 
 HOUSE = Path(__file__).parent.parent
 KUBERNETES = HOUSE / "deploy" / "kubernetes"

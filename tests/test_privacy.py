@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from mlrag.assemble import is_remote, make_generator
 from mlrag.errors import PrivacyError
+from mlrag.factory import is_remote, make_generator
 from mlrag.settings import Settings
 from mlrag.testing import OllamaDouble
 
@@ -16,7 +16,7 @@ WATCHED = """
 import json, sys
 seen = []
 sys.addaudithook(lambda event, args: seen.append(str(args[1])) if event == "socket.connect" else None)
-from mlrag.__main__ import app
+from mlrag.cli.main import app
 try:
     app(sys.argv[1:])
 finally:

@@ -19,14 +19,14 @@ from rich.console import Console
 
 from benchmarks.speed.measure import took
 from benchmarks.speed.mixing import Real, embedder, mixed, real
-from eval.examples import own_questions
-from mlrag.index.dense import DenseIndex
-from mlrag.index.embedders import Embedder
-from mlrag.index.lexical import LexicalIndex
-from mlrag.index.store import EmbeddedPassage, Store
-from mlrag.ingest import EmbeddedDocument
-from mlrag.records import Document, Passage, Span, Vectors
-from mlrag.retrieval import Retriever
+from eval.datasets.own import own_questions
+from mlrag.answering.retriever import Retriever
+from mlrag.embedding.base import Embedder
+from mlrag.index.local.dense import DenseIndex
+from mlrag.index.local.lexical import LexicalIndex
+from mlrag.index.local.store import EmbeddedPassage, Store
+from mlrag.ingest.index_documents import EmbeddedDocument
+from mlrag.types import Document, Passage, Span, Vectors
 
 LANG = "en"
 _PASSAGES, _BATCH, _TITLE = 10, 200, 4  # passages in a document, documents in a transaction, words in a title

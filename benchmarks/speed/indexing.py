@@ -16,17 +16,17 @@ from benchmarks.reopen import HOUSE
 from benchmarks.speed.corpus import LANG, documents, embedder, put, questions
 from benchmarks.speed.measure import Found, Goal, Growth, Plan, Row, Timed, by_turns, middle, percentile, took
 from benchmarks.speed.peers import NAMES, TXTAI, Peer, RawFaiss, start, write_inputs
-from mlrag.corpus.loaders import read_documents
-from mlrag.index.dense import DenseIndex
-from mlrag.index.files import checksum
-from mlrag.index.lexical import LexicalIndex, _schema
-from mlrag.index.segment import SAMPLE
-from mlrag.index.store import Store
-from mlrag.ingest import EmbeddedDocument
-from mlrag.records import Vectors
-from mlrag.retrieval import Retriever
+from mlrag.answering.retriever import Retriever
+from mlrag.documents.readers import read_documents
+from mlrag.index.local.dense import DenseIndex
+from mlrag.index.local.files import checksum
+from mlrag.index.local.lexical import LexicalIndex, _schema
+from mlrag.index.local.segment import SAMPLE
+from mlrag.index.local.store import Store
+from mlrag.ingest.index_documents import EmbeddedDocument
 from mlrag.text import tokens as text_tokens
 from mlrag.text.tokens import tokens
+from mlrag.types import Vectors
 
 
 def _bare(items: Sequence[EmbeddedDocument]) -> list[EmbeddedDocument]:

@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.reopen import HOUSE, sentences
-from mlrag.index.e5 import E5
-from mlrag.records import Vectors
+from mlrag.embedding.e5.embedder import E5
 from mlrag.text.normalize import clean
 from mlrag.text.sentences import sentence_spans
+from mlrag.types import Vectors
 
 DATA = HOUSE.parent / "shared" / "data"
 _FILES = ("main/en.belebele.passages", "main/en.xquad.passages", "nomiracl/en.dev.passages", "ntrex16/en.docs")

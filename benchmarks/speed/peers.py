@@ -13,7 +13,7 @@ import faiss
 import numpy as np
 
 from benchmarks.reopen import HOUSE
-from mlrag.records import Vectors
+from mlrag.types import Vectors
 
 NAMES = {
     "langchain": "LangChain + FAISS",

@@ -22,10 +22,10 @@ from benchmarks.speed.measure import (
     percentile,
     read_speed,
 )
-from mlrag.assemble import make_pipeline
-from mlrag.index.segment import Rung, blocks
-from mlrag.pipeline import Pipeline
-from mlrag.retrieval import Retriever
+from mlrag.answering.pipeline import Pipeline
+from mlrag.answering.retriever import Retriever
+from mlrag.factory import make_pipeline
+from mlrag.index.local.segment import Rung, blocks
 from mlrag.settings import Settings
 
 _ASKED = 100

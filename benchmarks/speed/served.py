@@ -74,7 +74,7 @@ def usual(folder: Path) -> Any:
     from prometheus_client import Counter
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-    from service.logs import JSONLines
+    from service.middleware.access_log import JSONLines
 
     app, body = FastAPI(), orjson.loads((folder / "body.json").read_bytes())
     often, window = parse("1000000/second"), FixedWindowRateLimiter(MemoryStorage())
@@ -123,10 +123,10 @@ def raw(folder: Path) -> Any:
 
 def service(folder: Path, made: str = "") -> Any:
     from benchmarks.speed.corpus import Remembering, embedder
-    from mlrag.pipeline import Pipeline
+    from mlrag.answering.pipeline import Pipeline
     from mlrag.settings import Settings
     from service.app import create_app
-    from service.logs import configure
+    from service.middleware.access_log import configure
 
     settings = Settings(data_dir=folder, variant="extractive", cache_answers=0, corpora=folder / "none")
     configure(settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from eval.advice.choice import Advice, Line
+from eval.advice.decide import Advice, Line
 
 _TIERS = "python -m eval.tiers"
 

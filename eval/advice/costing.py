@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from eval.advice.constraints import Candidate, Fit
 from eval.advice.evidence import Measured
-from eval.advice.feasible import Candidate, Fit
 from eval.advice.need import CostBasis, Need, presets
 
 UNITS: Mapping[CostBasis, str] = {"seconds": "s a question", "memory": "GB", "money": "$ for 1,000 questions"}

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
-from eval.advice.feasible import Candidate, candidate
-from eval.advice.rule import Table
-from eval.examples import ARTICLE_REMOVED, NEAR_MISS, Example
-from eval.plan import is_closed, read_plan
+from eval.advice.constraints import Candidate, candidate
+from eval.advice.decision_rule import Table
+from eval.datasets.own import ARTICLE_REMOVED, NEAR_MISS, Example
+from eval.metrics.summary import ANSWER, SILENCE
 from eval.report.view import STAND_IN
-from eval.runs import Prediction, Run
-from eval.scores import Figure, Rows, by_figure, cost, score_rows
+from eval.results.scores import Figure, Rows, by_figure, cost, score_rows
+from eval.runner.plan import is_closed, read_plan
+from eval.runner.rows import Prediction, Run
 from eval.statistics import macro_rate
-from eval.summary import ANSWER, SILENCE
 from mlrag.languages import language
-from mlrag.variants import CustomVariant
+from mlrag.models.variants import CustomVariant
 
 ENOUGH = 0.8  # of the rows that the best asked candidate has in a language; fewer are not compared
 _MAY_DIFFER = {"langs", "limit", "corpus_and_questions", "index_commits", "data", "suite", "own_variants"}
@@ -51,7 +51,7 @@ class Measured:
         return any(STAND_IN in model for model in self.models)
 
     def figure(self, name: str) -> Figure:
-        """The mean over its languages of a figure of eval.scores."""
+        """The mean over its languages of a figure of eval.results.scores."""
         there = {lang: rows[name] for lang, rows in self.rows.items() if rows.get(name)}
         if not there:
             return Figure(None, 0, None)
@@ -128,7 +128,7 @@ def _measured(one: Candidate, by_lang: Mapping[str, Mapping[str, tuple[Example, 
 
 
 def _outcome(example: Example, values: Mapping[str, float] | None) -> Outcome | None:
-    """The worth of a reply to an answerable question, silence towards another (eval/summary.py)."""
+    """The worth of a reply to an answerable question, silence towards another (eval/metrics/summary.py)."""
     for name, value in (values or {}).items():
         if name == ANSWER or name.startswith(SILENCE):
             return Outcome(example.cluster or example.id, name.removeprefix(SILENCE).replace(ANSWER, "answer"), value)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from eval.advice.constraints import candidate
 from eval.advice.evidence import Evidence, Measured
-from eval.advice.feasible import candidate
 from eval.statistics import Difference, holm, paired_difference
 from mlrag.errors import CorpusFormatError
-from mlrag.variants import CustomVariant, parse_variant
+from mlrag.models.variants import CustomVariant, parse_variant
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,15 +16,15 @@ from typing import Any, Literal
 
 import numpy as np
 
-from eval.advice.choice import Advice
+from eval.advice.constraints import Candidate, Fit, candidate
 from eval.advice.costing import Costs, costs
-from eval.advice.feasible import Candidate, Fit, candidate
+from eval.advice.decide import Advice
 from eval.advice.need import CostBasis, presets
 from eval.advice.published import published
 from eval.advice.totals import Total, totals
-from eval.dimensions.stored import HEADLINES, Stored, Taken, take
-from eval.scores import Figure
-from mlrag.variants import CustomVariant, family
+from eval.probes.history import HEADLINES, Stored, Taken, take
+from eval.results.scores import Figure
+from mlrag.models.variants import CustomVariant, family
 
 Kind = Literal["measured", "published"]
 Source = Literal["measured", "published", "computed", "unknown"]

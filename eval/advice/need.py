@@ -11,11 +11,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from eval.examples import read_jsonl
-from mlrag.corpus.loaders import read_documents
+from eval.datasets.own import read_jsonl
+from mlrag.documents.readers import read_documents
 from mlrag.errors import CorpusFormatError
 from mlrag.languages import language, languages
-from mlrag.machine import Memory, physical_cores
+from mlrag.models.hardware import Memory, physical_cores
 from mlrag.text.detect import detect
 
 Locality = Literal["device", "own servers", "any"]

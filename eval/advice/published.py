@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from eval.advice.feasible import NO_CHANGE, Candidate, Fit
-from mlrag.variants import PublishedScore, VariantSpec, family
+from eval.advice.constraints import NO_CHANGE, Candidate, Fit
+from mlrag.models.variants import PublishedScore, VariantSpec, family
 
 RANKED_BY = "MMMLU"
 COVERED: Mapping[str, frozenset[str]] = {  # languages of ours in it

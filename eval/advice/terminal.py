@@ -7,8 +7,8 @@ from typing import Any
 
 from rich.console import Console
 
-from eval.advice import words
-from eval.advice.choice import Advice
+from eval.advice import wording
+from eval.advice.decide import Advice
 from eval.advice.matrix import KINDS, Matrix, frontier
 from eval.advice.totals import Total
 from eval.report.plain import as_rich
@@ -20,20 +20,20 @@ def show(advice: Advice, matrix: Matrix, made: Mapping[str, Any], gained: tuple[
     def say(text: str) -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    say(words.headline(advice))
-    say(words.wishes_in_words(advice))
-    say(words.machine_in_words(advice))
+    say(wording.headline(advice))
+    say(wording.wishes_in_words(advice))
+    say(wording.machine_in_words(advice))
     if made["regime"]:
         say(f"{made['regime_title']}: {made['regime_says']} Information, not legal advice.")
-    for caution in (*words.cautions(advice), *map("published: {}".format, words.about_languages(advice))):
+    for caution in (*wording.cautions(advice), *map("published: {}".format, wording.about_languages(advice))):
         say(f"- {caution}")
-    for command in words.next_steps(advice):
+    for command in wording.next_steps(advice):
         say(f"next: {command}")
     runner_up = advice.mix.runner_up or advice.published.runner_up
     for flip in ([f"runner-up: {runner_up}"] if runner_up else []) + list(advice.flips):
         say(f"flip: {flip}")
     if advice.evidence.measured:
-        console.print(as_rich("By your runs", words.LINE_HEAD, [words.line_in_words(x) for x in advice.lines]))
+        console.print(as_rich("By your runs", wording.LINE_HEAD, [wording.line_in_words(x) for x in advice.lines]))
         say(f"on the frontier of quality and {advice.costs.basis}: {', '.join(frontier(advice))}")
     for kind in KINDS:
         if any(t.total is not None for t in matrix.totals[kind]):
@@ -41,9 +41,9 @@ def show(advice: Advice, matrix: Matrix, made: Mapping[str, Any], gained: tuple[
             console.print(as_rich(f"Matrix, {kind}", head, [_total(t) for t in matrix.totals[kind] if t.ranks]))
     if gained:
         console.print(as_rich(f"Gain of {made['compare']} over {gained[2]}", gained[0], gained[1]))
-    console.print(as_rich("What fits, GB", words.SIZE_HEAD, words.sizes(advice)))
-    if rows := words.excluded(advice):
-        console.print(as_rich("Excluded", words.EXCLUDED_HEAD, rows))
+    console.print(as_rich("What fits, GB", wording.SIZE_HEAD, wording.sizes(advice)))
+    if rows := wording.excluded(advice):
+        console.print(as_rich("Excluded", wording.EXCLUDED_HEAD, rows))
 
 
 def _total(found: Total) -> list[str]:

@@ -10,18 +10,18 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from eval.dimensions.asking import open_run, sign
-from eval.dimensions.command import Json, Out, Variants, listed, publish, told
-from eval.dimensions.finding import Amount, Cell, Finding, Section
-from eval.durable import file_name
 from eval.efficiency.machine import bandwidth
 from eval.efficiency.measuring import WRITE, Batch, Measured, complete, stored
 from eval.efficiency.predicting import tokens_per_second
+from eval.probes.cli import Json, Out, Variants, listed, publish, told
+from eval.probes.finding import Amount, Cell, Finding, Section
+from eval.probes.run import open_run, sign
+from eval.runner.jsonl_log import file_name
 from eval.statistics import clustered_mean
-from mlrag.assemble import make_caller
-from mlrag.machine import physical_cores, probe
+from mlrag.factory import make_caller
+from mlrag.models.hardware import physical_cores, probe
+from mlrag.models.variants import parse_variant
 from mlrag.settings import Settings
-from mlrag.variants import parse_variant
 
 SUITE = "efficiency"
 ABOUT = (

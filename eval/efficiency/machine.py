@@ -12,7 +12,7 @@ from threading import Event, Thread
 
 import numpy as np
 
-from mlrag.machine import physical_cores
+from mlrag.models.hardware import physical_cores
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")

@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from eval import durable
 from eval.efficiency.machine import Meter, forget_peak, peak_gb
+from eval.runner import jsonl_log
 from mlrag.errors import MlragError
-from mlrag.generation.budget import estimate
-from mlrag.generation.calls import Caller, in_time
-from mlrag.generation.chat import Call, Finish, Turn
+from mlrag.generation.backends.base import Call, Finish, Turn
+from mlrag.generation.client import Caller, in_time
+from mlrag.generation.token_estimate import estimate
 
 WRITE = 64  # tokens that each call writes at most
 _ASK = "Continue this story; write as much as you can.\n\n"
@@ -120,7 +120,7 @@ def complete(caller: Caller, batches: Sequence[Batch], path: Path) -> list[Measu
     for batch in batches:
         if batch not in done:
             done[batch] = measure(caller, batch)
-            durable.append(path, asdict(done[batch]))
+            jsonl_log.append(path, asdict(done[batch]))
         found.append(done[batch])
     return found
 
@@ -132,7 +132,7 @@ def stored(batches: Sequence[Batch], path: Path) -> list[Measured]:
 
 
 def _finished(path: Path) -> dict[Batch, Measured]:
-    return {m.batch: m for m in map(_read, durable.rows(path)) if not m.error}
+    return {m.batch: m for m in map(_read, jsonl_log.rows(path)) if not m.error}
 
 
 def _read(row: dict[str, Any]) -> Measured:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlrag.fitting import kv_bytes
-from mlrag.variants import Variant, VariantSpec
+from mlrag.models.memory_fit import kv_bytes
+from mlrag.models.variants import Variant, VariantSpec
 
 
 def bytes_per_token(variant: Variant, context: int) -> float | None:

@@ -8,8 +8,10 @@ from dataclasses import replace
 import typer
 from rich.console import Console
 
-from eval.dimensions.asking import Asked, Examples, ask_all, direct, models, open_run, sign
-from eval.dimensions.command import (
+from eval.datasets.own import Example, own_questions
+from eval.instructions.figures import sections
+from eval.instructions.tasks import Task, tasks
+from eval.probes.cli import (
     Concurrency,
     Json,
     Langs,
@@ -22,16 +24,14 @@ from eval.dimensions.command import (
     settings_with,
     told,
 )
-from eval.dimensions.finding import Finding
-from eval.examples import Example, own_questions
-from eval.instructions.figures import sections
-from eval.instructions.tasks import Task, tasks
-from mlrag.assemble import make_embedder, make_pipeline
-from mlrag.corpus.loaders import read_documents
-from mlrag.ingest import index_documents
-from mlrag.retrieval import Retriever
+from eval.probes.finding import Finding
+from eval.probes.run import Asked, Examples, ask_all, direct, models, open_run, sign
+from mlrag.answering.retriever import Retriever
+from mlrag.documents.readers import read_documents
+from mlrag.factory import make_embedder, make_pipeline
+from mlrag.ingest.index_documents import index_documents
+from mlrag.models.variants import parse_variant
 from mlrag.settings import Settings
-from mlrag.variants import parse_variant
 
 SUITE = "instructions"
 ABOUT = (

@@ -11,9 +11,9 @@ from typing import Any
 
 import regex
 
-from eval.metrics import containment
-from eval.outcome import MARKS
-from eval.reply_language import MIN_LETTERS, Reply, reply_language
+from eval.metrics.answers import containment
+from eval.metrics.outcome import MARKS
+from eval.metrics.reply_language import MIN_LETTERS, Reply, reply_language
 from mlrag.languages import Language
 from mlrag.text.normalize import fold_digits
 from mlrag.text.sentences import sentence_spans

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from eval.dimensions.figures import difference, failures, groups, points, rate, unfinished
-from eval.dimensions.finding import Cell, Section
 from eval.instructions.checks import KINDS, Verdict, check, read
 from eval.instructions.tasks import MOST, Task
-from eval.outcome import Outcome, outcome
-from eval.runs import Prediction
-from eval.scores import Figure
+from eval.metrics.outcome import Outcome, outcome
+from eval.probes.figures import difference, failures, groups, points, rate, unfinished
+from eval.probes.finding import Cell, Section
+from eval.results.scores import Figure
+from eval.runner.rows import Prediction
 from mlrag.languages import language
 from mlrag.text.tokens import numbers
 

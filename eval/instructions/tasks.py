@@ -10,14 +10,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from eval.examples import Example, own_questions
+from eval.datasets.own import Example, own_questions
 from eval.instructions.checks import Constraint
-from mlrag.corpus.chunking import chunk
-from mlrag.corpus.loaders import read_documents
+from mlrag.documents.chunking import chunk
+from mlrag.documents.readers import read_documents
 from mlrag.errors import CorpusFormatError
 from mlrag.generation.prompts import marked
 from mlrag.languages import Language, language
-from mlrag.records import Document
+from mlrag.types import Document
 
 HERE = Path(__file__).parent
 MOST = 5  # constraints at once

@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from eval.dimensions.command import listed
 from eval.judge.pairs import Pairwise
 from eval.judge.report import as_json, pairwise_json, show, show_pairs
 from eval.judge.running import compare_pairs, examine_judge, judge_run, write, write_pairs
+from eval.probes.cli import listed
 from mlrag.errors import MlragError
 from mlrag.settings import Settings
 

@@ -6,17 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from eval.claims import claim_figures
-from eval.durable import file_name
-from eval.extra import mean_figure
-from eval.judge.asking import Judge
 from eval.judge.claim_exam import ClaimExam, examine_claims
-from eval.judge.claiming import Claimed, Replies, claim_all
+from eval.judge.claim_figures import claim_figures
+from eval.judge.claims import Claimed, Replies, claim_all
 from eval.judge.items import Item
+from eval.judge.judge import Judge
 from eval.judge.rows import Part
-from eval.outcome import Outcome, outcome
-from eval.scores import Figure
-from eval.selective import Row
+from eval.metrics.outcome import Outcome, outcome
+from eval.metrics.selective import Row
+from eval.results.extra import mean_figure
+from eval.results.scores import Figure
+from eval.runner.jsonl_log import file_name
 from mlrag.languages import language
 from mlrag.settings import Settings
 

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from eval.durable import at_once, file_name
-from eval.exam import BAR, Task, exam, rate, sum_less_one
-from eval.judge.asking import Judge
-from eval.judge.claiming import Replies, UnreadableError
+from eval.judge.claims import Replies, UnreadableError
+from eval.judge.exam import BAR, Task, exam, rate, sum_less_one
+from eval.judge.judge import Judge
+from eval.runner.jsonl_log import at_once, file_name
 from eval.statistics import Estimate
 from mlrag.errors import GeneratorBusyError, GeneratorError, GeneratorUnavailableError
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import regex
 
 from eval.judge.prompts import MATERIAL, part
-from mlrag.generation.chat import Turn
+from mlrag.generation.backends.base import Turn
 from mlrag.generation.prompts import MARK
 from mlrag.languages import language
 

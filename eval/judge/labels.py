@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
 
-from eval.durable import append, file_name, rows
-from eval.judge.asking import fingerprint
 from eval.judge.items import LABELS, Label
+from eval.judge.judge import fingerprint
 from eval.judge.rows import Part, Row
-from eval.kappa import kappa
+from eval.runner.jsonl_log import append, file_name, rows
 from eval.statistics import Estimate
+from eval.statistics.kappa import kappa
 
 CANNOT_TELL = "cannot tell"
 CHOICES = (*map(str, LABELS), CANNOT_TELL)

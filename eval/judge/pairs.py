@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
-from eval.dimensions.figures import groups, rate
-from eval.durable import append, at_once, file_name, rows
-from eval.exam import Examined
-from eval.judge.asking import Judge, paired_fingerprint
-from eval.judge.columns import ALONE, Tick, is_own, self_preferences, sit_exams
+from eval.judge.exam import Examined
 from eval.judge.items import Choice, Item, Preference
+from eval.judge.judge import Judge, paired_fingerprint
 from eval.judge.rows import Part, Row
-from eval.outcome import Outcome, outcome
-from eval.scores import Figure
+from eval.judge.verdict_columns import ALONE, Tick, is_own, self_preferences, sit_exams
+from eval.metrics.outcome import Outcome, outcome
+from eval.probes.figures import groups, rate
+from eval.results.scores import Figure
+from eval.runner.jsonl_log import append, at_once, file_name, rows
 from eval.statistics import Estimate
 from mlrag.errors import GeneratorBusyError, GeneratorError, GeneratorUnavailableError
 from mlrag.languages import language

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from eval.judge.items import LABELS, Item
-from mlrag.generation.chat import Turn
+from mlrag.generation.backends.base import Turn
 from mlrag.generation.prompts import MARK, marked
 from mlrag.languages import language
 

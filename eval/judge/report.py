@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from eval.judge.claim_columns import CLAIMS, figures
-from eval.judge.columns import Column, Judgement
 from eval.judge.pairs import CHOSEN, Pairwise, swap_rate
-from eval.plain import plain
+from eval.judge.verdict_columns import Column, Judgement
 from eval.report.plain import as_rich
 from eval.report.tables import DETAILS, cell
+from eval.results.jsonable import plain
 from eval.statistics import Estimate
 
 COLUMNS = ("variant", "lang", "judged right, corrected", "judged right", "p(right)", "n", "abstained", "unscored", "by")

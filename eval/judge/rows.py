@@ -6,10 +6,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from eval.examples import Example
+from eval.datasets.own import Example
 from eval.judge.items import Item
-from eval.plan import read_plan
-from eval.runs import Prediction, Run
+from eval.runner.plan import read_plan
+from eval.runner.rows import Prediction, Run
 from mlrag.errors import CorpusFormatError
 from mlrag.languages import language
 

@@ -11,13 +11,13 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from eval.durable import file_name
-from eval.judge.asking import Judge
-from eval.judge.columns import Judgement, Tick, judge_parts, sit_exams
+from eval.judge.judge import Judge
 from eval.judge.pairs import Pairwise, pair_off
 from eval.judge.report import as_json, markdown, pair_markdown, pairwise_json
 from eval.judge.rows import read_parts
-from mlrag.assemble import make_caller
+from eval.judge.verdict_columns import Judgement, Tick, judge_parts, sit_exams
+from eval.runner.jsonl_log import file_name
+from mlrag.factory import make_caller
 from mlrag.languages import language, languages
 from mlrag.settings import Settings
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from eval.durable import append, at_once, rows
-from eval.judge.asking import Judge, fingerprint
 from eval.judge.items import Item, Label, Verdict
+from eval.judge.judge import Judge, fingerprint
+from eval.runner.jsonl_log import append, at_once, rows
 
 
 def judge_all(

@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from eval.dimensions.asking import Asked, ask_all, direct, models, open_run, sign
-from eval.dimensions.command import (
+from eval.longcontext.contexts import Hunt, hunts, material
+from eval.longcontext.figures import sections
+from eval.probes.cli import (
     Concurrency,
     Json,
     Langs,
@@ -22,13 +23,12 @@ from eval.dimensions.command import (
     settings_with,
     told,
 )
-from eval.dimensions.finding import Finding
-from eval.longcontext.contexts import Hunt, hunts, material
-from eval.longcontext.figures import sections
-from mlrag.assemble import make_caller
-from mlrag.generation.model import REPLY_TOKENS, THINKING_TOKENS
+from eval.probes.finding import Finding
+from eval.probes.run import Asked, ask_all, direct, models, open_run, sign
+from mlrag.factory import make_caller
+from mlrag.generation.chat_generator import REPLY_TOKENS, THINKING_TOKENS
+from mlrag.models.variants import parse_variant
 from mlrag.settings import Settings
-from mlrag.variants import parse_variant
 
 SUITE = "longcontext"
 KEEP = 0.7

@@ -7,18 +7,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from eval.bench import SEED
-from eval.examples import Example, own_questions, read_jsonl
-from eval.metrics import containment
-from mlrag.corpus.chunking import chunk
-from mlrag.corpus.loaders import read_documents
+from eval.datasets.own import Example, own_questions, read_jsonl
+from eval.metrics.answers import containment
+from eval.runner.bench import SEED
+from mlrag.documents.chunking import chunk
+from mlrag.documents.readers import read_documents
 from mlrag.errors import CorpusFormatError
-from mlrag.generation.budget import estimate
 from mlrag.generation.prompts import marked
+from mlrag.generation.token_estimate import estimate
 from mlrag.languages import Language, language
-from mlrag.records import Document, Passage
-from mlrag.text.control import defuse
 from mlrag.text.normalize import clean
+from mlrag.text.special_tokens import defuse
+from mlrag.types import Document, Passage
 
 DEPTHS = (0, 25, 50, 75, 100)  # per cent of the other passages stand before the gold one
 _MARK = 8  # tokens around a passage: its number, the blank line

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from eval.dimensions.figures import failures, groups, mean_of, rate, unfinished
-from eval.dimensions.finding import Cell, Section
 from eval.longcontext.contexts import DEPTHS, Hunt
-from eval.metrics import containment
-from eval.outcome import Outcome, outcome
-from eval.runs import Prediction
-from eval.scores import Figure
+from eval.metrics.answers import containment
+from eval.metrics.outcome import Outcome, outcome
+from eval.probes.figures import failures, groups, mean_of, rate, unfinished
+from eval.probes.finding import Cell, Section
+from eval.results.scores import Figure
+from eval.runner.rows import Prediction
 from mlrag.languages import language
 
 ByLanguage = Mapping[str, Sequence[tuple[Hunt, Prediction]]]

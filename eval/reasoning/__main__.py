@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from eval.dimensions.asking import Asked, ask_all, direct, models, open_run, sign
-from eval.dimensions.command import (
+from eval.probes.cli import (
     Concurrency,
     Json,
     Langs,
@@ -22,11 +21,12 @@ from eval.dimensions.command import (
     settings_with,
     told,
 )
-from eval.dimensions.finding import Finding
+from eval.probes.finding import Finding
+from eval.probes.run import Asked, ask_all, direct, models, open_run, sign
 from eval.reasoning.figures import sections
 from eval.reasoning.items import examples
+from mlrag.models.variants import parse_variant, with_thinking
 from mlrag.settings import Settings
-from mlrag.variants import parse_variant, with_thinking
 
 SUITE = "reasoning"
 ABOUT = (

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
-from eval.choosing import chance
-from eval.dimensions.figures import difference, failures, groups, mean_of, points, rate, unfinished
-from eval.dimensions.finding import Cell, Section
-from eval.examples import Example
-from eval.reasoning.reading import final, right
-from eval.runs import Prediction
-from eval.scores import Figure
+from eval.choice.methods import chance
+from eval.datasets.own import Example
+from eval.probes.figures import difference, failures, groups, mean_of, points, rate, unfinished
+from eval.probes.finding import Cell, Section
+from eval.reasoning.parse_answer import final, right
+from eval.results.scores import Figure
+from eval.runner.rows import Prediction
 from eval.statistics import Difference
 
 Pair = tuple[Example, Prediction]

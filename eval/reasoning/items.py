@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from eval.examples import Example
+from eval.datasets.own import Example
 from mlrag.errors import CorpusFormatError
 from mlrag.languages import language
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from eval.metrics.selective import Point
 from eval.report.svg import SERIES, Scale, chart, element, line, mark, path, spread, text
-from eval.scores import Figure
-from eval.selective import Point
+from eval.results.scores import Figure
 
 QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)
 _ROW = 38  # pixels of a row of the waterfall

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from eval.report.charts import Curve, Line, Spot, Step, cost, ladder, risk_coverage, scatter, waterfall
 from eval.report.definitions import anchor
-from eval.report.fates import losses
+from eval.report.failure_analysis import losses
 from eval.report.shown import Row
 from eval.report.svg import legend
 from eval.report.view import Variant, View

@@ -18,7 +18,7 @@ from eval.report import drawings
 from eval.report.charts import interval_bar
 from eval.report.claims import NO_JUDGE, claim_lines
 from eval.report.definitions import anchor, definitions
-from eval.report.fates import Fate
+from eval.report.failure_analysis import Fate
 from eval.report.shown import Row, Shown, drawn, judged, show, worst
 from eval.report.tables import COLUMNS, DETAILS, cell, costs
 from eval.report.view import Variant, View, ladder_order

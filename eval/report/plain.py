@@ -9,7 +9,7 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from eval.plain import by_name
+from eval.results.jsonable import by_name
 from eval.statistics import Interval
 
 

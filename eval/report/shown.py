@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 
-from eval.citing import cited_passages
-from eval.examples import ARTICLE_REMOVED, Example
-from eval.layers import numbers_absent
-from eval.outcome import MARKS
-from eval.report.fates import WORDS, WORST_FIRST, Fate, fate
+from eval.datasets.own import ARTICLE_REMOVED, Example
+from eval.metrics.citations import cited_passages
+from eval.metrics.grounding import numbers_absent
+from eval.metrics.outcome import MARKS
+from eval.report.failure_analysis import WORDS, WORST_FIRST, Fate, fate
 from eval.report.marks import CITED, REFERENCE, Part, Piece, every, pieces, runs
-from eval.runs import Prediction
+from eval.runner.rows import Prediction
 from mlrag.languages import Language
 
 WORST, RANDOM = 12, 6

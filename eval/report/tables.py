@@ -8,9 +8,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from eval.bleu import Bleu
-from eval.plain import by_name
-from eval.scores import Cost, Figure
+from eval.metrics.bleu import Bleu
+from eval.results.jsonable import by_name
+from eval.results.scores import Cost, Figure
 
 COLUMNS = (
     ("summary", "summary"),

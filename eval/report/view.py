@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from eval.bleu import Bleu
-from eval.examples import Example
-from eval.runs import Prediction
-from eval.scores import NO_FIGURE, Figure, Report
+from eval.datasets.own import Example
+from eval.metrics.bleu import Bleu
+from eval.results.scores import NO_FIGURE, Figure, Report
+from eval.runner.rows import Prediction
 from mlrag.languages import Language
 
 STAND_IN = "stand-in"

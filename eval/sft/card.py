@@ -8,7 +8,7 @@ from typing import Any
 
 from eval.sft.records import SPLITS, LeftOut, Row
 from mlrag.languages import Language
-from mlrag.records import Document
+from mlrag.types import Document
 
 _LICENCE, _SOURCE = ("licence", "license"), ("sources", "source")
 NOTE = """Each row is one conversation: the system and user turns that mlrag sends to a model, and the reply that it

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from eval import durable
+from eval.runner import jsonl_log
 from eval.sft.card import card, reasons, statistics
 from eval.sft.compose import Composer
 from eval.sft.export import Plan, Shelf, compose, shelve, to_ask_about
@@ -22,11 +22,11 @@ from eval.sft.leaks import Leaks, audit
 from eval.sft.questions import read_questions
 from eval.sft.records import Draft, LeftOut, Row
 from eval.sft.writer import Writer, way_back
-from mlrag.assemble import make_caller, make_embedder, make_indexes, make_pipeline
+from mlrag.answering.retriever import Retriever
 from mlrag.errors import CorpusFormatError, MlragError, SettingsError
+from mlrag.factory import make_caller, make_embedder, make_indexes, make_pipeline
 from mlrag.generation.prompts import VERSION
 from mlrag.languages import Language, language
-from mlrag.retrieval import Retriever
 from mlrag.settings import Settings
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -82,7 +82,7 @@ class Exporter:
         self, shelf: Shelf, leaks: Leaks, variant: str, checker: str, console: Console
     ) -> tuple[list[Draft], list[LeftOut]]:
         """Drafts that a model wrote, asked back one by one until there are as many as wanted."""
-        kept = self.settings.data_dir / "sft" / "written" / f"{durable.file_name(variant)}.{self.lang.code}.jsonl"
+        kept = self.settings.data_dir / "sft" / "written" / f"{jsonl_log.file_name(variant)}.{self.lang.code}.jsonl"
         writer = Writer(make_caller(self.settings, variant), variant, self.lang, kept)
         pipeline = make_pipeline(self.settings, self.retriever, checker, cross_language=False)
         passages = to_ask_about(shelf, self.plan.seed)

@@ -6,17 +6,17 @@ import random
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from eval.metrics import containment
+from eval.metrics.answers import containment
 from eval.sft.records import Draft, Kind, LeftOut, Row, Split
-from mlrag.checks import check
-from mlrag.citations import cite, locate
+from mlrag.answering.checks import check
+from mlrag.answering.citations import cite, locate
+from mlrag.answering.retriever import Retriever
 from mlrag.generation.prompts import MARK, turns
 from mlrag.generation.replies import is_abstention, parse
 from mlrag.languages import Language
-from mlrag.records import Evidence, Generation, Hit
-from mlrag.retrieval import Retriever
-from mlrag.text.control import defuse
 from mlrag.text.sentences import sentence_spans
+from mlrag.text.special_tokens import defuse
+from mlrag.types import Evidence, Generation, Hit
 
 
 @dataclass(frozen=True, slots=True)

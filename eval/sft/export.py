@@ -10,10 +10,10 @@ from eval.sft.compose import Composer, find_source
 from eval.sft.leaks import SHARED, Leaks
 from eval.sft.overlap import groups, letters, run_length
 from eval.sft.records import SPLITS, Draft, LeftOut, Row, Split
+from mlrag.answering.retriever import Retriever
 from mlrag.errors import MissingIndexError
 from mlrag.languages import Language
-from mlrag.records import Document, Passage
-from mlrag.retrieval import Retriever
+from mlrag.types import Document, Passage
 
 
 @dataclass(frozen=True, slots=True)

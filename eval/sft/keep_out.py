@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from eval.examples import QUESTIONS, Example
+from eval.datasets import open_suite
+from eval.datasets.own import QUESTIONS, Example
 from eval.sft.questions import is_question_file, read_questions
-from eval.suites import open_suite
-from mlrag.assemble import make_indexes
-from mlrag.corpus.loaders import read_documents
+from mlrag.documents.readers import read_documents
 from mlrag.errors import CorpusFormatError
-from mlrag.index.places import FolderIndexes, stores
+from mlrag.factory import make_indexes
+from mlrag.index.local.indexes import FolderIndexes, stores
 from mlrag.settings import Settings
 
 
@@ -41,7 +41,7 @@ def read_keep_out(settings: Settings, paths: Iterable[Path], lang: str) -> KeepO
     """
     found = KeepOut()
     for file in sorted(QUESTIONS.glob("*.jsonl")):
-        found.add(f"eval/questions/{file.name}", [d.example for d in read_questions(file, file.stem)])
+        found.add(f"eval/data/questions/{file.name}", [d.example for d in read_questions(file, file.stem)])
     for plan in sorted((settings.data_dir / "runs").glob("*/plan.json")):
         found.add(f"run {plan.parent.name}", _asked(plan))
     for path in paths:

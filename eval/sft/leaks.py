@@ -9,15 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from eval.examples import own_questions
+from eval.datasets.own import own_questions
 from eval.sft.keep_out import KeepOut
 from eval.sft.overlap import dice, letters, run_length, runs_of, share
 from eval.sft.records import Draft, LeftOut
+from mlrag.embedding.base import Embedder
 from mlrag.errors import CorpusFormatError, MlragError
 from mlrag.generation.prompts import MARK
-from mlrag.index.embedders import Embedder
 from mlrag.languages import Language
-from mlrag.records import Document, Vectors
+from mlrag.types import Document, Vectors
 
 SHARED = 0.1  # share of a passage's runs of letters that may stand in a kept-out text: quotations and mastheads pass
 ALIKE = 0.6  # Dice of 4-grams from which two questions are one

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from eval.examples import NEAR_MISS, Example
+from eval.datasets.base import Row
+from eval.datasets.own import NEAR_MISS, Example
+from eval.datasets.rows import SUFFIXES, first_row, read_rows
 from eval.sft.records import Draft
-from eval.suites.base import Row
-from eval.suites.rows import SUFFIXES, first_row, read_rows
 from mlrag.errors import CorpusFormatError
 from mlrag.languages import language
 from mlrag.text.normalize import clean
@@ -22,7 +22,7 @@ def is_question_file(path: Path) -> bool:
 
 
 def read_questions(path: Path, lang: str) -> list[Draft]:
-    """Rows {"id", "question", "answerable", "answers", "gold_docs"}, as in eval/questions, or {"qid", "lang",
+    """Rows {"id", "question", "answerable", "answers", "gold_docs"}, as in eval/data/questions, or {"qid", "lang",
     "question", "answers", "gold_pids"}; "reply" is the answer as a sentence, where there is one.
 
     `lang`: where a row says none. Raises CorpusFormatError naming the row at fault.

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from eval.examples import Example
-from mlrag.generation.budget import estimate, fewest
-from mlrag.generation.chat import Turn
+from eval.datasets.own import Example
+from mlrag.generation.backends.base import Turn
+from mlrag.generation.token_estimate import estimate, fewest
 
 Split = Literal["train", "validation"]
 SPLITS: tuple[Split, ...] = ("train", "validation")

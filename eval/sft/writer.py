@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eval import durable
-from eval.examples import Example
+from eval.datasets.own import Example
+from eval.runner import jsonl_log
 from eval.sft.records import Draft, LeftOut
-from mlrag.citations import locate
+from mlrag.answering.citations import locate
+from mlrag.answering.pipeline import Pipeline
 from mlrag.errors import BrokenReplyError, GeneratorError, GeneratorUnavailableError
-from mlrag.generation.calls import Caller
-from mlrag.generation.chat import Call, Turn
+from mlrag.generation.backends.base import Call, Turn
+from mlrag.generation.client import Caller
 from mlrag.generation.prompts import marked
 from mlrag.languages import Language
-from mlrag.pipeline import Pipeline
-from mlrag.records import Passage
 from mlrag.text.detect import in_language
 from mlrag.text.normalize import clean
+from mlrag.types import Passage
 
 VERSION = "1"  # raise it when the instruction changes: passages are then asked about anew
 ROOM = 512
@@ -51,7 +51,7 @@ class Writer:
 
     def write(self, passages: Sequence[Passage], tick: Callable[[], None] = lambda: None) -> Iterator[Draft | LeftOut]:
         """A draft a passage, or why there is none. Raises GeneratorUnavailableError where no model can be reached."""
-        known = {row["key"]: row["text"] for row in durable.rows(self.kept)}
+        known = {row["key"]: row["text"] for row in jsonl_log.rows(self.kept)}
         for passage in passages:
             key = self._key(passage)
             if key not in known:
@@ -62,7 +62,7 @@ class Writer:
                 except GeneratorError as error:
                     yield LeftOut("question", f"{passage.id}~written", f"failed:{error.code}")
                     continue
-                durable.append(self.kept, {"key": key, "passage": passage.id, "text": known[key]})
+                jsonl_log.append(self.kept, {"key": key, "passage": passage.id, "text": known[key]})
             tick()
             yield self._read(known[key], passage)
 

@@ -1,1 +1,1 @@
-"""Generators: from evidence to text. They know nothing of retrieval or indexes."""
+"""From evidence to text. Knows nothing of retrieval or indexes."""

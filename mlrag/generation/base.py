@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from mlrag.languages import Language
-from mlrag.records import Evidence, Generation, Said
+from mlrag.types import Evidence, Generation, Said
 
 ESCALATED = "escalated:"  # begins the warning of an answer that a stronger model gave in place of a refused one
 ESCALATION_FAILED = "escalation_failed:"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from mlrag.abstention.calibration import Calibration
+from mlrag.abstention.features import asks_for_another_number
 from mlrag.generation.base import Request
-from mlrag.generation.calibration import Calibration
-from mlrag.generation.scoring import ScoredSentence, asks_for_another_number, score_sentences
-from mlrag.records import Citation, Evidence, Generation
+from mlrag.generation.sentence_scoring import ScoredSentence, score_sentences
+from mlrag.types import Citation, Evidence, Generation
 
 SENTENCES = 2
 CONFIDENT = 0.5  # from here on it answers

@@ -6,10 +6,10 @@ templates are defused, and sentences that order the reader about are left out (`
 
 from __future__ import annotations
 
-from mlrag.generation.chat import Turn
+from mlrag.generation.backends.base import Turn
 from mlrag.languages import Language
-from mlrag.records import Hit, Said
-from mlrag.text.control import defuse
+from mlrag.text.special_tokens import defuse
+from mlrag.types import Hit, Said
 
 VERSION = "3"  # raise it when what stands here changes; the packs' own texts are part of every run's signature
 MARK = "¦"

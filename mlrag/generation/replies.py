@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import regex
 
 from mlrag.errors import GeneratorError
-from mlrag.records import Quote
 from mlrag.text.normalize import fold_digits, matching
+from mlrag.types import Quote
 
 _RULE = regex.compile(r"^\s*(?:-{3,}|—{2,}|–{3,}|\*{3,}|_{3,}|={3,})\s*$", regex.MULTILINE)
 _QUOTE = regex.compile(r"^\s*[\[【［]\s*(\p{Nd}{1,2})\s*[\]】］]\s*:?\s*[\"“„«「『‹'](.+)[\"”“»」』›']\s*[.。।]?\s*$")

@@ -1,1 +1,1 @@
-"""Embedders, the store that is the truth, and the dense and lexical indexes derived from it."""
+"""Indexes of passages: a protocol and two storage backends."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlrag.records import Vectors
+from mlrag.types import Vectors
 
 POOL = 100
 DENSE_WEIGHT = 2.0

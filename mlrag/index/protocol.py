@@ -10,9 +10,9 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mlrag.index.packing import PackedDocument
-from mlrag.index.values import EmbeddedPassage, ListedDocument, StoreCounts, Stored
-from mlrag.records import Document, Halves, Hit, Passage, Span, Vectors
+from mlrag.index.serialize import PackedDocument
+from mlrag.index.types import EmbeddedPassage, ListedDocument, StoreCounts, Stored
+from mlrag.types import Document, Halves, Hit, Passage, Span, Vectors
 
 Leg = Literal["dense", "lexical", "hybrid"]
 
@@ -59,7 +59,7 @@ class State(Protocol):
 
 
 class DocumentStore(Protocol):
-    """Documents, passages and vectors of one language. The methods say what those of `mlrag.index.store.Store` say.
+    """Documents, passages and vectors of one language. The methods do what those of `local.store.Store` do.
 
     Every method may raise StorageError.
     """

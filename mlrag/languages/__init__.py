@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from mlrag.errors import PackError, UnknownLanguageError
-from mlrag.records import PolicyName
+from mlrag.types import PolicyName
 
 FOLDER = Path(__file__).parent
 PROMPT_KEYS = (

@@ -1,6 +1,6 @@
 """Which installed language is this text in? Script first, then py3langid among the packs of that script.
 
-This is the service's guard. The bench scores reply language with other code (`eval/reply_language.py`).
+This is the service's guard. The bench scores reply language with other code (`eval/metrics/reply_language.py`).
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import regex
 
-from mlrag.records import Span
+from mlrag.types import Span
 
 # After . ! ? and kin a sentence ends if a blank follows; after 。！？ it ends at once, closing quotes included.
 # A danda, an Arabic question mark and a Khmer or Ethiopic stop count with the first kind.

@@ -11,15 +11,15 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
+from mlrag.answering.serialize import wire, wire_hits, wire_search
 from mlrag.errors import QuestionError
-from mlrag.wire import wire, wire_hits, wire_search
-from service.asking import Asking, Events
+from service.answer_task import Asking, Events
+from service.dependencies import Parts, PartsDep
 from service.direct import Direct
 from service.errors import JSON
-from service.parts import Parts, PartsDep
-from service.replies import Responses, errors
-from service.schemas import ASKED, NOT_EMPTY, AnswerReply, FilterMap, FilterValue, Question, Search, SearchReply
-from service.streaming import Told, stream
+from service.schemas.error_responses import Responses, errors
+from service.schemas.mlrag import ASKED, NOT_EMPTY, AnswerReply, FilterMap, FilterValue, Question, Search, SearchReply
+from service.sse import Told, stream
 
 router = APIRouter(tags=["questions"])
 FILTERS = Query(

@@ -12,12 +12,12 @@ from fastapi.responses import Response
 
 from mlrag.index.protocol import Index
 from mlrag.languages import language
-from mlrag.records import UPLOAD
-from service.asgi import called
+from mlrag.types import UPLOAD
+from service.dependencies import Parts, PartsDep
 from service.errors import JSON
-from service.parts import Parts, PartsDep
-from service.replies import Responses, errors
-from service.schemas import CorpusReply, DocumentPage, DocumentReply, DocumentsBody, JobReply
+from service.middleware.asgi import called
+from service.schemas.error_responses import Responses, errors
+from service.schemas.mlrag import CorpusReply, DocumentPage, DocumentReply, DocumentsBody, JobReply
 from service.uploads import read_body, uploads
 
 router = APIRouter(tags=["documents"])

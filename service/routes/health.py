@@ -9,11 +9,11 @@ from fastapi.responses import Response
 
 import mlrag
 from mlrag.languages import languages
-from service.draining import draining
+from service.dependencies import PartsDep
 from service.errors import JSON
-from service.parts import PartsDep
-from service.replies import Responses
-from service.schemas import AliveReply, ErrorReply, LanguageReply, ReadyReply
+from service.schemas.error_responses import Responses
+from service.schemas.mlrag import AliveReply, ErrorReply, LanguageReply, ReadyReply
+from service.shutdown import draining
 
 EMPTY = Annotated[bool, Query(description="Without any index it is ready too: to take documents.")]
 router = APIRouter(tags=["service"])

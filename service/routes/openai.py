@@ -13,18 +13,18 @@ import numpy as np
 from fastapi import APIRouter, HTTPException, Path, Request
 from fastapi.responses import Response
 
+from mlrag.answering.serialize import wire
 from mlrag.errors import QuestionError
-from mlrag.records import Answer, Vectors
+from mlrag.models.variants import family
 from mlrag.text.sentences import sentence_spans
-from mlrag.variants import family
-from mlrag.wire import wire
-from service.asking import Asking, Events, Seen
+from mlrag.types import Answer, Vectors
+from service.answer_task import Asking, Events, Seen
+from service.dependencies import Parts, PartsDep
 from service.errors import JSON, described
-from service.openai_schemas import ChatRequest, Completion, EmbeddingList, EmbeddingsRequest, ModelCard, ModelList
-from service.parts import Parts, PartsDep
-from service.replies import errors
 from service.routes.ask import begin
-from service.streaming import HEARTBEAT, Shown, frame
+from service.schemas.error_responses import errors
+from service.schemas.openai import ChatRequest, Completion, EmbeddingList, EmbeddingsRequest, ModelCard, ModelList
+from service.sse import HEARTBEAT, Shown, frame
 
 router = APIRouter(prefix="/v1", tags=["OpenAI-compatible"])
 _DONE = b"data: [DONE]\n\n"

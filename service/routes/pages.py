@@ -9,14 +9,14 @@ import anyio
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
-from mlrag.assemble import is_remote
+from mlrag.abstention.calibration import shipped_calibration
 from mlrag.errors import GeneratorError
-from mlrag.generation.calibration import shipped_calibration
+from mlrag.factory import is_remote
 from mlrag.languages import Language, languages, off_topic
+from mlrag.models.variants import family
 from mlrag.settings import Settings
-from mlrag.variants import family
-from service.pages import LANG, page
-from service.parts import Parts, PartsDep
+from service.dependencies import Parts, PartsDep
+from service.templating import LANG, page
 
 router = APIRouter(tags=["pages"], default_response_class=HTMLResponse)
 _VALIDATED: frozenset[str] = frozenset()  # languages in which the support of sentences was held against human labels
@@ -85,7 +85,7 @@ def _backends(settings: Settings) -> list[Backend]:
 
 
 def _ollama(settings: Settings) -> Backend:
-    from mlrag.generation.ollama import installed
+    from mlrag.generation.backends.ollama import installed
 
     host = settings.ollama_host
     if settings.private and is_remote(urlsplit(host).netloc or host, settings):

@@ -11,11 +11,11 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi import Path as InPath
 from fastapi.responses import FileResponse, Response
 
+from service.dependencies import Parts, PartsDep
 from service.errors import JSON
-from service.pages import LANG, page
-from service.parts import Parts, PartsDep
-from service.replies import errors
-from service.schemas import RunReply
+from service.schemas.error_responses import errors
+from service.schemas.mlrag import RunReply
+from service.templating import LANG, page
 
 router = APIRouter(prefix="/reports", tags=["reports"])
 _NAME = regex.compile(r"[\p{L}\p{N}_][\p{L}\p{M}\p{N}_.-]{0,199}")

@@ -8,10 +8,10 @@ import typer
 from typer.testing import CliRunner
 
 import eval.consistency
-from eval.agreement import Asked, State, agreement, asked, consistency
 from eval.consistency import LANGUAGES, WORDS, fact_of, rewordings
-from eval.examples import Example, drawn, own_questions
-from eval.runs import Prediction
+from eval.datasets.own import Example, drawn, own_questions
+from eval.metrics.agreement import Asked, State, agreement, asked, consistency
+from eval.runner.rows import Prediction
 from mlrag.languages import languages
 from mlrag.testing import OllamaDouble
 from mlrag.text.detect import in_language

@@ -10,17 +10,17 @@ import typer
 import uvicorn
 from typer.testing import CliRunner
 
-from eval.exam import exam, mark
-from eval.judge.asking import fingerprint
-from eval.judge.columns import correct
+from eval.judge.exam import exam, mark
 from eval.judge.items import Label, Verdict
+from eval.judge.judge import fingerprint
 from eval.judge.labels import CANNOT_TELL, agreements, draw, human_truth
 from eval.judge.rows import read_parts
+from eval.judge.verdict_columns import correct
 from eval.label import LOOPBACK, main, make_app, open_desk
-from eval.metrics import containment
+from eval.metrics.answers import containment
 from mlrag.languages import language
 from tests.conftest import CORPORA
-from tests.eval.judging import make_run
+from tests.support.judging import make_run
 
 _FIELD = regex.compile(r'name="(at|key)" value="([^"]*)"')
 _ANSWER = regex.compile(r'class="answer">([^<]*)<')

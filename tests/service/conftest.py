@@ -2,9 +2,9 @@
 
 import pytest
 
-from mlrag.ingest import index_documents
-from mlrag.keys import make_key, read_keys, write_keys
-from tests.service.guarded import DOCUMENTS
+from mlrag.ingest.index_documents import index_documents
+from mlrag.state.keys import make_key, read_keys, write_keys
+from tests.support.guarded_service import DOCUMENTS
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import pytest
 from mlrag.languages import language
 from mlrag.testing import OllamaDouble, first_sentence
 from service.app import create_app
-from service.schemas import AnswerReply, SearchReply
-from tests.service.serving import serving
+from service.schemas.mlrag import AnswerReply, SearchReply
+from tests.support.serving import serving
 
 DENGUE = {"q": "டெங்கு கொசு எப்போது கடிக்கும்?", "lang": "ta"}
 

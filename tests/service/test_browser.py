@@ -12,8 +12,8 @@ import regex
 from mlrag.languages import languages
 from mlrag.settings import Settings
 from service.app import create_app
-from tests.files import POPPLER, TAMIL_FONT
-from tests.service.serving import serving
+from tests.support.files import POPPLER, TAMIL_FONT
+from tests.support.serving import serving
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome") or ""

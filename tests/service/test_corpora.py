@@ -8,13 +8,13 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from mlrag.corpus.loaders import read_documents
-from mlrag.ingest import index_documents
+from mlrag.documents.readers import read_documents
+from mlrag.ingest.index_documents import index_documents
 from mlrag.settings import Settings
 from service.app import create_app
 from service.jobs import WAITING, Jobs
 from service.uploads import Upload
-from tests.service.serving import serving
+from tests.support.serving import serving
 
 ZORAN = (
     "---\ntitle: செவ்விளநீர்ப் பாலம்\ntopic: bridge\n---\n\nசெவ்விளநீர்ப் பாலத்தின் நீளம் 4321 மீட்டர். அது மயிலாற்றின் குறுக்கே கட்டப்பட்டது."
@@ -191,7 +191,7 @@ def test_questions_are_answered_while_documents_come_in(client):
 
 
 def test_uploads_that_would_wait_too_long_are_turned_away(folder, embedder):
-    from mlrag.retrieval import Retriever
+    from mlrag.answering.retriever import Retriever
 
     busy = threading.Event()
 

@@ -8,11 +8,11 @@ import httpx
 import pytest
 import uvicorn
 
+from mlrag.embedding.background import Loading
 from mlrag.errors import EmbedderError
-from mlrag.index.loading import Loading
 from mlrag.languages import languages
 from service.app import create_app
-from tests.service.serving import serving
+from tests.support.serving import serving
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 from mlrag.languages import language
 from mlrag.testing import OllamaDouble, first_sentence
 from service.app import create_app
-from tests.service.serving import serving
+from tests.support.serving import serving
 
 ASKED = [{"role": "user", "content": "டெங்கு கொசு எப்போது கடிக்கும்?"}]
 

@@ -8,7 +8,7 @@ import pytest
 from mlrag.languages import languages
 from mlrag.settings import Settings
 from service.app import create_app
-from tests.service.serving import serving
+from tests.support.serving import serving
 
 PAGES = ("/", "/documents", "/health", "/reports")
 HTML = {"Accept": "text/html"}

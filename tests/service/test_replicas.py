@@ -8,17 +8,17 @@ import httpx
 import pytest
 
 from benchmarks.replicas import fleet, load
-from mlrag.keys import FileKeys, make_key
-from mlrag.records import Document
 from mlrag.settings import Settings
+from mlrag.state.keys import FileKeys, make_key
 from mlrag.testing import OllamaDouble, first_sentence
-from mlrag.testing.postgres import PostgresNode, missing
-from mlrag.testing.replicas import nginx
+from mlrag.types import Document
 from service.app import create_app
-from service.auth import check_binding
 from service.jobs import Jobs
-from tests.service.guarded import in_process, opened
-from tests.service.serving import events
+from service.middleware.auth import check_binding
+from tests.support.guarded_service import in_process, opened
+from tests.support.postgres import PostgresNode, missing
+from tests.support.replicas import nginx
+from tests.support.serving import events
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
 NILE = {"q": "How long is the Nile?", "lang": "en"}
@@ -109,9 +109,9 @@ def test_replicas_restarted_in_turn_fail_no_request_and_cut_no_stream(two, model
 @pytest.fixture
 def shared(postgres, tmp_path, embedder):
     """Settings of a replica; the server is empty but for one document."""
-    from mlrag.index.postgres.places import PostgresIndexes
-    from mlrag.ingest import index_documents
-    from mlrag.shared.server import shared_server
+    from mlrag.index.postgres.indexes import PostgresIndexes
+    from mlrag.ingest.index_documents import index_documents
+    from mlrag.state.postgres import shared_server
 
     indexes = PostgresIndexes(postgres.url)
     indexes.clear()
@@ -125,7 +125,7 @@ def shared(postgres, tmp_path, embedder):
 
 @in_process
 async def test_a_key_and_its_limit_hold_at_all_replicas(shared, embedder):
-    from mlrag.assemble import make_keys
+    from mlrag.factory import make_keys
 
     key, token = make_key("anna", "read")
     make_keys(shared("a")).add(key)
@@ -141,7 +141,7 @@ async def test_a_key_and_its_limit_hold_at_all_replicas(shared, embedder):
 
 @in_process
 async def test_an_answer_is_kept_for_all_replicas_and_missed_without_its_table(shared, embedder):
-    from mlrag.shared.server import shared_server
+    from mlrag.state.postgres import shared_server
 
     server = shared_server(shared("a").store_url.get_secret_value())
     apps = [create_app(shared(name, port=port), embedder=embedder) for name, port in (("a", 8001), ("b", 8002))]
@@ -191,7 +191,7 @@ async def test_what_is_open_to_all_asks_no_server_for_keys(shared, embedder):
 
 
 def test_a_job_is_known_to_all_replicas_and_one_that_waited_at_its_end_is_told(shared, embedder):
-    from mlrag.assemble import make_board, make_retriever
+    from mlrag.factory import make_board, make_retriever
     from service.uploads import Upload
 
     retriever = make_retriever(shared("a"), embedder)
@@ -210,7 +210,7 @@ def test_a_job_is_known_to_all_replicas_and_one_that_waited_at_its_end_is_told(s
 
 
 def test_keys_left_in_the_folder_keep_a_service_from_standing_open(shared):
-    from mlrag.assemble import make_keys
+    from mlrag.factory import make_keys
 
     settings, (key, _) = shared("a"), make_key("anna", "read")
     keys = make_keys(settings)
@@ -223,8 +223,8 @@ def test_keys_left_in_the_folder_keep_a_service_from_standing_open(shared):
 def test_keys_move_to_the_server(shared, monkeypatch):
     from typer.testing import CliRunner
 
-    from mlrag.__main__ import app
-    from mlrag.assemble import make_keys
+    from mlrag.cli.main import app
+    from mlrag.factory import make_keys
 
     run, settings = CliRunner(), shared("a")
     monkeypatch.setenv("MLRAG_DATA_DIR", str(settings.data_dir))

@@ -5,7 +5,7 @@ import pytest
 
 from mlrag.settings import Settings
 from service.app import create_app
-from tests.service.serving import serving
+from tests.support.serving import serving
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,12 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from mlrag.route_file import write_routes
-from mlrag.routing import Budget, Routes, Step
+from mlrag.models.route_file import write_routes
+from mlrag.models.routing import Budget, Routes, Step
 from mlrag.testing import OllamaDouble, first_sentence
 from service.app import create_app
-from service.schemas import AnswerReply
-from tests.service.serving import events, serving
+from service.schemas.mlrag import AnswerReply
+from tests.support.serving import events, serving
 
 SMALL, LARGE = "gemma4:e2b", "gemma4:31b"
 QUESTIONS = {"ta": "டெங்கு கொசு எப்போது கடிக்கும்?", "si": "සීගිරිය පර්වතයේ උස කොපමණද?"}

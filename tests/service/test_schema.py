@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from mlrag.settings import Settings
 from service.app import create_app
-from tests.service.serving import serving
+from tests.support.serving import serving
 
 schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed: pip install -e '.[dev]'")
 API = create_app(Settings()).openapi()

@@ -11,11 +11,11 @@ from anyio import CapacityLimiter
 
 from mlrag.errors import StoppedError
 from mlrag.testing import OllamaDouble, first_sentence
+from service.answer_task import Asking
 from service.app import create_app
-from service.asking import Asking
 from service.threads import Threads
-from tests.service.guarded import in_process
-from tests.service.serving import events, serving
+from tests.support.guarded_service import in_process
+from tests.support.serving import events, serving
 
 ASKED = {"q": "டெங்கு கொசு எப்போது கடிக்கும்?", "lang": "ta"}
 

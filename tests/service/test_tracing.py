@@ -12,7 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from mlrag.errors import PrivacyError
 from mlrag.settings import Settings
 from service.app import create_app
-from tests.service.guarded import TAMIL, opened, served
+from tests.support.guarded_service import TAMIL, opened, served
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 

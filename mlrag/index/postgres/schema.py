@@ -1,7 +1,7 @@
 """The tables, as migrations that are applied in order, each once. A language has partitions of its own.
 
 `passage.row` counts within a language. The lexical leg is a table of its own for each language, `postings_LANG`: of one
-of our own tokens, the passages of one change or, once merged, of all of them, packed as `mlrag.index.postgres.lexical`
+of our own tokens, the passages of one change or, once merged, of all of them, packed as `mlrag.index.postgres.postings`
 says. Rows of passages that are no more stand in `gone` until a merge. `language` holds what belongs to the whole: the
 commit number, the number of passages and tokens, the moments of the vectors, and how many passages came or went since
 the last merge (`loose`).

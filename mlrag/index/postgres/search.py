@@ -22,12 +22,12 @@ from psycopg.sql import SQL, Composed, Literal
 
 from mlrag.index import fusion
 from mlrag.index.fusion import DENSE_WEIGHT, EQUAL, POOL
-from mlrag.index.postgres.lexical import K1, B, key
-from mlrag.index.postgres.merging import table
+from mlrag.index.postgres.postings import K1, B, key
+from mlrag.index.postgres.postings_table import table
 from mlrag.index.postgres.store import unpacked
 from mlrag.index.protocol import Asked, Leg
-from mlrag.records import Hit, Passage, Span, Vectors
 from mlrag.text.tokens import tokens
+from mlrag.types import Hit, Passage, Span, Vectors
 
 _READ = 8000  # postings of the rarest tokens, read first
 _PART = 0.5  # of the score to reach: tokens that give less than this together are only looked up

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlrag.errors import EmbedderMismatchError
-from mlrag.index.packing import PackedDocument, PackedPassage, pack, unpack_int8
 from mlrag.index.postgres.server import Connection, Server
 from mlrag.index.postgres.writing import add, close, locked, prepare, remove
-from mlrag.index.values import EmbeddedPassage, ListedDocument, StoreCounts, Stored
-from mlrag.records import PART_OF, Document, Halves, Passage, Span, Vectors
+from mlrag.index.serialize import PackedDocument, PackedPassage, pack, unpack_int8
+from mlrag.index.types import EmbeddedPassage, ListedDocument, StoreCounts, Stored
+from mlrag.types import PART_OF, Document, Halves, Passage, Span, Vectors
 
 _BLOCK = 1000  # passages read at once
 _BELOW = (
@@ -54,7 +54,7 @@ WHERE lang = %s AND doc_id = ANY(%s) ORDER BY row
 
 
 class PostgresStore:
-    """As `mlrag.index.store.Store`, which says what the methods do. Raises StorageError from each."""
+    """As `mlrag.index.local.store.Store`, which says what the methods do. Raises StorageError from each."""
 
     def __init__(self, server: Server, lang: str) -> None:
         self._server = server

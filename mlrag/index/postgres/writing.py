@@ -10,13 +10,13 @@ import numpy as np
 from pgvector import HalfVector
 from psycopg.sql import SQL, Identifier
 
-from mlrag.index.moments import Moments
-from mlrag.index.null import SHARE
-from mlrag.index.packing import PackedDocument
-from mlrag.index.postgres.lexical import blocks, postings
-from mlrag.index.postgres.merging import make_table, table
+from mlrag.index.cosine_stats import Moments
+from mlrag.index.off_topic_baseline import SHARE
+from mlrag.index.postgres.postings import blocks, postings
+from mlrag.index.postgres.postings_table import make_table, table
 from mlrag.index.postgres.server import Connection, Server
-from mlrag.records import Halves
+from mlrag.index.serialize import PackedDocument
+from mlrag.types import Halves
 
 _LOCKED = "SELECT embedder, engine, last_row, passages, tokens, moments FROM mlrag.language WHERE lang = %s FOR UPDATE"
 _REMOVED = """

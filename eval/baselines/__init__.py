@@ -1,0 +1,1 @@
+"""Degenerate, honest and scripted answerers: what the metrics are tested with."""

@@ -1,0 +1,1 @@
+"""Multiple choice: `python -m eval.choice`."""

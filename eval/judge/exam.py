@@ -1,0 +1,222 @@
+"""The judge exam: answers of known truth, made from our calibration questions, one exam a language.
+
+Right: the gold answer, alone and in a sentence of its document. Wrong: a digit changed or another question's name in
+its place, another question's answer, a right sentence in another language. Abstained: the abstention sentence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import regex
+
+from eval.baselines.scripted import Key, own_key
+from eval.datasets.own import QUESTIONS, Example
+from eval.judge.items import Item, Label, Verdict
+from eval.judge.judge import Judge, fingerprint
+from eval.judge.verdicts import judge_all
+from eval.metrics.answers import containment
+from eval.runner.jsonl_log import file_name
+from eval.statistics import Estimate, Interval, clustered_rate
+from eval.statistics.kappa import kappa
+from mlrag.errors import CorpusFormatError
+from mlrag.languages import languages
+
+BAR = 0.5  # for the lower end of sensitivity + specificity - 1
+_DIGIT = regex.compile(r"\p{Nd}")
+Rows = list[tuple[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One item of the exam with its truth. `kind` says how it was made."""
+
+    item: Item
+    truth: Label
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What a judge made of one language's exam.
+
+    `sensitivity`: share of the right answers that it calls right; `specificity`: share of the others that it does not.
+    `youden`: their sum less 1. `agreement`: Cohen's kappa over the labels. `unscored` verdicts count as mistakes in all
+    of these. `right_rows` and `other_rows` (question, called right) are of readable verdicts alone: what corrections
+    are made of. `why`: the reason where it is not admitted, else "".
+    """
+
+    lang: str
+    judge: str
+    version: str
+    sensitivity: Estimate
+    specificity: Estimate
+    youden: Estimate
+    agreement: Estimate
+    unscored: int
+    mistakes: dict[str, str]
+    right_rows: Rows
+    other_rows: Rows
+    why: str
+
+    @property
+    def admitted(self) -> bool:
+        return not self.why
+
+
+def changed_digit(text: str) -> str:
+    """The first digit, of any script, made the next one from 1 to 9 and round; "" for a text without digits."""
+    found = _DIGIT.search(text)
+    if not found:
+        return ""
+    digit = found.group()
+    value = int(digit)
+    other = chr(ord(digit) - value + value % 9 + 1)
+    return text[: found.start()] + other + text[found.end() :]
+
+
+@cache
+def _keys(corpora: Path) -> dict[str, Key]:
+    there = [c for c in languages() if (QUESTIONS / f"{c}.jsonl").is_file() and (corpora / c).is_dir()]
+    return {c: own_key(c, corpora, "calibration") for c in there}
+
+
+def exam(lang: str, corpora: Path) -> list[Task]:
+    """All tasks of a language. Raises CorpusFormatError where we have no questions or documents of our own in it."""
+    keys = _keys(corpora)
+    if lang not in keys:
+        raise CorpusFormatError(f"there is no judge exam in {lang!r}", "it takes questions and documents of our own")
+    return [task for example in keys[lang].answerable for task in _tasks(keys, keys[lang], example)]
+
+
+def _tasks(keys: dict[str, Key], key: Key, example: Example) -> Iterator[Task]:
+    shown = tuple(p.indexed_text for p in key.passages if p.doc_id in example.gold_docs)
+    for kind, truth, answer in _answers(keys, key, example):
+        name = f"{example.id}~{kind}"
+        item = Item(name, example.lang, example.question, answer, example.answers, shown, example.id)
+        yield Task(item, truth, kind)
+
+
+def _answers(keys: dict[str, Key], key: Key, example: Example) -> Iterator[tuple[str, Label, str]]:
+    """(kind, truth, answer); a wrong one in which a reference still stands is left out."""
+    gold, sentence, other = example.answers[0], key.answering[example.id], key.other(example)
+    yield "gold", Label.RIGHT, gold
+    yield "gold_sentence", Label.RIGHT, sentence
+    swapped = changed_digit(gold) or _alike(key, example)
+    wrong = {
+        "swapped": swapped,
+        "swapped_sentence": sentence.replace(gold, swapped) if gold in sentence else "",
+        "other_answer": key.answering[other.id],
+    }
+    for kind, answer in wrong.items():
+        if answer and not containment(answer, example.answers, key.lang):
+            yield kind, Label.WRONG, answer
+    yield "abstention", Label.ABSTAINED, key.lang.abstention
+    foreign = _another_language(keys, example)
+    if foreign:
+        yield "other_language", Label.WRONG, foreign
+
+
+def _alike(key: Key, example: Example) -> str:
+    """The answer without digits, of another topic, that is nearest in length: often a name for a name."""
+    golds = [e.answers[0] for e in key.answerable if e.cluster != example.cluster]
+    return min((g for g in golds if not _DIGIT.search(g)), key=lambda g: abs(len(g) - len(example.answers[0])))
+
+
+def _another_language(keys: dict[str, Key], example: Example) -> str:
+    """The sentence that answers the same question in another language, drawn by the question's id."""
+    others = [c for c in sorted(keys) if c != example.lang and example.id in keys[c].answering]
+    if not others:
+        return ""
+    drawn = hashlib.sha256(f"{example.id} {example.lang}".encode()).digest()[0]
+    return keys[others[drawn % len(others)]].answering[example.id]
+
+
+def version(tasks: Sequence[Task]) -> str:
+    """Changes with any item, any truth and the judge's prompt."""
+    parts = "\0".join(f"{fingerprint(t.item)} {t.truth}" for t in tasks)
+    return hashlib.sha256(parts.encode()).hexdigest()[:10]
+
+
+def examine(
+    judge: Judge,
+    lang: str,
+    corpora: Path,
+    folder: Path,
+    tick: Callable[[], object],
+    concurrency: int = 1,
+    questions: int | None = None,
+) -> Examined:
+    """Sit the exam, or read what was said before: rows lie in `folder` by judge, exam version and language.
+
+    `questions`: only the tasks of the first so many; None for all. Raises CorpusFormatError where there is no exam,
+    GeneratorUnavailableError where the judge cannot be reached.
+    """
+    tasks = exam(lang, corpora)
+    kept = list(dict.fromkeys(t.item.cluster for t in tasks))[:questions]
+    tasks = [t for t in tasks if t.item.cluster in kept]
+    path = folder / file_name(judge.name) / f"exam-{version(tasks)}.{lang}.jsonl"
+    verdicts = judge_all(judge, [t.item for t in tasks], path, tick, concurrency)
+    return mark(judge.name, lang, tasks, verdicts)
+
+
+def mark(judge: str, lang: str, tasks: Sequence[Task], verdicts: Sequence[Verdict]) -> Examined:
+    """The figures of a sat exam; intervals are over questions."""
+    pairs = list(zip(tasks, verdicts, strict=True))
+    truths = [(t, v) for t, v in pairs if t.truth is Label.RIGHT]
+    others = [(t, v) for t, v in pairs if t.truth is not Label.RIGHT]
+    sensitivity = rate([(t.item.cluster, v.right) for t, v in truths])
+    specificity = rate([(t.item.cluster, float(v.scored) * (1 - v.right)) for t, v in others])
+    youden = sum_less_one(sensitivity, specificity)
+    labels = [t.truth for t, _ in pairs], [v.label for _, v in pairs]
+    return Examined(
+        lang=lang,
+        judge=judge,
+        version=version(tasks),
+        sensitivity=sensitivity,
+        specificity=specificity,
+        youden=youden,
+        agreement=kappa(*labels, [t.item.cluster for t, _ in pairs]),
+        unscored=sum(not v.scored for v in verdicts),
+        mistakes=_mistakes(pairs),
+        right_rows=[(t.item.cluster, v.right) for t, v in truths if v.scored],
+        other_rows=[(t.item.cluster, v.right) for t, v in others if v.scored],
+        why=_why(youden, verdicts),
+    )
+
+
+def rate(rows: Rows) -> Estimate:
+    """The mean of (cluster, value in [0, 1]), with its interval."""
+    values = [value for _, value in rows]
+    return Estimate(sum(values) / len(values), clustered_rate(values, [c for c, _ in rows]), len(rows))
+
+
+def sum_less_one(a: Estimate, b: Estimate) -> Estimate:
+    """a + b - 1 with the interval that recovers its variance from theirs (Newcombe 1998, method 10)."""
+    value = a.value + b.value - 1
+    low = value - math.hypot(a.value - a.interval.low, b.value - b.interval.low)
+    high = value + math.hypot(a.interval.high - a.value, b.interval.high - b.value)
+    return Estimate(value, Interval(max(-1.0, low), min(1.0, high)), a.n + b.n)
+
+
+def _mistakes(pairs: Sequence[tuple[Task, Verdict]]) -> dict[str, str]:
+    """By kind: how many verdicts fall on the wrong side of right, of how many."""
+    found = {}
+    for kind in dict.fromkeys(t.kind for t, _ in pairs):
+        own = [(t, v) for t, v in pairs if t.kind == kind]
+        missed = sum(not v.scored or v.right != float(t.truth is Label.RIGHT) for t, v in own)
+        found[kind] = f"{missed}/{len(own)}"
+    return found
+
+
+def _why(youden: Estimate, verdicts: Sequence[Verdict]) -> str:
+    if youden.interval.low >= BAR:
+        return ""
+    failed = next((v.error for v in verdicts if v.error), "")
+    at_least = f"its sensitivity + specificity - 1 may be as low as {youden.interval.low:.2f} (bar {BAR:.2f})"
+    return at_least + (f"; some of it failed: {failed}" if failed else "")

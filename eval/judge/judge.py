@@ -1,0 +1,125 @@
+"""A judge is a model and a closed set of verdicts; what cannot be read is unscored, never a zero."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from eval.judge.items import LABELS, Item, Label, Preference, Verdict
+from eval.judge.prompts import AS_WORD, CHOICES, VERSION, grading, preferring, schema
+from mlrag.errors import GeneratorBusyError, GeneratorError, GeneratorUnavailableError
+from mlrag.generation.backends.base import Call, Turn
+from mlrag.generation.client import Caller
+
+_ROOM, _ALTERNATIVES = 64, 20
+_LEAST_MASS = 0.5  # of the first token's probability must lie on the labels, else they say nothing
+_SWAPPED: dict[str | None, Literal["a", "b", "tie"]] = {"first": "b", "second": "a", "tie": "tie"}
+_STRAIGHT: dict[str | None, Literal["a", "b", "tie"]] = {"first": "a", "second": "b", "tie": "tie"}
+
+
+class Judge:
+    """One model as judge. `name` is the variant's; it names rows and reports.
+
+    Probabilities come from a second, one-word call, since with structured output the first token is a bracket. A
+    backend that lists none is asked for them once.
+    """
+
+    def __init__(self, caller: Caller, name: str) -> None:
+        self.name = name
+        self._caller = caller
+        self._lists_tokens = True
+
+    @property
+    def model(self) -> str:
+        """What answers, marked where it is a stand-in."""
+        return self._caller.model.label()
+
+    def verdict(self, item: Item) -> Verdict:
+        """Raises GeneratorUnavailableError where no model can be reached; any other failure is an unscored row."""
+        key = fingerprint(item)
+        try:
+            raw = self._ask(grading(item), LABELS)
+            found = read_choice(raw, LABELS)
+            probability = self._probability(item) if found else None
+        except GeneratorError as error:
+            _reraise_unavailable(error)
+            return Verdict(item.id, key, Label.UNSCORED, error=str(error))
+        return Verdict(item.id, key, Label(found) if found else Label.UNSCORED, probability, raw)
+
+    def prefer(self, item: Item, a: str, b: str) -> Preference:
+        """Which answer to the item's question is better, asked in both orders. Raises GeneratorError."""
+        straight = self._ask(preferring(item, a, b), CHOICES)
+        swapped = self._ask(preferring(item, b, a), CHOICES)
+        one, other = _STRAIGHT.get(read_choice(straight, CHOICES)), _SWAPPED.get(read_choice(swapped, CHOICES))
+        if one is None or other is None:
+            return Preference("unscored", (straight, swapped))
+        return Preference(one if one == other else "inconsistent", (straight, swapped))
+
+    def ask(self, turns: tuple[Turn, ...], schema: Mapping[str, Any], room: int = _ROOM) -> str:
+        """The reply itself, held to a schema. Raises GeneratorError."""
+        return self._caller.reply(Call(turns, room, schema=schema)).text
+
+    def _ask(self, turns: tuple[Turn, ...], choices: Sequence[str]) -> str:
+        return self.ask(turns, schema(choices))
+
+    def _probability(self, item: Item) -> float | None:
+        if not self._lists_tokens:
+            return None
+        try:
+            finish = self._caller.reply(Call(grading(item, AS_WORD), room=1, alternatives=_ALTERNATIVES)).finish
+        except GeneratorError as error:
+            _reraise_unavailable(error)
+            self._lists_tokens = error.retryable  # a refusal of log-probabilities is for good
+            return None
+        listed = finish.first_token if finish else {}
+        self._lists_tokens = bool(listed)
+        return probability_of_right(listed)
+
+
+def fingerprint(item: Item) -> str:
+    """Of all that the judge is shown."""
+    return _digest(grading(item))
+
+
+def paired_fingerprint(item: Item, a: str, b: str) -> str:
+    """The same of a pair: what it is shown with a first tells what it is shown with b first."""
+    return _digest(preferring(item, a, b))
+
+
+def _digest(turns: tuple[Turn, ...]) -> str:
+    shown = "\0".join([VERSION, *(turn.content for turn in turns)])
+    return hashlib.sha256(shown.encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def read_choice(raw: str, choices: Sequence[str]) -> str | None:
+    """The verdict of a structured reply; None for anything else, however near it comes."""
+    try:
+        said = json.loads(raw)
+    except ValueError:
+        return None
+    found = said.get("verdict") if isinstance(said, dict) else None
+    return found if isinstance(found, str) and found in choices else None
+
+
+def probability_of_right(listed: Mapping[str, float]) -> float | None:
+    """P(right) / P(any label), over the listed log-probabilities of the first token.
+
+    A token of two letters or more speaks for the label that it begins ("A" may be an article). None where less than
+    half of the probability is on labels.
+    """
+    mass = dict.fromkeys(LABELS, 0.0)
+    for token, log in listed.items():
+        begun = token.strip(" \n\"'▁").casefold()
+        for label in LABELS:
+            if len(begun) > 1 and label.startswith(begun):
+                mass[label] += math.exp(log)
+    total = sum(mass.values())
+    return mass[Label.RIGHT] / total if total >= _LEAST_MASS else None
+
+
+def _reraise_unavailable(error: GeneratorError) -> None:
+    if isinstance(error, GeneratorUnavailableError) and not isinstance(error, GeneratorBusyError):
+        raise error

@@ -1,0 +1,1 @@
+"""What one answer, or a set of answers, is worth."""

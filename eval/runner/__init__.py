@@ -1,0 +1,1 @@
+"""Running the questions: plan, rows, logs, hosts and Ray."""

@@ -1,0 +1,1 @@
+"""When not to answer: features and their calibration."""

@@ -1,0 +1,91 @@
+"""An Answer as the JSON that programs rely on: names and shapes here are a contract."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from typing import Any
+
+from mlrag.abstention.features import FEATURES, answerability
+from mlrag.generation.extractive import CONFIDENT
+from mlrag.types import Answer, Citation, Evidence, Hit, Usage, Vectors
+
+_NAMES = {kind: tuple(f.name for f in fields(kind)) for kind in (Answer, Citation, Usage)}
+
+
+def wire(answer: Answer, explained: Iterable[Evidence] = ()) -> dict[str, Any]:
+    """Plain dicts and lists; hits carry the passage's place and the scores of each leg.
+
+    `explained`: the evidence of each search, which the answer then explains under `explanation`.
+    """
+    data = _plain(answer)
+    data["cached"] = answer.age is not None
+    data["citations"] = [_plain(c) for c in answer.citations]
+    data["hits"] = wire_hits(answer.hits)
+    data["timings"] = dict(answer.timings)
+    data["usage"] = _plain(answer.usage)
+    searches = [wire_search(evidence) for evidence in explained]
+    if searches:
+        data["explanation"] = {
+            "searches": searches,
+            "confidence": answer.confidence,
+            "threshold": None if answer.confidence is None else CONFIDENT,
+        }
+    return data
+
+
+def _plain(value: Answer | Citation | Usage) -> dict[str, Any]:
+    """One level deep: dataclasses.asdict copies every level, which is most of what a reply would cost."""
+    return {name: getattr(value, name) for name in _NAMES[type(value)]}
+
+
+def wire_hits(hits: Iterable[Hit]) -> list[dict[str, Any]]:
+    return [
+        {
+            "passage_id": h.passage.id,
+            "doc_id": h.passage.doc_id,
+            "lang": h.passage.lang,
+            "title": h.passage.title,
+            "start": h.passage.start,
+            "end": h.passage.end,
+            "text": h.passage.text,
+            "score": round(h.score, 4),
+            "dense": round(h.dense, 4),
+            "lexical": round(h.lexical, 4),
+        }
+        for h in hits
+    ]
+
+
+def wire_search(evidence: Evidence) -> dict[str, Any]:
+    """One search explained: what each leg thought of the hits, best first, and what abstaining is decided by.
+
+    `above_null`: how far each feature of the question stands above what off-topic questions get from this index;
+    None where that is unknown.
+    """
+    features = answerability(evidence) if evidence.hits else None
+    above = None if features is None or evidence.null is None else features - evidence.null
+    return {
+        "lang": evidence.lang,
+        "query": evidence.question,
+        "legs": {
+            "dense": _leg([(h.passage.id, h.dense) for h in evidence.hits]),
+            "lexical": _leg([(h.passage.id, h.lexical) for h in evidence.hits]),
+            "fused": _leg([(h.passage.id, h.score) for h in evidence.hits]),
+        },
+        "idf": {token: round(weight, 4) for token, weight in evidence.idf.items()},
+        "features": _named(features),
+        "null": _named(evidence.null),
+        "above_null": _named(above),
+    }
+
+
+def _leg(scores: Sequence[tuple[str, float]]) -> list[dict[str, Any]]:
+    ranked = sorted(scores, key=lambda item: -item[1])
+    return [{"passage_id": name, "score": round(score, 4)} for name, score in ranked]
+
+
+def _named(values: Vectors | None) -> dict[str, float] | None:
+    if values is None:
+        return None
+    return {name: round(float(value), 4) for name, value in zip(FEATURES, values, strict=True)}

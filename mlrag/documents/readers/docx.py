@@ -1,0 +1,90 @@
+"""Word documents: a zip of XML, unpacked within limits, read as a stream without entities."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+from mlrag.documents.readers.base import Content, Limits, Text, check_size, read_bytes
+from mlrag.errors import DocumentError
+
+_W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+_TITLE = "{http://purl.org/dc/elements/1.1/}title"
+_PARTS = ("word/document.xml", "word/footnotes.xml", "word/endnotes.xml")
+_COMPOUND = b"\xd0\xcf\x11\xe0"  # the older container: .doc, and every .docx with a password
+_SKIPPED = (
+    f"{_W}moveFrom",  # stands where it was moved to as well
+    "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback",  # the same again for older programs
+)
+_BREAKS = {f"{_W}tab": "\t", f"{_W}br": "\n", f"{_W}cr": "\n", f"{_W}noBreakHyphen": "-"}
+
+
+def read(path: Path, limits: Limits) -> Content:
+    """Raises DocumentError for a password, a zip bomb, entities in the XML, or a file that is no .docx."""
+    data = read_bytes(path, limits)
+    if data.startswith(_COMPOUND):
+        raise DocumentError(f"{path} has a password or is an older .doc", "save it as .docx without a password")
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names = [name for name in _PARTS if name in archive.namelist()]
+            if _PARTS[0] not in names:
+                raise DocumentError(f"{path} has no {_PARTS[0]}: it is no Word document")
+            parts = [_unpack(archive, name, path, limits) for name in names]
+            core = "docProps/core.xml"
+            title = _title(_unpack(archive, core, path, limits), path) if core in archive.namelist() else ""
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
+        raise DocumentError(f"{path} is no .docx that can be opened: {error}") from error
+    return Content((Text("\n\n".join(filter(None, (_paragraphs(p, path) for p in parts))), title=title),))
+
+
+def _unpack(archive: zipfile.ZipFile, name: str, path: Path, limits: Limits) -> bytes:
+    """One part, neither its declared nor its actual size over the limit."""
+    check_size(path, archive.getinfo(name).file_size, limits, f"unpacks in {name} to")
+    with archive.open(name) as part:
+        data = part.read(limits.size + 1)
+    check_size(path, len(data), limits, f"unpacks in {name} to more than its header says:")
+    return data
+
+
+def _events(data: bytes, path: Path) -> Any:
+    from xml.etree.ElementTree import ParseError
+
+    from defusedxml import DefusedXmlException
+    from defusedxml.ElementTree import iterparse
+
+    try:
+        yield from iterparse(io.BytesIO(data), events=("start", "end"), forbid_dtd=True)
+    except ParseError as error:
+        raise DocumentError(f"{path} holds broken XML: {error}") from error
+    except DefusedXmlException as error:
+        raise DocumentError(
+            f"{path} defines XML entities, which no Word document needs", "it may be hostile"
+        ) from error
+
+
+def _title(data: bytes, path: Path) -> str:
+    return next((e.text or "" for event, e in _events(data, path) if event == "end" and e.tag == _TITLE), "")
+
+
+def _paragraphs(data: bytes, path: Path) -> str:
+    """Paragraphs with a blank line between them; table cells are paragraphs; deleted text is not read."""
+    paragraphs: list[str] = []
+    words: list[str] = []
+    skipped = 0
+    for event, element in _events(data, path):
+        if element.tag in _SKIPPED:
+            skipped += 1 if event == "start" else -1
+        if skipped or event == "start":
+            continue
+        if element.tag == f"{_W}t":
+            words.append(element.text or "")
+        elif element.tag in _BREAKS:
+            words.append(_BREAKS[element.tag])
+        elif element.tag == f"{_W}p":
+            paragraphs.append("".join(words).strip())
+            words = []
+            element.clear()
+    return "\n\n".join(filter(None, paragraphs))

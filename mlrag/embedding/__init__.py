@@ -1,0 +1,1 @@
+"""Text to vectors: the bundled e5 embedder, any sentence-transformers model, and Ollama."""

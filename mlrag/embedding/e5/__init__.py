@@ -1,0 +1,1 @@
+"""The bundled multilingual-e5-small embedder."""

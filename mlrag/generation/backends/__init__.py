@@ -1,0 +1,1 @@
+"""One chat model class for each model server."""

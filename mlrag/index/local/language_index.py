@@ -1,0 +1,219 @@
+"""The index of one language: its store, and the dense and lexical indexes derived from it.
+
+Derived files sit in `gen-<commit>/` with a manifest of checksums. Equal commit and checksums: loaded. Older: brought
+up to date with what changed since. Missing or damaged: rebuilt from the store, never trusted. So a kill at any moment
+loses nothing, and costs what had changed.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import threading
+import uuid
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from mlrag.errors import MissingIndexError
+from mlrag.index.local.hybrid import ranking, search
+from mlrag.index.local.snapshot import FORMAT, Derived, build, damage, extend, opened
+from mlrag.index.local.storage_errors import storage_error
+from mlrag.index.local.store import Store
+from mlrag.index.off_topic_baseline import read_null, write_null
+from mlrag.index.protocol import Asked, Found, Leg
+from mlrag.types import Vectors
+
+WHOLE_BELOW = 500  # passages: fewer are always built whole, which takes well under a second
+_STALE = 10  # a whole build is due once one in so many places belongs to a deleted passage
+_TRIES = 3  # to start from an older generation
+_FAULTS = (OSError, ValueError, RuntimeError, KeyError)  # what NumPy, FAISS and Tantivy raise for files
+_drafts: set[str] = set()  # those that this process writes
+_log = logging.getLogger(__name__)
+
+
+class LanguageIndex:
+    """Opens the store of one language and keeps a generation that fits it."""
+
+    def __init__(self, folder: Path, lang: str) -> None:
+        self.folder = folder
+        self.lang = lang
+        self.store = Store(folder / "store.sqlite", lang)
+        self.rebuilt_because = ""
+        self._held: dict[int, Derived] = {}  # by commit: the last two, since a reader may still be at the older
+        self._lock = threading.Lock()
+
+    def snapshot(self) -> AbstractContextManager[int]:
+        """All that is searched inside is of one commit."""
+        return self.store.snapshot()
+
+    def search(self, asked: Asked) -> Found:
+        """The k best passages by both legs; no hit where nothing is stored."""
+        with self.store.snapshot():
+            return search(self.store, self.current(), asked)
+
+    def ranking(self, asked: Asked, leg: Leg) -> list[str]:
+        """Ids of the k best passages by one leg alone or by both, for measuring."""
+        return ranking(self.store, self.current(), asked, leg)
+
+    def null(self, key: str) -> Vectors | None:
+        """What was kept under this key for the current generation."""
+        return read_null(self.current().folder, key)
+
+    def keep_null(self, key: str, values: Vectors, commit: int) -> None:
+        """Beside the files of the generation of this commit; the caller is in a snapshot of it."""
+        derived = self.current()
+        if derived.commit == commit:
+            write_null(derived.folder, key, values)
+
+    def size(self) -> int:
+        """Bytes that its files take."""
+        return sum(p.stat().st_size for p in self.folder.rglob("*") if p.is_file())
+
+    def current(self) -> Derived:
+        """The generation of the store's latest commit: loaded, brought up to date, or rebuilt where none is sound.
+
+        Inside a snapshot of the store it is that of the snapshot, and its rows are all there to be read.
+        Raises StorageError where it can be written nowhere.
+        """
+        with self.store.snapshot() as commit:
+            if commit in self._held:
+                return self._held[commit]
+            with self._lock:
+                if commit not in self._held:
+                    self._hold(self._load(commit) or self._make(commit))
+                return self._held[commit]
+
+    def tidy(self) -> Derived:
+        """As `current`, for whoever changed documents: it builds whole where many places are empty, while readers go
+        on with the generation there is."""
+        with self.store.snapshot() as commit:
+            derived = self.current()
+            if len(derived.gone) * _STALE > len(derived.rows):
+                derived = self._write(commit, lambda draft: build(self.store, commit, draft), "-whole")
+                with self._lock:
+                    self._hold(derived)
+            return derived
+
+    def _hold(self, derived: Derived) -> None:
+        held = self._held | {derived.commit: derived}
+        self._held = {commit: held[commit] for commit in sorted(held)[-2:]} | {derived.commit: derived}
+
+    def _load(self, commit: int) -> Derived | None:
+        problem = f"no index for commit {commit}"
+        for folder in self._generations(commit, commit):
+            derived, problem = self._sound(folder, commit)
+            if derived:
+                return derived
+        self.rebuilt_because = problem
+        return None
+
+    def _sound(self, folder: Path, commit: int) -> tuple[Derived | None, str]:
+        """The generation in a folder, or why it cannot be used."""
+        problem = damage(folder, commit, self.store.stamp(commit))
+        try:
+            return (None, problem) if problem else (opened(folder, commit), "")
+        except _FAULTS as error:
+            return None, f"{folder.name} does not open: {error}"
+
+    def _generations(self, first: int, last: int) -> list[Path]:
+        """Folders of the commits from `first` to `last`, newest first, whole builds before others."""
+        found = [(_commit(p), "-whole" in p.name, p) for p in self.folder.glob(f"gen-*-{FORMAT}*")]
+        return [p for number, _, p in sorted(found, reverse=True) if number is not None and first <= number <= last]
+
+    def _make(self, commit: int) -> Derived:
+        large = self.store.counts().passages >= WHOLE_BELOW
+        for _ in range(_TRIES):
+            base = self._base(commit) if large else None
+            if base is None:
+                break
+            try:
+                return self._extend(base, commit)
+            except FileNotFoundError:  # another process has swept the older one away: it made a newer
+                self._held = {}
+        _log.info("building the %s index (%s)", self.lang, self.rebuilt_because)
+        return self._write(commit, lambda draft: build(self.store, commit, draft))
+
+    def _extend(self, base: Derived, commit: int) -> Derived:
+        derived = self._write(commit, lambda draft: extend(base, self.store, commit, draft))
+        if "damaged" not in self.rebuilt_because:
+            self.rebuilt_because = ""
+        return derived
+
+    def _base(self, commit: int) -> Derived | None:
+        """The newest sound generation of an older commit."""
+        for held in sorted(self._held, reverse=True):
+            if held < commit and self._held[held].folder.is_dir():
+                return self._held[held]
+        for folder in self._generations(1, commit - 1):
+            derived, problem = self._sound(folder, _commit(folder) or 0)
+            if derived:
+                return derived
+            self.rebuilt_because = problem
+        return None
+
+    def _write(self, commit: int, make: Callable[[Path], None], kind: str = "") -> Derived:
+        """Make a generation in a draft and put it in its place, whole or not at all.
+
+        In a folder that cannot be written it lies elsewhere, and as long as this process. Raises StorageError.
+        """
+        folder = self.folder / f"gen-{commit}-{FORMAT}{kind}"
+        draft = self.folder / f"gen-{commit}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp"
+        _drafts.add(draft.name)
+        try:
+            draft.mkdir(parents=True)
+            make(draft)
+            if damage(folder, commit, self.store.stamp(commit)):  # else another process has built the same meanwhile
+                shutil.rmtree(folder, ignore_errors=True)
+                draft.rename(folder)
+            self._sweep(commit)
+            return opened(folder, commit)
+        except FileNotFoundError:
+            if not self.folder.is_dir():
+                raise MissingIndexError(self.lang) from None
+            raise
+        except _FAULTS as error:
+            shutil.rmtree(draft, ignore_errors=True)
+            _log.warning("%s cannot be written; the index is kept for this process alone: %s", self.folder, error)
+            return self._aside(commit, make)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+            _drafts.discard(draft.name)
+
+    def _aside(self, commit: int, make: Callable[[Path], None]) -> Derived:
+        try:
+            keeper = tempfile.TemporaryDirectory(prefix="mlrag-index-", ignore_cleanup_errors=True)
+            make(Path(keeper.name))
+            return opened(Path(keeper.name), commit, keeper)
+        except _FAULTS as error:
+            raise storage_error(self.folder, error) from error
+
+    def _sweep(self, commit: int) -> None:
+        """Remove generations older than the last but one, which a reader may hold, and drafts of dead processes."""
+        kept = {*self._generations(0, commit - 1)[:1], *self._generations(commit, sys.maxsize)}
+        for folder in self.folder.glob("gen-*"):
+            if folder in kept or (_alive(folder) if folder.suffix == ".tmp" else _commit(folder) == commit):
+                continue
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _commit(folder: Path) -> int | None:
+    number = folder.name.split("-")[1].split(".")[0]
+    return int(number) if number.isdecimal() else None
+
+
+def _alive(draft: Path) -> bool:
+    """Does the process live that writes this draft?"""
+    number = draft.name.split(".")[1]
+    if number == str(os.getpid()):  # in a container every process is number 1, also the one that was killed
+        return draft.name in _drafts
+    try:
+        os.kill(int(number), 0)
+    except (ProcessLookupError, ValueError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True

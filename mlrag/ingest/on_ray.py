@@ -1,0 +1,99 @@
+"""What the workers of `mlrag index --ray` do: files to documents, documents to vectors. One process writes them."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlrag.documents.readers import Limits, Loaded, Sandbox, load, root_of
+from mlrag.embedding.base import BUNDLED, Embedder
+from mlrag.errors import DocumentError
+from mlrag.factory import make_embedder
+from mlrag.ingest.index_documents import Embed, EmbeddedDocument, embed_documents
+from mlrag.ingest.sync import Read, read_files
+from mlrag.ray_cluster import UnfitError, fan_out, places
+from mlrag.settings import Settings
+from mlrag.types import Document
+
+Batch = Sequence[Document]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Makes a reader of files in a worker."""
+
+    roots: tuple[Path, ...]
+    limits: Limits
+    lang: str | None
+
+    def __call__(self) -> Callable[[Path], Loaded]:
+        sandbox = Sandbox(self.limits)
+
+        def read(path: Path) -> Loaded:
+            if not path.exists():
+                raise DocumentError(
+                    f"{path} is not on {socket.gethostname()}", "share the folder with every machine of the cluster"
+                )
+            return load(path, sandbox, self.lang, root_of(path, self.roots))
+
+        return read
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """Makes an embedder of document batches in a worker, with the same vectors as on the driver's machine."""
+
+    settings: Settings
+    name: str
+    engine: str
+
+    def __call__(self) -> Callable[[Batch], list[EmbeddedDocument]]:
+        embedder = make_embedder(self.settings, threads=1)
+        if (embedder.name, embedder.engine) != (self.name, self.engine):
+            raise UnfitError(
+                f"it embeds with {embedder.name} on {embedder.engine}, this machine with {self.name} on {self.engine}",
+                "their vectors differ: leave it out of the cluster, or start from one like it",
+            )
+        return lambda documents: embed_documents(documents, embedder)
+
+
+@dataclass(frozen=True, slots=True)
+class OnCluster:
+    """Reads and embeds on the Ray cluster that this process is connected to."""
+
+    settings: Settings
+    limits: Limits
+    roots: tuple[Path, ...]
+    lang: str | None
+
+    def read(self, files: Sequence[Path], tick: Callable[[], None]) -> Read:
+        found = {}
+        for done in fan_out(files, Reading(self.roots, self.limits, self.lang)):
+            found[done.item] = done
+            tick()
+
+        def loaded(path: Path) -> Loaded:
+            done = found[path]
+            if done.result is None:
+                raise DocumentError(done.problem)
+            return done.result
+
+        return read_files(files, loaded)
+
+    def embed(self, embedder: Embedder, problems: list[str]) -> Embed:
+        """Batches come back in the order in which they are done."""
+        making = Embedding(self.settings, embedder.name, embedder.engine)
+        return lambda batches: self._embedded(batches, making, problems)
+
+    def _embedded(
+        self, batches: Sequence[Batch], making: Embedding, problems: list[str]
+    ) -> Iterator[tuple[Batch, list[EmbeddedDocument]]]:
+        name = self.settings.embedder
+        gpus = 0 if name == BUNDLED or name.startswith("ollama:") else places("GPU")
+        for done in fan_out(batches, making, lambda b: [[d] for d in b], gpus or None, gpus=min(gpus, 1)):
+            if done.result is None:
+                problems += [f"{d.source or d.id}: it could not be indexed: {done.problem}" for d in done.item]
+            else:
+                yield done.item, done.result

@@ -1,0 +1,1 @@
+"""Which model: the Gemma 4 family, memory, hardware and routing."""

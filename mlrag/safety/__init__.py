@@ -1,0 +1,1 @@
+"""Prompt-injection filter and ShieldGemma."""

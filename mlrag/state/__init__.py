@@ -1,0 +1,1 @@
+"""What outlives a request: keys, rate limits, kept answers, jobs and budgets, local or in PostgreSQL."""

@@ -1,0 +1,228 @@
+"""What routed questions have spent in this hour or day, in one SQLite file that all processes of a data folder share;
+`mlrag.state.budget_postgres` keeps the same book on a server.
+
+A call is paid for before it is made, at the most that it can cost, and corrected afterwards. So no limit is passed: not
+by questions at once, not by a call that is cut, not over a restart.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass
+from math import ceil
+from pathlib import Path
+from typing import Protocol
+
+from mlrag.errors import QuotaError, StorageError
+from mlrag.models.routing import Budget
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS spent (
+    window TEXT NOT NULL, variant TEXT NOT NULL, calls INTEGER NOT NULL, tokens INTEGER NOT NULL, seconds REAL NOT NULL,
+    dollars REAL NOT NULL, PRIMARY KEY (window, variant));
+CREATE TABLE IF NOT EXISTS asked (window TEXT PRIMARY KEY, questions INTEGER NOT NULL);
+"""
+_FORMAT = {"hour": "%Y-%m-%dT%H", "day": "%Y-%m-%d"}
+_ASK = "INSERT INTO asked VALUES (?, 1) ON CONFLICT DO UPDATE SET questions = questions + 1"
+_ADD = (
+    "INSERT INTO spent VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET calls = calls + excluded.calls, "
+    "tokens = tokens + excluded.tokens, seconds = seconds + excluded.seconds, dollars = dollars + excluded.dollars"
+)
+_LIST = "SELECT variant, calls, tokens, seconds, dollars FROM spent WHERE window = ? ORDER BY variant"
+_SUM = (
+    "SELECT COALESCE(SUM(calls), 0), COALESCE(SUM(tokens), 0), COALESCE(SUM(seconds), 0), COALESCE(SUM(dollars), 0) "
+    "FROM spent WHERE window = ?"
+)
+_log = logging.getLogger(__name__)
+Allows = Callable[["Spent"], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Calls, tokens read and written, seconds of models, dollars."""
+
+    calls: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    dollars: float = 0.0
+
+    def plus(self, other: Cost, sign: int = 1) -> Cost:
+        return Cost(
+            self.calls + sign * other.calls,
+            self.tokens + sign * other.tokens,
+            self.seconds + sign * other.seconds,
+            self.dollars + sign * other.dollars,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """What was paid beforehand, in which window."""
+
+    window: str
+    variant: str
+    cost: Cost
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """By all variants in one window, and the questions asked in it."""
+
+    cost: Cost
+    questions: int
+
+
+class Book(Protocol):
+    """Raises StorageError where it cannot be used."""
+
+    def asked(self, window: str) -> None:
+        """One more question."""
+
+    def pay(self, window: str, variant: str, cost: Cost, allows: Allows | None = None) -> bool:
+        """Write it down, unless `allows` says no to what was spent before; nobody pays in between."""
+
+    def total(self, window: str) -> Spent: ...
+
+    def by_variant(self, window: str) -> dict[str, Cost]: ...
+
+    def close(self) -> None: ...
+
+
+class FileBook:
+    """One SQLite file."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.Lock()
+        self._path = path
+        with self._told():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = _open(str(path))
+
+    def asked(self, window: str) -> None:
+        with self._changing() as c:
+            c.execute(_ASK, (window,))
+
+    def pay(self, window: str, variant: str, cost: Cost, allows: Allows | None = None) -> bool:
+        with self._changing() as c:
+            if allows and not allows(_total(c, window)):
+                return False
+            c.execute(_ADD, (window, variant, *astuple(cost)))
+        return True
+
+    def total(self, window: str) -> Spent:
+        with self._told(), self._lock:
+            return _total(self._connection, window)
+
+    def by_variant(self, window: str) -> dict[str, Cost]:
+        with self._told(), self._lock:
+            return {name: Cost(*values) for name, *values in self._connection.execute(_LIST, (window,))}
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def _changing(self) -> Iterator[sqlite3.Connection]:
+        with self._told(), self._lock, self._connection as c:
+            c.execute("BEGIN IMMEDIATE")
+            yield c
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise StorageError(
+                f"{self._path}: what the route has spent cannot be counted: {error}", "repair it, or mlrag route --off"
+            ) from error
+
+
+def _total(connection: sqlite3.Connection, window: str) -> Spent:
+    row = connection.execute("SELECT questions FROM asked WHERE window = ?", (window,)).fetchone()
+    return Spent(Cost(*connection.execute(_SUM, (window,)).fetchone()), row[0] if row else 0)
+
+
+class Ledger:
+    """Raises StorageError where the book cannot be used and there is a limit: a budget that nobody counts is none.
+
+    Without a limit it only tells what was spent, and its failures go to the log. `make` opens the book.
+    """
+
+    def __init__(self, make: Callable[[], Book], budget: Budget, clock: Callable[[], float] = time.time) -> None:
+        self._budget = budget
+        self._clock = clock
+        try:
+            self._book = make()
+        except StorageError as error:
+            self._excuse(error)
+            self._book = FileBook(Path(":memory:"))
+
+    @property
+    def window(self) -> str:
+        """The hour or day that it is, UTC."""
+        return time.strftime(_FORMAT[self._budget.window], time.gmtime(self._clock()))
+
+    def asked(self) -> None:
+        """One more question."""
+        try:
+            self._book.asked(self.window)
+        except StorageError as error:
+            self._excuse(error)
+
+    def affords(self, cost: Cost) -> bool:
+        return not self._budget.limited or self._allows(cost, self._book.total(self.window))
+
+    def reserve(self, variant: str, cost: Cost) -> Reserved:
+        """Pay beforehand. Raises QuotaError where the budget does not hold it."""
+        window = self.window
+        if not self._pay(window, variant, cost, lambda spent: self._allows(cost, spent)):
+            raise QuotaError(
+                f"the route's budget of this {self._budget.window} does not hold a call of {variant}",
+                "wait for the next one, or install the route with a larger --spend",
+            )
+        return Reserved(window, variant, cost)
+
+    def settle(self, reserved: Reserved, cost: Cost) -> None:
+        """What it was in truth."""
+        self._pay(reserved.window, reserved.variant, cost.plus(reserved.cost, -1))
+
+    def spent(self) -> dict[str, Cost]:
+        """By variant, in this window."""
+        return self._book.by_variant(self.window)
+
+    def close(self) -> None:
+        self._book.close()
+
+    def _pay(self, window: str, variant: str, cost: Cost, allows: Allows | None = None) -> bool:
+        try:
+            return self._book.pay(window, variant, cost, allows)
+        except StorageError as error:
+            self._excuse(error)
+            return True
+
+    def _allows(self, cost: Cost, spent: Spent) -> bool:
+        b, then = self._budget, spent.cost.plus(cost)
+        if not b.limited:
+            return True
+        limits = (b.calls, b.tokens, b.seconds, b.dollars)
+        if any(most is not None and value > most for most, value in zip(limits, astuple(then), strict=True)):
+            return False
+        return b.dollars_per_1000 is None or then.dollars <= b.dollars_per_1000 * ceil(max(1, spent.questions) / 1000)
+
+    def _excuse(self, error: StorageError) -> None:
+        if self._budget.limited:
+            raise error
+        _log.warning("%s", error)
+
+
+def _open(name: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(name, timeout=5, isolation_level=None, check_same_thread=False)
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL"):
+        connection.execute(f"PRAGMA {pragma}")
+    connection.executescript(_SCHEMA)
+    return connection

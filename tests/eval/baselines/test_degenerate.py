@@ -1,0 +1,121 @@
+"""No degenerate way of answering may win. Scripted stand-ins, our own questions, no model."""
+
+from functools import cache
+
+import pytest
+
+from eval.baselines.degenerate import adversaries, honest, noisy_honest
+from eval.baselines.scripted import own_key, raw_prediction, with_removed
+from eval.datasets.own import article_removed
+from eval.metrics.outcome import Outcome, outcome
+from eval.metrics.summary import ANSWER, summary, summary_parts
+from eval.results.scores import collect, summarise
+from eval.runner.rows import predict
+from mlrag.answering.pipeline import Pipeline
+from mlrag.languages import language, languages
+from tests.conftest import CORPORA
+
+
+@cache
+def keys():
+    return {code: own_key(code, CORPORA) for code in languages()}
+
+
+def scored(generator, code):
+    """The summary of a generator's raw predictions: nothing but the scores stands in its way."""
+    key = keys()[code]
+    rows = {}
+    for example in with_removed(key):
+        for name, value in summary_parts(example, raw_prediction(generator, key, example), key.lang).items():
+            rows.setdefault(name, []).append((example.cluster, value))
+    return summary(rows)[0]
+
+
+@pytest.mark.parametrize("code", list(languages()))
+def test_every_adversary_ranks_below_the_noisy_honest_one(code):
+    bar = scored(noisy_honest(keys(), code), code)
+    ranked = {name: scored(generator, code) for name, generator in adversaries(keys(), code, silent=True).items()}
+    assert len(ranked) >= 12
+    assert {name: score for name, score in ranked.items() if score >= bar} == {}
+    assert bar < scored(honest(keys(), code), code)
+
+
+@pytest.mark.parametrize("code", ["en", "zh", "ta", "ar"])
+def test_what_never_abstains_has_no_share_in_silence_and_so_no_summary(code):
+    key = keys()[code]
+    unanswerable = [e for e in with_removed(key) if not e.answerable]
+    for name, generator in adversaries(keys(), code, silent=False).items():
+        if name not in ("abstains_by_coin", "always_abstains"):
+            said = {outcome(raw_prediction(generator, key, e), key.lang) for e in unanswerable}
+            assert Outcome.ABSTAINED not in said, name
+    assert summary({ANSWER: [("a", 1.0)], "summary:silence:near_miss": [("a", 0.0)]})[0] == 0.0
+
+
+@pytest.mark.parametrize("code", ["en", "zh", "si"])
+def test_the_extractive_answerer_ranks_above_all_that_never_abstain(code, pipeline):
+    key = keys()[code]
+    asked = [e for e in with_removed(key) if e.cluster in ("dengue", "nile", "tea", "rice")]
+    rows = {}
+    for example in asked:
+        for name, value in summary_parts(example, predict(pipeline, example, "extractive"), key.lang).items():
+            rows.setdefault(name, []).append((example.cluster, value))
+    assert summary(rows)[0] > 0.0
+
+
+@pytest.mark.parametrize("code", ["en", "bn", "ja"])
+def test_saying_yes_to_everything_is_total_hallucination(code):
+    """NoMIRACL's own metric reports 0 here, since no "I don't know" is among the replies."""
+    key = keys()[code]
+    generator = adversaries(keys(), code, silent=False)["says_yes"]
+    examples = with_removed(key)
+    predictions = [raw_prediction(generator, key, e) for e in examples]
+    report = summarise(collect(examples, predictions, key.lang), predictions)
+    assert report.figures["hallucination:near_miss"].value == 1.0
+    assert report.figures["hallucination:article_removed"].value == 1.0
+    assert report.figures["abstention_f1"].value == 0.0
+    assert report.figures["summary"].value == 0.0
+
+
+@pytest.mark.parametrize("code", ["en", "hi", "zh"])
+def test_an_answer_of_signs_is_invalid_and_stays_in_every_denominator(code):
+    key = keys()[code]
+    generator = adversaries(keys(), code, silent=False)["only_signs"]
+    examples = with_removed(key)
+    predictions = [raw_prediction(generator, key, e) for e in examples]
+    report = summarise(collect(examples, predictions, key.lang), predictions)
+    assert report.figures["invalid"].value == 1.0
+    assert report.figures["hallucination:near_miss"].value == 0.0
+    assert report.figures["hallucination:near_miss"].n == sum(not e.answerable for e in key.examples)
+    assert report.figures["abstention_recall"].value == 0.0
+    assert report.figures["summary"].value == 0.0
+
+
+@pytest.mark.parametrize("code", ["en", "ta", "zh", "ar"])
+def test_one_who_always_abstains_has_no_clean_layer(code):
+    key = keys()[code]
+    generator = adversaries(keys(), code, silent=False)["always_abstains"]
+    examples = with_removed(key)
+    predictions = [raw_prediction(generator, key, e) for e in examples]
+    figures = summarise(collect(examples, predictions, key.lang), predictions).figures
+    for name in ("numbers", "names", "sentences"):
+        assert figures[f"hallucination:{name}"].value is None
+    assert (figures["summary"].value, figures["contains"].value, figures["error"].value) == (0.0, 0.0, 1.0)
+
+
+@pytest.mark.parametrize("code", ["en", "ta"])
+def test_a_changed_digit_gets_past_neither_the_guard_nor_the_scorer(code, pipeline):
+    guarded = Pipeline(pipeline.retriever, adversaries(keys(), code, silent=True)["wrong_digit"], cross_language=False)
+    example = next(e for e in keys()[code].answerable if e.id == "dengue-3")
+    prediction = predict(guarded, example, "stand-in:wrong_digit")
+    assert prediction.abstained
+    raw = raw_prediction(guarded.generator, keys()[code], example)
+    assert outcome(raw, language(code)) is Outcome.ANSWERED
+    assert summary_parts(example, raw, language(code)) == {ANSWER: 0.0}
+
+
+def test_the_honest_one_passes_the_pipeline_as_it_is(pipeline):
+    guarded = Pipeline(pipeline.retriever, honest(keys(), "en"), cross_language=False)
+    example = next(e for e in keys()["en"].answerable if e.id == "tea-1")
+    prediction = predict(guarded, example, "stand-in:honest")
+    assert summary_parts(example, prediction, language("en")) == {ANSWER: 1.0}
+    assert predict(guarded, article_removed(example), "stand-in:honest").abstained
