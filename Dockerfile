@@ -6,18 +6,19 @@ WORKDIR /src
 RUN python -m venv /opt/mlrag
 COPY pyproject.toml constraints.txt README.md ./
 COPY mlrag mlrag
-COPY eval eval
-COPY service service
-# EXTRAS: comma-separated, e.g. openai,gemini,llamacpp
+# EXTRAS: more of them, comma-separated, e.g. openai,gemini,llamacpp
 ARG EXTRAS=""
-RUN /opt/mlrag/bin/pip install -c constraints.txt ".${EXTRAS:+[$EXTRAS]}"
+RUN /opt/mlrag/bin/pip install -c constraints.txt ".[service,eval,documents${EXTRAS:+,$EXTRAS}]"
 
 FROM python:3.12-slim
 RUN useradd --system --uid 10001 --home-dir /data --no-create-home mlrag \
     && install -d -o mlrag -g mlrag -m 0700 /data
 COPY --from=build /opt/mlrag /opt/mlrag
 COPY corpora /usr/share/mlrag/corpora
-ENV PATH=/opt/mlrag/bin:$PATH ORT_DISABLE_TELEMETRY=1 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+COPY docs/measurement.md /opt/app/docs/measurement.md
+COPY service /opt/app/service
+COPY eval /opt/app/eval
+ENV PATH=/opt/mlrag/bin:$PATH PYTHONPATH=/opt/app ORT_DISABLE_TELEMETRY=1 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     MLRAG_DATA_DIR=/data MLRAG_CORPORA=/usr/share/mlrag/corpora MLRAG_HOST=0.0.0.0
 WORKDIR /data
 USER 10001

@@ -4,7 +4,8 @@ PORT ?= 8000
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
-PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip --quiet
+# Twice quiet: errors are shown, warnings about the machine's own pip settings are not.
+PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip --quiet --quiet
 
 .PHONY: help serve test check clean
 
@@ -33,7 +34,7 @@ check:
 
 .venv/.core: .venv/bin/python pyproject.toml constraints.txt
 	@echo "Installing mlrag into .venv (about 350 MB, once) …"
-	@$(PIP) install -c constraints.txt -e .
+	@$(PIP) install -c constraints.txt -e '.[service,eval,documents]'
 	@touch $@
 
 .venv/.test: .venv/.core

@@ -12,8 +12,7 @@ from markupsafe import Markup
 
 from eval.report.tables import COLUMNS, DETAIL_TITLES
 
-_BESIDE = Path(__file__).parent / "measurement.md"  # in an installed wheel
-_DOCS = Path(__file__).parents[2] / "docs" / "measurement.md"
+_SOURCE = Path(__file__).parents[2] / "docs" / "measurement.md"
 TITLES = frozenset({*(title for _, title in COLUMNS), *DETAIL_TITLES, "s p50 / p95"})
 
 
@@ -24,9 +23,8 @@ def anchor(title: str) -> str:
 
 def definitions() -> Markup:
     """The page's HTML. What its source holds of HTML stays text."""
-    source = _BESIDE if _BESIDE.is_file() else _DOCS
     reader = MarkdownIt("commonmark", {"html": False}).enable("table")
-    tokens = reader.parse(source.read_text(encoding="utf-8"))
+    tokens = reader.parse(_SOURCE.read_text(encoding="utf-8"))
     for opening, inline in pairwise(tokens):
         if opening.type == "heading_open":
             opening.attrSet("id", anchor(inline.content))
