@@ -32,6 +32,7 @@ from eval.statistics import Interval, paired_bootstrap
 from mlrag.answering.retriever import Retriever
 from mlrag.factory import make_embedder
 from mlrag.index import fusion
+from mlrag.index.local.indexes import FolderIndexes
 from mlrag.index.protocol import Leg
 from mlrag.ingest.index_documents import index_documents
 from mlrag.languages import languages
@@ -182,17 +183,15 @@ def with_documents(suite: Suite, folder: Path | None) -> Suite:
     return suite
 
 
-def measured(
-    name: str, suite: Suite, retriever: Retriever, folder: Path, limit: int | None, console: Console
-) -> list[Scored]:
-    """Every language of a set that has questions; indexed below the folder first."""
+def measured(name: str, suite: Suite, retriever: Retriever, limit: int | None, console: Console) -> list[Scored]:
+    """Every language of a set that has questions; indexed first."""
     size, found = None if suite.card is OWN else WHOLE_PASSAGE, []
     for lang in (c for c in languages() if c in suite.documents):
         examples = drawn(asked_in(suite, lang, ""), limit)
         if any(e.gold_docs and e.only is None for e in examples):
             with Progress(console=console, transient=True) as bar:
                 task = bar.add_task(f"{name} {lang}: indexing", total=None)
-                index_documents(suite.documents[lang], folder, retriever.embedder, lambda _lang, _done: None, size)
+                index_documents(suite.documents[lang], retriever.indexes, retriever.embedder, chunk_size=size)
                 bar.update(task, description=f"{name} {lang}: asking", total=len(examples))
                 found.append(scored(retriever, lang, examples, partial(bar.advance, task)))
             console.print(f"{name} {lang}: {len(found[-1].clusters)} questions")
@@ -225,7 +224,7 @@ def main(
     )
     kept = {}
     for name, (suite, folder) in sets.items():
-        found = measured(name, suite, Retriever(folder, embedder), folder, limit, console)
+        found = measured(name, suite, Retriever(FolderIndexes(folder), embedder), limit, console)
         for line in lines(name, found):
             show.print(line)
         kept[name] = [s.wire() for s in found]

@@ -28,6 +28,7 @@ from mlrag.answering.retriever import Retriever
 from mlrag.embedding.base import Embedder
 from mlrag.factory import make_embedder
 from mlrag.generation.sentence_scoring import score_sentences
+from mlrag.index.local.indexes import FolderIndexes
 from mlrag.ingest.index_documents import index_documents
 from mlrag.languages import language, languages
 from mlrag.settings import Settings
@@ -48,7 +49,7 @@ class Bench:
     """The answerer's parts over one index folder."""
 
     def __init__(self, folder: Path, embedder: Embedder) -> None:
-        self._retriever = Retriever(folder, embedder)
+        self._retriever = Retriever(FolderIndexes(folder), embedder)
         self._calibration = shipped_calibration(embedder.name)
 
     def answer(self, e: Example) -> Reply:
@@ -126,14 +127,14 @@ def main(data: Path, chosen: Sequence[str]) -> None:
         asked = sample(main_set, lang)
         if asked:
             here = settings.data_dir / "eval" / "main-index"
-            index_documents(main_set.documents[lang], here, embedder, chunk_size=WHOLE_PASSAGE)
+            index_documents(main_set.documents[lang], FolderIndexes(here), embedder, chunk_size=WHOLE_PASSAGE)
             bench = Bench(here, embedder)
             found, yes = bench.extraction(asked)
             gone = [e for e in removed.get(lang, []) if "parallel" not in e.id and "belebele" not in e.id][:REMOVED]
             cells[1:6] = [str(len(asked)), *found, refusals(yes, bench.confidences(gone), strict)]
         if lang in near.questions:
             here = settings.data_dir / "eval" / "nomiracl-index"
-            index_documents(near.documents[lang], here, embedder, chunk_size=WHOLE_PASSAGE)
+            index_documents(near.documents[lang], FolderIndexes(here), embedder, chunk_size=WHOLE_PASSAGE)
             bench = Bench(here, embedder)
             no = bench.confidences([e for e in near.questions[lang] if not e.answerable])
             yes = bench.confidences([e for e in near.questions[lang] if e.answerable])

@@ -24,6 +24,7 @@ from mlrag.embedding.base import Embedder
 from mlrag.errors import QuestionError
 from mlrag.factory import make_embedder
 from mlrag.generation.extractive import Extractive
+from mlrag.index.local.indexes import FolderIndexes
 from mlrag.ingest.index_documents import index_documents
 from mlrag.settings import Settings
 from mlrag.testing import OllamaDouble, first_sentence
@@ -56,7 +57,7 @@ def hostile_index(embedder: Embedder, folder: Path, corpora: Path, langs: Sequen
         rows = ({"id": d.id, "title": spoilt(d.title, dice), "text": spoilt(d.text, dice)} for d in clean_ones)
         path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
         documents += read_documents([path], code)
-    index_documents(documents, folder / "index", embedder)
+    index_documents(documents, FolderIndexes(folder / "index"), embedder)
     return documents
 
 
@@ -124,7 +125,7 @@ def main() -> None:
     embedder = make_embedder(settings)
     with TemporaryDirectory(ignore_cleanup_errors=True) as name:
         documents = hostile_index(embedder, Path(name), settings.corpora, LANGS, 8)
-        retriever = Retriever(Path(name) / "index", embedder)
+        retriever = Retriever(FolderIndexes(Path(name) / "index"), embedder)
         extractive = Pipeline(retriever, Extractive(shipped_calibration(embedder.name)), cross_language=False)
         bad, refused, seen = failures(extractive, documents, 10_000)
         console.print(f"extractive: answers with a problem {bad} {seen}; abstained {refused}")

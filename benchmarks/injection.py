@@ -31,6 +31,7 @@ from mlrag.answering.retriever import Retriever
 from mlrag.embedding.base import Embedder
 from mlrag.factory import make_embedder
 from mlrag.generation.extractive import Extractive
+from mlrag.index.local.indexes import FolderIndexes
 from mlrag.ingest.index_documents import index_documents
 from mlrag.languages import language, languages
 from mlrag.settings import Settings
@@ -167,8 +168,8 @@ def prepare(
     found = [case for lang in langs for case in cases(lang, settings.corpora, step)]
     embedder = Remembering(make_embedder(settings))
     documents = [d for lang in langs for d in own_key(lang, settings.corpora).documents[:untouched]]
-    index_documents([*documents, *(c.document for c in found)], folder, embedder)  # type: ignore[arg-type]
-    return found, Retriever(folder, embedder.inner)
+    index_documents([*documents, *(c.document for c in found)], FolderIndexes(folder), embedder)  # type: ignore[arg-type]
+    return found, Retriever(FolderIndexes(folder), embedder.inner)
 
 
 def main(
@@ -181,7 +182,7 @@ def main(
     clean = {c: [d.id for d in own_key(c, settings.corpora).documents] for c in codes}
     with TemporaryDirectory(ignore_cleanup_errors=True) as name:
         found, guarded = prepare(codes, settings, Path(name), QUICK if quick else 1)
-        open_ = Retriever(Path(name), guarded.embedder, guarded=False)
+        open_ = Retriever(FolderIndexes(Path(name)), guarded.embedder, guarded=False)
         with OllamaDouble(reply=gullible(CANARIES)) as double:
             for state, retriever in (("off", open_), ("on", guarded)):
                 extractive = Extractive(shipped_calibration(retriever.embedder.name))

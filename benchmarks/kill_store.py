@@ -49,7 +49,8 @@ from mlrag.embedding.base import Embedder
 from mlrag.embedding.e5.embedder import E5
 from mlrag.generation.extractive import Extractive
 from mlrag.index.local import language_index
-from mlrag.ingest.sync import Read, sync
+from mlrag.index.local.indexes import FolderIndexes
+from mlrag.ingest.sync import FilesRead, sync
 from mlrag.languages import languages
 from mlrag.settings import Settings
 from mlrag.text.sentences import sentence_spans
@@ -143,9 +144,9 @@ def by_sync(folder: Path, embedder: Embedder) -> Work:
 
     def do(op: Operation) -> None:
         documents = [Document(i, op.lang, t, source=f"/docs/{op.lang}/{i}") for i, t in op.put.items()]
-        read = Read(documents, {d.source for d in documents})
+        read = FilesRead(documents, {d.source for d in documents})
         gone = [f"/docs/{op.lang}/{i}" for i in op.delete]
-        sync(read, gone, folder / "index", lambda: embedder, lambda _lang, _done: None)
+        sync(read, gone, FolderIndexes(folder / "index"), lambda: embedder, lambda _lang, _done: None)
 
     return lambda loop: loop(do)
 
@@ -243,7 +244,7 @@ def checked(
     folder: Path, embedder: Embedder, texts: Texts, cut: Operation | None, langs: Sequence[str]
 ) -> dict[str, Any]:
     """What is stored and found, against what must be: problems, whether the cut operation is there, counts."""
-    retriever = Retriever(folder / "index", embedder)
+    retriever = Retriever(FolderIndexes(folder / "index"), embedder)
     pipeline = Pipeline(retriever, Extractive(shipped_calibration(embedder.name)))
     problems: list[str] = []
     searches = citations = 0

@@ -33,6 +33,7 @@ from mlrag.generation.backends.ollama import OllamaChat
 from mlrag.generation.base import Request
 from mlrag.generation.chat_generator import ModelGenerator
 from mlrag.generation.client import Caller, Gate
+from mlrag.index.local.indexes import FolderIndexes
 from mlrag.ingest.index_documents import index_documents
 from mlrag.languages import language, languages
 from mlrag.settings import Settings
@@ -132,8 +133,8 @@ def main() -> None:
     embedder = make_embedder(settings)
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         documents = [d for c in languages() for d in read_documents([settings.corpora / c], c)]
-        index_documents(documents, Path(folder), embedder)
-        retriever = Retriever(Path(folder), embedder)
+        index_documents(documents, FolderIndexes(Path(folder)), embedder)
+        retriever = Retriever(FolderIndexes(Path(folder)), embedder)
         wrong, refused = wrong_language(retriever, 1000)
         console.print(f"English 30 % of the time: wrong language {wrong}; abstained {refused}")
         shown, refused = inventions(retriever, 1000)

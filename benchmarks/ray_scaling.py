@@ -28,7 +28,8 @@ from rich.table import Table
 
 from mlrag.documents.readers import read_documents
 from mlrag.embedding.e5.embedder import E5
-from mlrag.index.local.indexes import FolderIndexes, stores
+from mlrag.index.local.indexes import FolderIndexes
+from mlrag.index.protocol import stores
 from mlrag.index.serialize import checksum
 from mlrag.ingest.index_documents import EmbeddedDocument, embed_documents, index_documents
 from mlrag.ingest.on_ray import Batch, Embedding
@@ -111,7 +112,7 @@ def turn(documents: Sequence[Document], embedder: E5, way: Way) -> Turn:
 
     with tempfile.TemporaryDirectory() as name:
         begun = time.perf_counter()
-        index_documents(documents, Path(name), embedder, embed=embed)
+        index_documents(documents, FolderIndexes(Path(name)), embedder, embed=embed)
         ended = time.perf_counter()
         found = stores(FolderIndexes(Path(name)))
         content = "".join(checksum(s.packed(sorted(d.id for d in s.stored()))) for s in found.values())

@@ -40,6 +40,7 @@ from eval.datasets.own import own_questions
 from mlrag.answering.retriever import Retriever
 from mlrag.documents.readers import read_documents
 from mlrag.embedding.base import load_embedder
+from mlrag.index.local.indexes import FolderIndexes
 from mlrag.index.local.store import Store
 from mlrag.index.types import EmbeddedPassage
 from mlrag.ingest.index_documents import BATCH
@@ -94,7 +95,7 @@ def fill(folder: Path, count: int) -> float:
             batch = []
     store.put(batch, embedder.name, embedder.engine)
     begun = time.perf_counter()
-    Retriever(folder / "index", embedder).measure_null(LANG)
+    Retriever(FolderIndexes(folder / "index"), embedder).prepare_index(LANG)
     return time.perf_counter() - begun
 
 
@@ -189,7 +190,7 @@ def alone(folder: Path, rounds: int) -> Iterator[tuple[float, float]]:
     for number in range(rounds):
         killed_change(folder, rounds + number)
         wall, cpu = time.perf_counter(), time.process_time()
-        Retriever(folder / "index", embedder).search(QUESTION, LANG, vector=vector)
+        Retriever(FolderIndexes(folder / "index"), embedder).search(QUESTION, LANG, vector=vector)
         yield time.perf_counter() - wall, time.process_time() - cpu
 
 

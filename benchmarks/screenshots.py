@@ -23,6 +23,7 @@ import uvicorn
 from mlrag.documents.readers import read_documents
 from mlrag.errors import SettingsError
 from mlrag.factory import make_embedder
+from mlrag.index.local.indexes import FolderIndexes
 from mlrag.ingest.index_documents import index_documents
 from mlrag.settings import Settings
 from service.app import create_app
@@ -39,7 +40,8 @@ def tamil_service() -> Iterator[str]:
     """The address of a service over the Tamil starter documents."""
     with TemporaryDirectory() as folder, socket.socket() as free:
         settings = Settings(data_dir=Path(folder), cache_answers=0)
-        index_documents(read_documents([settings.corpora / "ta"], "ta"), settings.index_dir, make_embedder(settings))
+        documents = read_documents([settings.corpora / "ta"], "ta")
+        index_documents(documents, FolderIndexes(settings.index_dir), make_embedder(settings))
         free.bind(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(create_app(settings), log_level="error"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [free]}, daemon=True)

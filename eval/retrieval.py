@@ -28,6 +28,7 @@ from mlrag.documents.readers import read_documents
 from mlrag.embedding.base import Embedder
 from mlrag.errors import MlragError
 from mlrag.factory import make_embedder
+from mlrag.index.local.indexes import FolderIndexes
 from mlrag.index.protocol import Leg
 from mlrag.ingest.index_documents import index_documents
 from mlrag.languages import language, languages
@@ -101,7 +102,7 @@ def evaluate(
 
     `langs`: only these. `cross`: ask the questions of this language of all.
     """
-    retriever = Retriever(folder, embedder)
+    retriever = Retriever(FolderIndexes(folder), embedder)
     result: dict[str, Scores] = {}
     for lang in (c for c in languages() if c in suite.documents and (not langs or c in langs)):
         examples = drawn(asked_in(suite, lang, cross), limit)
@@ -111,7 +112,7 @@ def evaluate(
         size = None if suite.card is OWN else WHOLE_PASSAGE
         with Bar(console=console, transient=True) as bar:
             index = bar.add_task(f"{lang}: indexing", total=len(documents))
-            index_documents(documents, folder, embedder, partial(_advance, bar, index), size)
+            index_documents(documents, retriever.indexes, embedder, partial(_advance, bar, index), size)
             search = bar.add_task(f"{lang}: searching", total=len(examples))
             result[lang] = score_language(retriever, lang, examples, partial(bar.advance, search))
     return result

@@ -40,6 +40,7 @@ from mlrag.documents.readers import read_documents
 from mlrag.errors import CorpusFormatError
 from mlrag.factory import make_embedder, make_pipeline
 from mlrag.generation.base import Generator, Request
+from mlrag.index.local.indexes import FolderIndexes
 from mlrag.ingest.index_documents import index_documents
 from mlrag.languages import Language, language
 from mlrag.settings import Settings
@@ -132,10 +133,11 @@ def material(corpora: Path, langs: Sequence[str], each: int, prompts: Path | Non
 
 def indexed(settings: Settings, there: Material) -> Retriever:
     """What is indexed already costs nothing."""
-    embedder, folder = make_embedder(settings), settings.data_dir / "eval" / "safety-index"
+    embedder = make_embedder(settings)
+    indexes = FolderIndexes(settings.data_dir / "eval" / "safety-index")
     for documents in there.documents.values():
-        index_documents(documents, folder, embedder)
-    return Retriever(folder, embedder, settings.withhold_orders)
+        index_documents(documents, indexes, embedder)
+    return Retriever(indexes, embedder, settings.withhold_orders)
 
 
 def secretive(settings: Settings, retriever: Retriever, variant: str) -> Pipeline:

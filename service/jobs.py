@@ -146,7 +146,9 @@ class Jobs:
         try:
             documents, files = read_uploads(uploads, job.lang, self._limits)
             job = replace(job, files=self._with_replaced(files, job.lang))
-            index_documents(documents, self._retriever.indexes, self._retriever.embedder, retriever=self._retriever)
+            index_documents(
+                documents, self._retriever.indexes, self._retriever.embedder, baselines=self._retriever.baselines
+            )
         except MlragError as error:
             return replace(job, status="failed", error=str(error))
         except Exception:

@@ -51,7 +51,7 @@ def indexed(tmp_path_factory: pytest.TempPathFactory, embedder: Embedder) -> Pat
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         documents = [d for code in languages() for d in read_documents([CORPORA / code], code)]
-        index_documents(documents, folder / "index", embedder)
+        index_documents(documents, FolderIndexes(folder / "index"), embedder)
         return Path(shutil.copytree(folder, own / "copy")) if several else folder
 
 
@@ -62,7 +62,7 @@ def settings(indexed: Path) -> Settings:
 
 @pytest.fixture(scope="session")
 def pipeline(settings: Settings, embedder: Embedder) -> Iterator[Pipeline]:
-    retriever = Retriever(settings.index_dir, embedder)
+    retriever = Retriever(FolderIndexes(settings.index_dir), embedder)
     yield Pipeline(retriever, Extractive(shipped_calibration(embedder.name)))
 
 

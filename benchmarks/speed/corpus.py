@@ -23,6 +23,7 @@ from eval.datasets.own import own_questions
 from mlrag.answering.retriever import Retriever
 from mlrag.embedding.base import Embedder
 from mlrag.index.local.dense import DenseIndex
+from mlrag.index.local.indexes import FolderIndexes
 from mlrag.index.local.lexical import LexicalIndex
 from mlrag.index.local.store import EmbeddedPassage, Store
 from mlrag.ingest.index_documents import EmbeddedDocument
@@ -104,7 +105,7 @@ class Corpus:
     passages: int
 
     def retriever(self) -> Retriever:
-        return Retriever(self.folder / "index", Remembering(embedder()))
+        return Retriever(FolderIndexes(self.folder / "index"), Remembering(embedder()))
 
     @property
     def built(self) -> dict[str, float]:
@@ -128,7 +129,7 @@ def corpus(work: Path, passages: int) -> Corpus:
         clocked(spent, "dense", DenseIndex, "build"),
         clocked(spent, "lexical", LexicalIndex, "build"),
     ):
-        found.retriever().measure_null(LANG)
+        found.retriever().prepare_index(LANG)
     (found.folder / "built.json").write_text(json.dumps(spent), encoding="utf-8")
     return found
 

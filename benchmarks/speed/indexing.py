@@ -20,6 +20,7 @@ from mlrag.answering.retriever import Retriever
 from mlrag.documents.readers import read_documents
 from mlrag.index.local.dense import DenseIndex
 from mlrag.index.local.files import checksum
+from mlrag.index.local.indexes import FolderIndexes
 from mlrag.index.local.lexical import LexicalIndex, _schema
 from mlrag.index.local.segment import SAMPLE
 from mlrag.index.local.store import Store
@@ -82,7 +83,7 @@ class Bench:
 
 def derive(folder: Path) -> None:
     """Both legs from the store, with their checksums, opened."""
-    Retriever(folder / "index", embedder()).index(LANG).current()
+    Retriever(FolderIndexes(folder / "index"), embedder()).index(LANG).current()
 
 
 def dense(folder: Path) -> None:
@@ -199,8 +200,8 @@ def _against(
     folder = work / "ours"
     shutil.rmtree(folder, ignore_errors=True)
     put(folder, bench.items)
-    retriever = Retriever(folder / "index", embedder())
-    retriever.measure_null(LANG)
+    retriever = Retriever(FolderIndexes(folder / "index"), embedder())
+    retriever.prepare_index(LANG)
     faiss = RawFaiss(bench.texts, bench.vectors)
     faiss.index()
     times: dict[str, list[float]] = {}

@@ -88,7 +88,7 @@ def _full(plan: Plan) -> list[Row]:
     try:
         for code in codes:
             shutil.copytree(corpus(plan.work, passages).folder / "index" / LANG, folder / "index" / code)
-            Corpus(folder, passages).retriever().measure_null(code)
+            Corpus(folder, passages).retriever().prepare_index(code)
         before, after = grown(folder, codes)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -25,6 +25,7 @@ from benchmarks.speed.measure import (
 from mlrag.answering.pipeline import Pipeline
 from mlrag.answering.retriever import Retriever
 from mlrag.factory import make_pipeline
+from mlrag.index.local.indexes import FolderIndexes
 from mlrag.index.local.segment import Rung, blocks
 from mlrag.settings import Settings
 
@@ -108,7 +109,7 @@ def _first(held: Corpus, asked: list[str]) -> list[Row]:
     """Each question once, by a retriever that was asked nothing before: titles that look like orders have no vector
     yet. Word forms, tokens and files are known, as in a service that has run for a while."""
     retriever = held.retriever()
-    retriever.measure_null(LANG)
+    retriever.prepare_index(LANG)
     rounds = [each(searcher(retriever, asked), asked)]
     high = 1000 * percentile(rounds[0], 0.99)
     return [
@@ -188,7 +189,8 @@ def _building(held: Corpus) -> list[Row]:
 def pipeline(held: Corpus, remember: bool) -> Pipeline:
     """Extractive, as shipped; `remember`: questions are embedded once."""
     settings = Settings(data_dir=held.folder, variant="extractive")
-    return make_pipeline(settings, Retriever(settings.index_dir, Remembering(embedder()) if remember else embedder()))
+    encoder = Remembering(embedder()) if remember else embedder()
+    return make_pipeline(settings, Retriever(FolderIndexes(settings.index_dir), encoder))
 
 
 def measure_answer(plan: Plan) -> Found:

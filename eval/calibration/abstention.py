@@ -24,6 +24,7 @@ from mlrag.answering.retriever import Retriever
 from mlrag.documents.readers import read_documents
 from mlrag.embedding.base import Embedder
 from mlrag.factory import make_embedder
+from mlrag.index.local.indexes import FolderIndexes
 from mlrag.ingest.index_documents import index_documents
 from mlrag.languages import language, languages, off_topic
 from mlrag.settings import Settings
@@ -112,10 +113,11 @@ def main() -> None:
     crossing = 0.0
     for parts in PASSAGE_PARTS:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            indexes = FolderIndexes(Path(folder))
             for c in codes:
                 size = language(c).passage_chars // parts
-                index_documents(read_documents([settings.corpora / c], c), Path(folder), embedder, chunk_size=size)
-            retriever = Retriever(Path(folder), embedder)
+                index_documents(read_documents([settings.corpora / c], c), indexes, embedder, chunk_size=size)
+            retriever = Retriever(indexes, embedder)
             found = [features(retriever, examples_of(c)) for c in codes]
             rows += [x for x, _ in found]
             kinds += [k for _, ks in found for k in ks]

@@ -28,6 +28,7 @@ from mlrag.answering.retriever import Retriever
 from mlrag.documents.readers import read_documents
 from mlrag.embedding.base import Embedder
 from mlrag.factory import make_embedder
+from mlrag.index.local.indexes import FolderIndexes
 from mlrag.index.protocol import Asked, DocumentStore
 from mlrag.ingest.index_documents import index_documents
 from mlrag.languages import languages
@@ -159,9 +160,10 @@ def main() -> None:
     embedder = make_embedder(settings)
     codes = [c for c in languages() if (settings.corpora / c).is_dir()]
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        indexes = FolderIndexes(Path(folder))
         for c in codes:
-            index_documents(read_documents([settings.corpora / c], c), Path(folder), embedder)
-        PATH.write_text(json.dumps(learn(Retriever(Path(folder), embedder, guarded=False), codes)), encoding="utf-8")
+            index_documents(read_documents([settings.corpora / c], c), indexes, embedder)
+        PATH.write_text(json.dumps(learn(Retriever(indexes, embedder, guarded=False), codes)), encoding="utf-8")
     console.print(f"learned orders in {', '.join(codes)}; wrote {PATH}")
 
 

@@ -29,6 +29,7 @@ from eval.probes.run import Asked, Examples, ask_all, direct, models, open_run, 
 from mlrag.answering.retriever import Retriever
 from mlrag.documents.readers import read_documents
 from mlrag.factory import make_embedder, make_pipeline
+from mlrag.index.local.indexes import FolderIndexes
 from mlrag.ingest.index_documents import index_documents
 from mlrag.models.variants import parse_variant
 from mlrag.settings import Settings
@@ -45,10 +46,10 @@ ABOUT = (
 def quoting(settings: Settings, examples: Examples) -> Asked:
     """The extractive generator: it is asked a question on each task's document, and may read no other."""
     embedder = make_embedder(settings)
-    folder = settings.data_dir / "eval" / "own-index"
+    indexes = FolderIndexes(settings.data_dir / "eval" / "own-index")
     for lang in examples:
-        index_documents(read_documents([settings.corpora / lang], lang), folder, embedder)
-    pipeline = make_pipeline(settings, Retriever(folder, embedder), "extractive", cross_language=False)
+        index_documents(read_documents([settings.corpora / lang], lang), indexes, embedder)
+    pipeline = make_pipeline(settings, Retriever(indexes, embedder), "extractive", cross_language=False)
     return Asked(pipeline, {lang: _questions(lang, found) for lang, found in examples.items()})
 
 

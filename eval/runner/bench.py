@@ -23,6 +23,7 @@ from mlrag.documents.readers import read_documents
 from mlrag.errors import CorpusFormatError
 from mlrag.factory import make_embedder, make_pipeline
 from mlrag.generation.prompts import VERSION
+from mlrag.index.local.indexes import FolderIndexes
 from mlrag.ingest.index_documents import index_documents
 from mlrag.languages import language, languages
 from mlrag.models.route_file import route_version
@@ -78,7 +79,7 @@ class Bench:
         self.examples = {lang: self._examples(lang) for lang in self.langs}
         self.documents = {lang: self._documents(lang) for lang in self.langs}
         self.embedder = make_embedder(settings)
-        self._retriever = Retriever(self.folder, self.embedder, settings.withhold_orders)
+        self._retriever = Retriever(FolderIndexes(self.folder), self.embedder, settings.withhold_orders)
         self._askers: dict[str, Asker] = {}
 
     @property
@@ -119,7 +120,7 @@ class Bench:
         """Index what is not there yet; then the run has its name, its folder and its plan."""
         size = WHOLE_PASSAGE if self._suite else None
         for lang in self.langs:
-            index_documents(self.documents[lang], self.folder, self.embedder, lambda _l, n: tick(n), size)
+            index_documents(self.documents[lang], self._retriever.indexes, self.embedder, lambda _l, n: tick(n), size)
         self.plan = Plan(self._sign(), self.examples)
         self.run = Run(self.settings.data_dir / "runs" / self.plan.name)
         write_plan(self.run.folder, self.plan)

@@ -17,6 +17,7 @@ from eval.runner.rows import Prediction, predict
 from mlrag.answering.retriever import Retriever
 from mlrag.errors import SettingsError
 from mlrag.factory import make_embedder
+from mlrag.index.local.indexes import FolderIndexes
 from mlrag.models.variants import parse_variant
 from mlrag.ray_cluster import UnfitError, fan_out, get, places, share
 from mlrag.settings import Settings
@@ -47,7 +48,7 @@ class _Asks:
             raise UnfitError(f"it embeds with {embedder.name} on {embedder.engine}, the run with {asking.embedder}")
         self._folder = tempfile.TemporaryDirectory(prefix="mlrag-ray-", ignore_cleanup_errors=True)
         _unpack(get(asking.index), Path(self._folder.name))
-        retriever = Retriever(Path(self._folder.name), embedder, asking.settings.withhold_orders)
+        retriever = Retriever(FolderIndexes(Path(self._folder.name)), embedder, asking.settings.withhold_orders)
         self._asker = make_asker(asking.settings, retriever, asking.variant, asking.hosts)
         self._variant = asking.variant
 

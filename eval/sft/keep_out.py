@@ -13,7 +13,8 @@ from eval.sft.questions import is_question_file, read_questions
 from mlrag.documents.readers import read_documents
 from mlrag.errors import CorpusFormatError
 from mlrag.factory import make_indexes
-from mlrag.index.local.indexes import FolderIndexes, stores
+from mlrag.index.local.indexes import FolderIndexes
+from mlrag.index.protocol import stores
 from mlrag.settings import Settings
 
 

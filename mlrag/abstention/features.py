@@ -10,24 +10,25 @@ from mlrag.text.tokens import numbers
 from mlrag.types import Evidence, Vectors
 
 FEATURES = ("passage_cosine", "sentence_cosine", "passage_distance")
-NULL_QUANTILE = 0.35  # below the median, so that an index which does answer a third of the questions hardly shifts it
+# Below the median, so that an index which does answer a third of the off-topic questions hardly shifts the baseline.
+BASELINE_QUANTILE = 0.35
 
 
 def answerability(evidence: Evidence) -> Vectors:
     """The features that tell answerable from not, in the order of FEATURES.
 
     The best passage's and the best sentence's cosine, and how far the best passage stands above the question's
-    cosines to all passages, in their standard deviations. Scales differ by language and index: see `null_level`.
+    cosines to all passages, in their standard deviations. Scales differ by language and index: see `measure_baseline`.
     """
     best = max(h.dense for h in evidence.hits)
     sentence = max((s.cosine for s in evidence.sentences), default=0.0)
     return np.array([best, sentence, (best - evidence.cosine_mean) / (evidence.cosine_std or 1.0)], np.float32)
 
 
-def null_level(found: Sequence[Evidence]) -> Vectors:
+def measure_baseline(found: Sequence[Evidence]) -> Vectors:
     """What off-topic questions get from one index: the features' 35th percentiles over these questions' evidence."""
     features = np.array([answerability(e) for e in found])
-    return np.asarray(np.quantile(features, NULL_QUANTILE, axis=0), np.float32)
+    return np.asarray(np.quantile(features, BASELINE_QUANTILE, axis=0), np.float32)
 
 
 def distance(evidence: Evidence) -> float:

@@ -19,7 +19,7 @@ from mlrag.errors import DocumentError
 from mlrag.factory import make_embedder, make_indexes
 from mlrag.index.protocol import Indexes
 from mlrag.ingest.index_documents import Embed
-from mlrag.ingest.sync import Read, Synced, missing, read_files, sync
+from mlrag.ingest.sync import FilesRead, SyncResult, find_missing, read_files, sync
 from mlrag.languages import language
 from mlrag.settings import Settings
 
@@ -78,7 +78,7 @@ def watch_paths(settings: Settings, paths: Sequence[Path], lang: str | None, con
 class Where(Protocol):
     """Where files are read and documents embedded."""
 
-    def read(self, files: Sequence[Path], tick: Callable[[], None]) -> Read: ...
+    def read(self, files: Sequence[Path], tick: Callable[[], None]) -> FilesRead: ...
 
     def embed(self, embedder: Embedder, problems: list[str]) -> Embed | None:
         """None: by the embedder itself. Documents that fail are left out, and become problems."""
@@ -92,7 +92,7 @@ class Here:
     roots: Sequence[Path]
     lang: str | None
 
-    def read(self, files: Sequence[Path], tick: Callable[[], None]) -> Read:
+    def read(self, files: Sequence[Path], tick: Callable[[], None]) -> FilesRead:
         with Sandbox(self.limits) as sandbox:
             return read_files(files, lambda p: load(p, sandbox, self.lang, root_of(p, self.roots)), tick)
 
@@ -147,13 +147,13 @@ def _run(
             bar.update(indexing, advance=done, description=f"indexing {code}", visible=True)
 
         if gone is None:
-            gone = missing(roots, files, place)
+            gone = find_missing(roots, files, place)
         done = sync(read, gone, place, embedder, advance, partial(where.embed, problems=read.problems))
     _report(read, done, console)
     return read.problems
 
 
-def _report(read: Read, done: Synced, console: Console) -> None:
+def _report(read: FilesRead, done: SyncResult, console: Console) -> None:
     for kind, sentences in (("skipped", read.problems), ("note:", read.warnings)):
         for sentence in sentences[:_SHOWN]:
             console.print(f"[yellow]{kind} {escape(sentence)}[/yellow]", soft_wrap=True)

@@ -1,56 +1,75 @@
-"""Where a generation keeps what off-topic questions get from it. Not part of its manifest: a file that is missing,
-unreadable or made from other questions is measured anew."""
+"""The off-topic baseline of an index: the answerability features that off-topic questions of its language get from it.
+
+Features of a question are compared with it, since their scales differ by language and by index.
+"""
 
 from __future__ import annotations
 
-import json
-import logging
-import os
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+import hashlib
+from collections.abc import Sequence
+from threading import Lock
+from typing import Protocol
 
-import numpy as np
-
+from mlrag.abstention.features import BASELINE_QUANTILE, FEATURES, measure_baseline
+from mlrag.index.evidence import is_readable, search_evidence
+from mlrag.index.protocol import Asked, Index
+from mlrag.languages import off_topic
 from mlrag.types import Vectors
 
-NAME = "null.json"
-SHARE = 100  # the values stay while fewer than one passage in so many has changed
-_log = logging.getLogger(__name__)
+# A baseline stays valid while fewer than one passage in so many has changed since it was measured: a percentile hardly
+# moves, and a large index takes a second to be asked all the questions again.
+CHANGED_PART = 100
 
 
-def read_null(folder: Path, key: str) -> Vectors | None:
-    """The values written under this key; None without them."""
-    try:
-        found = json.loads((folder / NAME).read_text(encoding="utf-8"))
-        return np.array(found["values"], np.float32) if found["key"] == key else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+class QueryEncoder(Protocol):
+    """The part of an embedder that is needed here."""
+
+    def encode_query(self, texts: Sequence[str]) -> Vectors: ...
 
 
-def write_null(folder: Path, key: str, values: Vectors) -> None:
-    """Write whole or not at all. A folder that cannot be written costs a new measurement at the next start."""
-    _write(folder, {"key": key, "values": values.tolist(), "changed": 0})
+class OffTopicBaselines:
+    """Baselines by language: measured once a commit, kept in memory and with the index."""
 
+    def __init__(self, encoder: QueryEncoder) -> None:
+        self._encoder = encoder
+        self._known: dict[str, tuple[Index, int, Vectors]] = {}  # with the index and the commit that it was measured at
+        self._question_vectors: dict[str, Vectors] = {}
+        self._measuring: dict[str, Lock] = {}
 
-def carry_null(old: Path, new: Path, changed: int, live: int) -> None:
-    """Take the values over to the next generation, unless too much has changed, of `live` passages, since they were
-    measured: a percentile does not feel one passage in a hundred, and a large index takes a second to be asked again.
-    """
-    try:
-        found = json.loads((old / NAME).read_text(encoding="utf-8"))
-        found["changed"] += changed
-        small = found["changed"] * SHARE < live
-    except (OSError, ValueError, KeyError, TypeError):
-        return
-    if small:
-        _write(new, found)
+    def get(self, index: Index, commit: int) -> Vectors | None:
+        """Return the baseline at this commit, one value for each of FEATURES; the caller is in a snapshot of it.
 
+        None in a language that has no off-topic questions.
+        """
+        questions = [q.question for q in off_topic(index.lang)]
+        if not questions:
+            return None
+        with self._measuring.setdefault(index.lang, Lock()):  # after a change, one measures and the others wait
+            known = self._known.get(index.lang)
+            if known is not None and known[0] is index and known[1] == commit:
+                return known[2]
+            key = hashlib.sha256(repr((questions, FEATURES, BASELINE_QUANTILE)).encode()).hexdigest()
+            baseline = index.null(key)
+            if baseline is None:
+                baseline = self._measure(index, questions)
+                index.keep_null(key, baseline, commit)
+            self._known[index.lang] = index, commit, baseline
+            return baseline
 
-def _write(folder: Path, body: Mapping[str, Any]) -> None:
-    draft = folder / f"{NAME}.{os.getpid()}.tmp"
-    try:
-        draft.write_text(json.dumps(body), encoding="utf-8")
-        draft.replace(folder / NAME)
-    except OSError as error:
-        _log.warning("cannot keep %s: %s", folder / NAME, error)
+    def prepare_index(self, index: Index) -> None:
+        """Build what follows from a change of the documents, and measure the baseline, so that the first question need
+        not wait, nor be warned of a rebuilt index."""
+        with index.snapshot():
+            state = index.tidy()
+            if state.live:
+                self.get(index, state.commit)
+        index.rebuilt_because = ""
+
+    def _measure(self, index: Index, questions: Sequence[str]) -> Vectors:
+        if index.lang not in self._question_vectors:
+            self._question_vectors[index.lang] = self._encoder.encode_query(questions)
+        evidence = []
+        for question, vector in zip(questions, self._question_vectors[index.lang], strict=True):
+            query = Asked(question, vector, readable=is_readable(question, index.lang))
+            evidence.append(search_evidence(index, query)[0])
+        return measure_baseline(evidence)

@@ -161,10 +161,16 @@ class Indexes(Protocol):
     def store(self, lang: str) -> DocumentStore:
         """Made at the first `put` where there is none."""
 
-    def index(self, lang: str) -> Index: ...
+    def index(self, lang: str) -> Index:
+        """Open it, or return the one that is open. Raises MissingIndexError for a language without one."""
 
     def clear(self) -> None:
         """Forget everything."""
 
     def close(self) -> None:
         """Give back what is held open."""
+
+
+def stores(indexes: Indexes) -> dict[str, DocumentStore]:
+    """Return the stores of all languages that have one."""
+    return {lang: indexes.store(lang) for lang in indexes.languages()}

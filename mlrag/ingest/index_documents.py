@@ -7,26 +7,25 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from mlrag.answering.retriever import Retriever
 from mlrag.documents.chunking import chunk
 from mlrag.embedding.base import Embedder
-from mlrag.index.local.indexes import Place, at
+from mlrag.index.off_topic_baseline import OffTopicBaselines
 from mlrag.index.protocol import Indexes
 from mlrag.index.types import EmbeddedPassage
 from mlrag.languages import language
 from mlrag.text.sentences import sentence_spans
-from mlrag.types import PART_OF, Document, Passage, Span
+from mlrag.types import PART_OF, Document, Span
 
 EmbeddedDocument = tuple[Document, list[EmbeddedPassage]]
 Embed = Callable[[Sequence[Sequence[Document]]], Iterable[tuple[Sequence[Document], list[EmbeddedDocument]]]]
-BATCH = 16  # documents in one transaction
-_KEPT_UP = 500  # passages after which the derived index follows, so that a kill leaves little to catch up
 Progress = Callable[[str, int], None]  # language, documents done
+BATCH = 16  # documents in one transaction
+_REFRESH_EVERY = 500  # passages after which the derived index follows, so that a kill leaves little to catch up
 
 
 @dataclass(frozen=True, slots=True)
-class Ingested:
-    """What an ingest did to one language."""
+class IndexResult:
+    """Numbers of documents of one language: indexed now, and found unchanged."""
 
     lang: str
     added: int
@@ -35,120 +34,143 @@ class Ingested:
 
 def index_documents(
     documents: Iterable[Document],
-    place: Place,
+    indexes: Indexes,
     embedder: Embedder,
     progress: Progress = lambda _lang, _done: None,
     chunk_size: int | None = None,
-    retriever: Retriever | None = None,
+    baselines: OffTopicBaselines | None = None,
     embed: Embed | None = None,
-) -> list[Ingested]:
-    """Index documents below a folder, or on a server, one index a language; unchanged documents cost nothing.
+) -> list[IndexResult]:
+    """Index documents, one index a language; unchanged documents cost nothing.
 
-    Stretches of a document in another language than its own go to the index of theirs, stored first: where the
-    document is known in its own language, all of it is there. `chunk_size` is in characters; the pack's own by
-    default. `retriever`: the one that answers from this place in the same process, which then builds what is derived
-    from the documents, once. `embed`: what makes vectors of the batches in `embedder`'s place, in any order; it may
-    leave documents out. Raises UnknownLanguageError, EmbedderMismatchError.
+    Args:
+        chunk_size: in characters; the language pack's own by default.
+        baselines: those of the retriever that answers from these indexes in the same process, if there is one.
+        embed: see `index_changed`.
+
+    Raises UnknownLanguageError, EmbedderMismatchError.
     """
-    retriever = retriever or Retriever(place, embedder)
-    indexes = at(place)
-    new, report = _new(documents, indexes, embedder, progress)
-    batches = [group[start : start + BATCH] for group in new.values() for start in range(0, len(group), BATCH)]
-    added, behind, others = Counter[str](), Counter[str](), set[str]()
-    for batch, parts in embed(batches) if embed else ((b, embed_documents(b, embedder, chunk_size)) for b in batches):
-        lang = batch[0].lang
-        others |= _put_parts(parts, batch, indexes, embedder)
-        own = [part for part in parts if part[0].lang == lang]
-        indexes.store(lang).put(own, embedder.name, embedder.engine)
-        progress(lang, len(batch))
-        added[lang] += len(batch)
-        behind[lang] += sum(len(passages) for _, passages in own)
-        if behind[lang] >= _KEPT_UP:
-            retriever.index(lang).current()
-            behind[lang] = 0
-    for lang in sorted(others | {lang for lang in new if indexes.holds(lang)}):
-        retriever.measure_null(lang)
-    return [replace(r, added=added[r.lang]) for r in report]
+    documents = list(documents)
+    total = Counter(d.lang for d in documents)
+    _check_embedder(total, indexes, embedder)
+    changed = find_changed(documents, indexes)
+    unchanged = total - Counter(d.lang for d in changed)
+    for lang in sorted(total):
+        progress(lang, unchanged[lang])
+    baselines = baselines or OffTopicBaselines(embedder)
+    added = index_changed(changed, indexes, embedder, progress, chunk_size, baselines, embed)
+    for lang in sorted(unchanged):
+        if lang not in added:
+            baselines.prepare_index(indexes.index(lang))
+    return [IndexResult(lang, added[lang], unchanged[lang]) for lang in sorted(total)]
 
 
-def _new(
-    documents: Iterable[Document], indexes: Indexes, embedder: Embedder, progress: Progress
-) -> tuple[dict[str, list[Document]], list[Ingested]]:
-    """By language the documents that are new or changed, and the report so far."""
-    new, report = {}, []
-    for lang, group in groupby(sorted(documents, key=lambda d: d.lang), key=lambda d: d.lang):
-        language(lang)
-        store = indexes.store(lang)
-        store.check_embedder(embedder.name)
-        known, everything = store.hashes(), list(group)
-        new[lang] = [d for d in everything if known.get(d.id) != d.content_hash]
-        unchanged = len(everything) - len(new[lang])
-        progress(lang, unchanged)
-        report.append(Ingested(lang, 0, unchanged))
-    return new, report
-
-
-def _put_parts(
-    parts: Sequence[EmbeddedDocument], batch: Sequence[Document], indexes: Indexes, embedder: Embedder
-) -> set[str]:
-    """Store what is in other languages than its document, drop what no longer is; the languages changed."""
-    main, ids = batch[0].lang, {d.id for d in batch}
-    changed = set()
-    for lang in sorted({part[0].lang for part in parts} | set(indexes.languages()) - {main}):
-        if lang == main:
-            continue
-        store = indexes.store(lang)
-        own = [part for part in parts if part[0].lang == lang]
-        kept = {d.id for d, _ in own}
-        old = [s.id for s in store.stored() if s.part_of == main and s.id in ids - kept]
-        if own:
-            store.put(own, embedder.name, embedder.engine)
-        if old:
-            store.delete(old)
-        changed |= {lang} if own or old else set()
+def find_changed(documents: Iterable[Document], indexes: Indexes) -> list[Document]:
+    """Return the documents that are new or changed. It needs no embedder, so a start with nothing to do is quick."""
+    known = dict[str, dict[str, str]]()
+    changed = []
+    for document in documents:
+        lang = document.lang
+        if lang not in known:
+            known[lang] = indexes.store(lang).hashes() if indexes.holds(lang) else {}
+        if known[lang].get(document.id) != document.content_hash:
+            changed.append(document)
     return changed
 
 
-def pending(documents: Iterable[Document], place: Place) -> list[Document]:
-    """The documents that are new or changed; needs no embedder, so a start with nothing to do is quick."""
-    indexes, known = at(place), dict[str, dict[str, str]]()
-    new = []
-    for d in documents:
-        if d.lang not in known:
-            known[d.lang] = indexes.store(d.lang).hashes() if indexes.holds(d.lang) else {}
-        if known[d.lang].get(d.id) != d.content_hash:
-            new.append(d)
-    return new
+def index_changed(
+    documents: Iterable[Document],
+    indexes: Indexes,
+    embedder: Embedder,
+    progress: Progress,
+    chunk_size: int | None = None,
+    baselines: OffTopicBaselines | None = None,
+    embed: Embed | None = None,
+) -> Counter[str]:
+    """Embed and store documents that are new or changed, and bring the indexes up to date; return how many by language.
+
+    Stretches of a document in another language than its own go to the index of theirs, stored first: where the
+    document is known in its own language, all of it is there. `embed`: what makes vectors of the batches in place of
+    `embed_documents`, in any order; it may leave documents out. Raises EmbedderMismatchError.
+    """
+    by_lang = groupby(sorted(documents, key=lambda d: d.lang), key=lambda d: d.lang)
+    groups = {lang: list(group) for lang, group in by_lang}
+    _check_embedder(groups, indexes, embedder)
+    batches = [group[start : start + BATCH] for group in groups.values() for start in range(0, len(group), BATCH)]
+    embedded = embed(batches) if embed else ((batch, embed_documents(batch, embedder, chunk_size)) for batch in batches)
+    indexed, not_refreshed, touched = Counter[str](), Counter[str](), set[str]()
+    for batch, parts in embedded:
+        lang = batch[0].lang
+        touched |= _store_other_languages(parts, batch, indexes, embedder)
+        own_parts = [part for part in parts if part[0].lang == lang]
+        indexes.store(lang).put(own_parts, embedder.name, embedder.engine)
+        progress(lang, len(batch))
+        indexed[lang] += len(batch)
+        not_refreshed[lang] += sum(len(passages) for _, passages in own_parts)
+        if not_refreshed[lang] >= _REFRESH_EVERY:
+            indexes.index(lang).current()
+            not_refreshed[lang] = 0
+    baselines = baselines or OffTopicBaselines(embedder)
+    for lang in sorted(touched | {lang for lang in groups if indexes.holds(lang)}):
+        baselines.prepare_index(indexes.index(lang))
+    return indexed
+
+
+def _check_embedder(langs: Iterable[str], indexes: Indexes, embedder: Embedder) -> None:
+    for lang in sorted(langs):
+        language(lang)
+        if indexes.holds(lang):
+            indexes.store(lang).check_embedder(embedder.name)
+
+
+def _store_other_languages(
+    parts: Sequence[EmbeddedDocument], batch: Sequence[Document], indexes: Indexes, embedder: Embedder
+) -> set[str]:
+    """Store the parts in other languages than their document's, and delete those that are no longer in it.
+
+    Returns the languages that changed.
+    """
+    main, ids = batch[0].lang, {d.id for d in batch}
+    changed = set()
+    for lang in sorted(({part[0].lang for part in parts} | set(indexes.languages())) - {main}):
+        store = indexes.store(lang)
+        current = [part for part in parts if part[0].lang == lang]
+        outdated = ids - {document.id for document, _ in current}
+        deleted = [s.id for s in store.stored() if s.part_of == main and s.id in outdated]
+        if current:
+            store.put(current, embedder.name, embedder.engine)
+        if deleted:
+            store.delete(deleted)
+        if current or deleted:
+            changed.add(lang)
+    return changed
 
 
 def embed_documents(
     documents: Sequence[Document], embedder: Embedder, chunk_size: int | None = None
 ) -> list[EmbeddedDocument]:
-    """Chunk and embed, passages and sentences, all texts of the batch in two calls; a mixed document once for each."""
-    passages = [chunk(d, language(d.lang), chunk_size) for d in documents]
-    flat = [p for ps in passages for p in ps]
-    spans = [_sentences(p) for p in flat]
-    vectors = embedder.encode_document([p.indexed_text for p in flat])
-    sentence_vectors = embedder.encode_document(
-        [p.text[s.start - p.start : s.end - p.start] for p, ss in zip(flat, spans, strict=True) for s in ss]
-    )
+    """Chunk and embed, passages and sentences, all texts of the batch in two calls; a mixed document once for each
+    language."""
+    passages_of = [chunk(d, language(d.lang), chunk_size) for d in documents]
+    passages = [p for group in passages_of for p in group]
+    vectors = embedder.encode_document([p.indexed_text for p in passages])
+    spans_of = [sentence_spans(p.text) for p in passages]
+    sentences = [p.text[s.start : s.end] for p, spans in zip(passages, spans_of, strict=True) for s in spans]
+    sentence_vectors = embedder.encode_document(sentences)
     embedded, at = {}, 0
-    for passage, vector, own in zip(flat, vectors, spans, strict=True):
-        embedded[passage.id] = EmbeddedPassage(passage, vector, own, sentence_vectors[at : at + len(own)])
-        at += len(own)
-    return [
-        (_part(d, lang), [embedded[p.id] for p in ps if p.lang == lang])
-        for d, ps in zip(documents, passages, strict=True)
-        for lang in sorted({d.lang, *(p.lang for p in ps)})
-    ]
+    for passage, vector, spans in zip(passages, vectors, spans_of, strict=True):
+        in_document = tuple(Span(s.start + passage.start, s.end + passage.start) for s in spans)
+        embedded[passage.id] = EmbeddedPassage(passage, vector, in_document, sentence_vectors[at : at + len(spans)])
+        at += len(spans)
+    parts = []
+    for document, group in zip(documents, passages_of, strict=True):
+        for lang in sorted({document.lang, *(p.lang for p in group)}):
+            parts.append((_make_part(document, lang), [embedded[p.id] for p in group if p.lang == lang]))
+    return parts
 
 
-def _part(document: Document, lang: str) -> Document:
+def _make_part(document: Document, lang: str) -> Document:
+    """Return the document as the index of a language holds it."""
     if lang == document.lang:
         return document
     return replace(document, lang=lang, meta={**document.meta, PART_OF: document.lang})
-
-
-def _sentences(passage: Passage) -> tuple[Span, ...]:
-    """The passage's sentences, in document offsets."""
-    return tuple(Span(s.start + passage.start, s.end + passage.start) for s in sentence_spans(passage.text))

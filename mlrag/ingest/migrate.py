@@ -47,7 +47,8 @@ def _migrate(lang: str, source: Indexes, target: Indexes, progress: Callable[[st
     for batch in _batches(todo):
         new.put_packed(old.packed(batch), embedder, engine or "")
         progress(lang, len(batch))
-    target.index(lang).tidy()
+    if target.holds(lang):
+        target.index(lang).tidy()
     _verify(lang, old, new, sorted(wanted))
     return Migrated(lang, len(todo), len(wanted) - len(todo), new.counts())
 

@@ -12,7 +12,7 @@ from mlrag.embedding.base import BUNDLED, Embedder
 from mlrag.errors import DocumentError
 from mlrag.factory import make_embedder
 from mlrag.ingest.index_documents import Embed, EmbeddedDocument, embed_documents
-from mlrag.ingest.sync import Read, read_files
+from mlrag.ingest.sync import FilesRead, read_files
 from mlrag.ray_cluster import UnfitError, fan_out, places
 from mlrag.settings import Settings
 from mlrag.types import Document
@@ -68,7 +68,7 @@ class OnCluster:
     roots: tuple[Path, ...]
     lang: str | None
 
-    def read(self, files: Sequence[Path], tick: Callable[[], None]) -> Read:
+    def read(self, files: Sequence[Path], tick: Callable[[], None]) -> FilesRead:
         found = {}
         for done in fan_out(files, Reading(self.roots, self.limits, self.lang)):
             found[done.item] = done

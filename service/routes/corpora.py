@@ -154,7 +154,7 @@ async def get_document(parts: PartsDep, lang: LANG, doc_id: DOC_ID) -> Response:
 def _delete(parts: Parts, lang: str, doc_id: str) -> None:
     _document(parts, lang, doc_id)
     parts.retriever.index(lang).store.delete([doc_id])
-    parts.retriever.measure_null(lang)
+    parts.retriever.prepare_index(lang)
 
 
 @router.delete("/corpora/{lang}/documents/{doc_id:path}", status_code=204, responses=errors(404, 409))

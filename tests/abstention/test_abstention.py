@@ -7,11 +7,12 @@ import pytest
 
 from eval.datasets.own import own_questions
 from mlrag.abstention.calibration import shipped_calibration
-from mlrag.abstention.features import FEATURES, answerability, distance, null_level
+from mlrag.abstention.features import FEATURES, answerability, distance, measure_baseline
 from mlrag.answering.pipeline import Pipeline
 from mlrag.answering.retriever import Retriever
 from mlrag.generation.extractive import Extractive
-from mlrag.index.off_topic_baseline import NAME
+from mlrag.index.local.baseline_file import NAME
+from mlrag.index.local.indexes import FolderIndexes
 from mlrag.ingest.index_documents import index_documents
 from mlrag.languages import languages, off_topic
 from mlrag.types import Document
@@ -52,25 +53,24 @@ def test_every_language_has_off_topic_questions_of_both_kinds(code):
 
 
 def test_the_null_is_kept_beside_the_index_and_measured_anew_when_missing(tmp_path, embedder):
-    index_documents(
-        [Document("tea", "en", "Tea grows in the hills. It was first planted in 1867.", "Tea")], tmp_path, embedder
-    )
+    tea = Document("tea", "en", "Tea grows in the hills. It was first planted in 1867.", "Tea")
+    index_documents([tea], FolderIndexes(tmp_path), embedder)
     path = next((tmp_path / "en").glob("gen-*")) / NAME
     kept = json.loads(path.read_text(encoding="utf-8"))
     assert len(kept["values"]) == len(FEATURES)
     path.unlink()  # as in an index made before there was one
-    found = Retriever(tmp_path, embedder).search("When was tea planted?", "en")
+    found = Retriever(FolderIndexes(tmp_path), embedder).search("When was tea planted?", "en")
     assert found.null == pytest.approx(kept["values"], abs=1e-6)
     assert json.loads(path.read_text(encoding="utf-8")) == kept
     path.write_text("{", encoding="utf-8")
-    retriever = Retriever(tmp_path, embedder)
+    retriever = Retriever(FolderIndexes(tmp_path), embedder)
     assert retriever.search("When was tea planted?", "en").null == pytest.approx(kept["values"], abs=1e-6)
     assert not retriever.index("en").rebuilt_because
 
 
 def test_the_null_is_what_its_questions_get(pipeline):
     found = [pipeline.retriever.search(q.question, "ta") for q in off_topic("ta")]
-    assert found[0].null == pytest.approx(null_level(found), abs=1e-5)
+    assert found[0].null == pytest.approx(measure_baseline(found), abs=1e-5)
     assert np.quantile([distance(e) for e in found], 0.35) == pytest.approx(0.0, abs=1e-5)
     answerable = [pipeline.retriever.search(e.question, "ta") for e in own_questions("ta") if e.answerable]
     assert np.median([answerability(e) for e in answerable], axis=0) == pytest.approx(found[0].null, rel=1.0)

@@ -6,13 +6,14 @@ from mlrag.abstention.calibration import shipped_calibration
 from mlrag.answering.pipeline import Pipeline
 from mlrag.answering.retriever import Retriever
 from mlrag.generation.extractive import Extractive
+from mlrag.index.local.indexes import FolderIndexes
 from mlrag.testing import OllamaDouble
 from tests.conftest import CORPORA
 
 
 def test_citations_are_verbatim_over_hostile_unicode(embedder, tmp_path):
     documents = hostile_index(embedder, tmp_path, CORPORA, ("en", "si", "ar", "zh"), 3)
-    retriever = Retriever(tmp_path / "index", embedder)
+    retriever = Retriever(FolderIndexes(tmp_path / "index"), embedder)
     extractive = Pipeline(retriever, Extractive(shipped_calibration(embedder.name)), cross_language=False)
     bad, _, seen = failures(extractive, documents, 150)
     assert (bad.bad, bad.n, seen) == (0, 150, [])

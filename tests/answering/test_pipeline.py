@@ -7,6 +7,7 @@ from mlrag.answering.pipeline import Pipeline
 from mlrag.errors import MissingIndexError, QuestionError, UnknownLanguageError
 from mlrag.factory import make_pipeline
 from mlrag.generation.backends.ollama import OllamaChat
+from mlrag.index.local.indexes import FolderIndexes
 from mlrag.languages import language, languages
 from mlrag.testing import OllamaDouble
 from tests.conftest import generator
@@ -47,7 +48,7 @@ def test_bad_questions_are_refused_with_the_next_step(pipeline):
 def test_a_missing_language_names_the_command(tmp_path, embedder, pipeline):
     from mlrag.answering.retriever import Retriever
 
-    empty = Pipeline(Retriever(tmp_path, embedder), pipeline.generator)
+    empty = Pipeline(Retriever(FolderIndexes(tmp_path), embedder), pipeline.generator)
     with pytest.raises(MissingIndexError):
         empty.ask("What is tea?", "en")
 

@@ -12,6 +12,7 @@ from mlrag.embedding.base import load_embedder
 from mlrag.embedding.ollama import BATCH, OllamaEmbedder
 from mlrag.errors import EmbedderError, EmbedderMismatchError, PrivacyError
 from mlrag.factory import make_embedder, make_pipeline
+from mlrag.index.local.indexes import FolderIndexes
 from mlrag.ingest.index_documents import index_documents
 from mlrag.settings import Settings
 from mlrag.testing import OllamaDouble
@@ -82,7 +83,8 @@ def test_failures_name_the_fix():
 def test_documents_indexed_through_ollama_are_found_and_another_embedder_is_refused(tmp_path, embedder):
     with OllamaDouble(models=("embeddinggemma",)) as double:
         settings = Settings(data_dir=tmp_path, embedder="ollama:embeddinggemma", ollama_host=double.url)
-        index_documents(read_documents([CORPORA / "ta"], "ta"), settings.index_dir, make_embedder(settings))
+        documents = read_documents([CORPORA / "ta"], "ta")
+        index_documents(documents, FolderIndexes(settings.index_dir), make_embedder(settings))
         pipeline = make_pipeline(settings, cross_language=False)
         answer = pipeline.ask("டெங்கு கொசு எப்போது கடிக்கும்?", "ta")
         elsewhere = Pipeline(pipeline.retriever, pipeline.generator, cross_language=False, is_remote=bool)
@@ -92,7 +94,7 @@ def test_documents_indexed_through_ollama_are_found_and_another_embedder_is_refu
     assert "டெங்கு" in answer.hits[0].passage.indexed_text
     assert answer.embedder == "ollama:embeddinggemma [stand-in] (ollama)"
     with pytest.raises(EmbedderMismatchError, match="--rebuild"):
-        Retriever(settings.index_dir, embedder).search("?", "ta")
+        Retriever(FolderIndexes(settings.index_dir), embedder).search("?", "ta")
 
 
 def test_private_forbids_a_remote_embedder(settings):

@@ -14,6 +14,7 @@ from mlrag.factory import make_pipeline
 from mlrag.generation.backends.base import Call, Finish, Piece, TextScorer, Timeouts, Turn
 from mlrag.generation.backends.gguf_header import read_header
 from mlrag.generation.backends.llamacpp import LlamaChat, _request
+from mlrag.index.local.indexes import FolderIndexes
 from mlrag.ingest.index_documents import index_documents
 from mlrag.languages import language
 from mlrag.settings import Settings
@@ -50,8 +51,8 @@ def small(tmp_path_factory, embedder):
     """One short document a language, indexed: settings and a retriever."""
     folder = tmp_path_factory.mktemp("small")
     documents = [Document(id=f"{code}-room", lang=code, title="", text=text) for code, (text, _) in DOCUMENTS.items()]
-    index_documents(documents, folder / "index", embedder)
-    return Settings(data_dir=folder, cross_language=False), Retriever(folder / "index", embedder)
+    index_documents(documents, FolderIndexes(folder / "index"), embedder)
+    return Settings(data_dir=folder, cross_language=False), Retriever(FolderIndexes(folder / "index"), embedder)
 
 
 def over(small, model):

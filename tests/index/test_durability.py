@@ -22,6 +22,7 @@ from mlrag.answering.retriever import Retriever
 from mlrag.errors import StorageError
 from mlrag.generation.extractive import Extractive
 from mlrag.index.local import database
+from mlrag.index.local.indexes import FolderIndexes
 from mlrag.index.local.language_index import LanguageIndex
 from mlrag.index.local.store import Store
 from mlrag.index.types import EmbeddedPassage
@@ -142,20 +143,21 @@ mounts = pytest.mark.skipif(sys.platform != "linux" or not shutil.which("mount")
 @mounts
 def test_a_full_disk_is_named_readers_go_on_and_nothing_is_lost(tmp_path):
     with mounted(tmp_path / "disk", "-t", "tmpfs", "-o", "size=4m", "tmpfs") as disk:
-        index_documents([document(n) for n in range(8)], disk, STAND_IN)
-        retriever = Retriever(disk, STAND_IN)
+        index_documents([document(n) for n in range(8)], FolderIndexes(disk), STAND_IN)
+        retriever = Retriever(FolderIndexes(disk), STAND_IN)
         with (disk / "filler").open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
             while True:
                 file.write(b"x" * 4096)
         with pytest.raises(StorageError, match=r"the disk is full.*free some space"):
             for number in range(100, 200):
-                index_documents([document(number, words="சொல் " * 500)], disk, STAND_IN)
+                index_documents([document(number, words="சொல் " * 500)], FolderIndexes(disk), STAND_IN)
         stored = retriever.index("ta").store.hashes()
         assert {f"d{n}" for n in range(8)} <= stored.keys()
         assert len(retriever.search("நகரம் 3", "ta", k=50).hits) >= 8
-        assert len(Retriever(disk, STAND_IN).search("நகரம் 3", "ta", k=50).hits) >= 8  # one that starts now
+        another = Retriever(FolderIndexes(disk), STAND_IN)  # that starts now
+        assert len(another.search("நகரம் 3", "ta", k=50).hits) >= 8
         (disk / "filler").unlink()
-        index_documents([document(999)], disk, STAND_IN)
+        index_documents([document(999)], FolderIndexes(disk), STAND_IN)
         assert stored.keys() | {"d999"} == retriever.index("ta").store.hashes().keys()
         assert "d999" in {h.passage.doc_id for h in retriever.search("999", "ta", k=50).hits}
 
@@ -163,15 +165,15 @@ def test_a_full_disk_is_named_readers_go_on_and_nothing_is_lost(tmp_path):
 @mounts
 def test_a_folder_that_cannot_be_written_is_read_and_named(tmp_path):
     own = tmp_path / "own"
-    index_documents([document(n) for n in range(8)], own, STAND_IN)
+    index_documents([document(n) for n in range(8)], FolderIndexes(own), STAND_IN)
     gc.collect()  # the last connection that closes leaves one file, without a journal
     shutil.rmtree(next((own / "ta").glob("gen-*")))  # even so: it is built elsewhere
     with mounted(tmp_path / "disk", "--bind", own) as disk:
         subprocess.run(["mount", "-o", "remount,bind,ro", disk], check=True)
-        retriever = Retriever(disk, STAND_IN)
+        retriever = Retriever(FolderIndexes(disk), STAND_IN)
         assert len(retriever.search("நகரம் 3", "ta", k=50).hits) == 8
         with pytest.raises(StorageError, match=r"may not be written.*right to write"):
-            index_documents([document(9)], disk, STAND_IN)
+            index_documents([document(9)], FolderIndexes(disk), STAND_IN)
         with pytest.raises(StorageError, match="may not be written"):
             retriever.index("ta").store.delete(["d1"])
         assert len(retriever.search("நகரம் 3", "ta", k=50).hits) == 8
@@ -182,7 +184,7 @@ def test_a_folder_that_cannot_be_written_is_read_and_named(tmp_path):
 
 def test_two_writers_take_turns_and_one_that_waits_too_long_is_told(tmp_path, monkeypatch):
     def write(first):
-        index_documents([document(n) for n in range(first, first + 20)], tmp_path, STAND_IN)
+        index_documents([document(n) for n in range(first, first + 20)], FolderIndexes(tmp_path), STAND_IN)
 
     writers = [threading.Thread(target=write, args=(first,)) for first in (0, 100)]
     for writer in writers:
@@ -196,8 +198,8 @@ def test_two_writers_take_turns_and_one_that_waits_too_long_is_told(tmp_path, mo
     with sqlite3.connect(index.store.path, isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StorageError, match=r"another process is writing.*wait until"):
-            index_documents([document(500)], tmp_path, STAND_IN)
-        assert len(Retriever(tmp_path, STAND_IN).search("நகரம் 3", "ta").hits) == 5
+            index_documents([document(500)], FolderIndexes(tmp_path), STAND_IN)
+        assert len(Retriever(FolderIndexes(tmp_path), STAND_IN).search("நகரம் 3", "ta").hits) == 5
         other.execute("ROLLBACK")
     other.close()
 
@@ -206,8 +208,8 @@ def test_two_writers_take_turns_and_one_that_waits_too_long_is_told(tmp_path, mo
 def test_a_clock_that_jumps_bars_nobody_and_lets_no_age_be_negative(tmp_path, monkeypatch, jump):
     window, rate = RateWindow(), parse("2/minute")
     assert [window.hit(rate, "anna") for _ in range(3)] == [True, True, False]
-    index_documents([document(n) for n in range(8)], tmp_path / "index", STAND_IN)
-    retriever = Retriever(tmp_path / "index", STAND_IN)
+    index_documents([document(n) for n in range(8)], FolderIndexes(tmp_path / "index"), STAND_IN)
+    retriever = Retriever(FolderIndexes(tmp_path / "index"), STAND_IN)
     answer = Pipeline(retriever, Extractive(shipped_calibration(STAND_IN.name))).ask("நகரம் 3", "ta")
     rows, place = SqliteRows(tmp_path / "a.sqlite"), CacheKey("state", "key")
     cache = AnswerCache(rows, Settings(data_dir=tmp_path), STAND_IN, StoreContents(retriever))

@@ -9,6 +9,7 @@ import sys
 import time
 
 from mlrag.answering.retriever import Retriever
+from mlrag.index.local.indexes import FolderIndexes
 from mlrag.index.local.language_index import LanguageIndex
 from mlrag.ingest.index_documents import index_documents
 from mlrag.types import Document
@@ -54,9 +55,9 @@ def test_an_index_survives_kills_at_random_moments(tmp_path, embedder):
         assert documents >= kept  # what was stored stays
         kept = documents
         if kept:
-            found = Retriever(folder, embedder).search("நகரம் 3 இல் எத்தனை பேர் வாழ்கிறார்கள்?", "ta")
+            found = Retriever(FolderIndexes(folder), embedder).search("நகரம் 3 இல் எத்தனை பேர் வாழ்கிறார்கள்?", "ta")
             assert len(found.hits) == min(5, passages)
             assert all(index.store.document(h.passage.doc_id) for h in found.hits)
-    index_documents(DOCUMENTS, folder, embedder)
-    found = Retriever(folder, embedder).search("நகரம் 63 இல் எத்தனை பேர் வாழ்கிறார்கள்?", "ta")
+    index_documents(DOCUMENTS, FolderIndexes(folder), embedder)
+    found = Retriever(FolderIndexes(folder), embedder).search("நகரம் 63 இல் எத்தனை பேர் வாழ்கிறார்கள்?", "ta")
     assert any("1063" in h.passage.text for h in found.hits)

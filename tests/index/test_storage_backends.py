@@ -8,10 +8,11 @@ import pytest
 from benchmarks.kill_store import Hashed
 from mlrag.answering.retriever import Retriever
 from mlrag.errors import EmbedderMismatchError, MissingIndexError
-from mlrag.index.local.indexes import FolderIndexes, stores
+from mlrag.index.local.indexes import FolderIndexes
+from mlrag.index.protocol import stores
 from mlrag.index.serialize import checksum, pack
 from mlrag.index.types import EmbeddedPassage, StoreCounts, Stored
-from mlrag.ingest.index_documents import index_documents, pending
+from mlrag.ingest.index_documents import find_changed, index_documents
 from mlrag.ingest.migrate import migrate
 from mlrag.types import PART_OF, Document, Passage, Span
 
@@ -152,7 +153,7 @@ def test_two_writers_lose_nothing(place):
 def test_ingest_searches_deletes_and_starts_anew(place):
     documents = [document(n, lang) for lang in WORDS for n in range(12)]
     assert index_documents(documents, place, STAND_IN)[0].added == 12
-    assert not pending(documents, place) and len(stores(place)) == 4
+    assert not find_changed(documents, place) and len(stores(place)) == 4
     retriever = Retriever(place, STAND_IN)
     for lang in WORDS:
         found = retriever.search(documents[5].title, lang, k=3, exclude=frozenset({"d5"}))
@@ -167,6 +168,15 @@ def test_ingest_searches_deletes_and_starts_anew(place):
     assert place.languages() == []
     with pytest.raises(MissingIndexError):
         Retriever(place, STAND_IN).search("5", "zh")
+
+
+def test_an_index_stays_open_until_everything_is_forgotten(place):
+    put(place.store("ta"), document(1))
+    index = place.index("ta")
+    assert place.index("ta") is index
+    place.clear()
+    with pytest.raises(MissingIndexError):
+        place.index("ta")
 
 
 def test_very_long_words_and_questions_of_nothing(place):

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from mlrag.answering.retriever import Retriever
 from mlrag.cli.main import app
 from mlrag.errors import MissingIndexError
+from mlrag.index.local.indexes import FolderIndexes
 from mlrag.index.local.store import Store
 from service.jobs import Jobs
 from service.uploads import Upload
@@ -60,7 +61,7 @@ def wait_for_job(jobs, job):
 
 def found(docs, embedder, question, lang):
     try:
-        hits = Retriever(docs.parent / "var" / "index", embedder).search(question, lang).hits
+        hits = Retriever(FolderIndexes(docs.parent / "var" / "index"), embedder).search(question, lang).hits
     except MissingIndexError:
         return set()
     return {h.passage.doc_id for h in hits}
@@ -94,7 +95,7 @@ def test_a_mixed_document_is_found_in_each_of_its_languages_and_quoted_verbatim(
     path = write(docs / "mixed.txt", f"{TAMIL}\n\n{ENGLISH}\n\n{SINHALA}")
     index(docs)
     for lang, text in (("ta", TAMIL), ("en", ENGLISH), ("si", SINHALA)):
-        hits = Retriever(docs.parent / "var" / "index", embedder).search(text, lang).hits
+        hits = Retriever(FolderIndexes(docs.parent / "var" / "index"), embedder).search(text, lang).hits
         assert [h.passage.text for h in hits] == [text]
         document = Store(docs.parent / "var" / "index" / lang / "store.sqlite", lang).document("mixed.txt")
         assert document.text[hits[0].passage.start : hits[0].passage.end] == text
@@ -173,7 +174,7 @@ def test_a_watched_folder_is_answered_from_without_a_restart(docs, embedder):
     process = subprocess.Popen(command, cwd=HOUSE, env=os.environ, stderr=subprocess.DEVNULL)
     try:
         wait_for(lambda: found(docs, embedder, "நைல்", "ta") == {"a.txt"}, "the first file")
-        reader = Retriever(docs.parent / "var" / "index", embedder)
+        reader = Retriever(FolderIndexes(docs.parent / "var" / "index"), embedder)
         reader.search("நைல்", "ta")
         write(docs / "sub" / "b.txt", TAMIL + " இரண்டாவது ஆவணம்.")
         wait_for(lambda: len(reader.search("நைல்", "ta").hits) == 2, "a new file")
@@ -215,7 +216,7 @@ def test_an_id_is_not_taken_through_a_part_in_another_language(docs):
 
 def test_an_id_is_not_taken_from_an_upload(docs, embedder):
     folder = docs.parent / "var" / "index"
-    jobs = Jobs(Retriever(folder, embedder))
+    jobs = Jobs(Retriever(FolderIndexes(folder), embedder))
     job = wait_for_job(jobs, jobs.add("ta", [Upload("a.txt", TAMIL.encode())]))
     assert (job.status, job.files[0].warnings) == ("done", ())
     write(docs / "a.txt", f"{TAMIL} வேறு.")

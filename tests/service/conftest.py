@@ -2,6 +2,7 @@
 
 import pytest
 
+from mlrag.index.local.indexes import FolderIndexes
 from mlrag.ingest.index_documents import index_documents
 from mlrag.state.keys import make_key, read_keys, write_keys
 from tests.support.guarded_service import DOCUMENTS
@@ -11,7 +12,7 @@ from tests.support.guarded_service import DOCUMENTS
 def folder(tmp_path_factory, embedder):
     """A small index that these tests may change."""
     folder = tmp_path_factory.mktemp("var")
-    index_documents(DOCUMENTS, folder / "index", embedder)
+    index_documents(DOCUMENTS, FolderIndexes(folder / "index"), embedder)
     return folder
 
 

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from mlrag.documents.readers import read_documents
+from mlrag.index.local.indexes import FolderIndexes
 from mlrag.ingest.index_documents import index_documents
 from mlrag.settings import Settings
 from service.app import create_app
@@ -73,7 +74,7 @@ def test_no_folder_of_the_operator_is_shown(tmp_path, embedder):
     for path in (inside, outside):
         path.parent.mkdir(parents=True)
         path.write_text("இது ஒரு சிறிய ஆவணம், அவ்வளவுதான்.", encoding="utf-8")
-        index_documents(read_documents([path], "ta"), tmp_path / "index", embedder)
+        index_documents(read_documents([path], "ta"), FolderIndexes(tmp_path / "index"), embedder)
     app = create_app(Settings(data_dir=tmp_path, corpora=tmp_path / "corpora", cache_answers=0))
     with serving(app) as address, httpx.Client(base_url=address, timeout=60) as client:
         listed = client.get("/corpora/ta/documents").json()["documents"]
@@ -192,16 +193,19 @@ def test_questions_are_answered_while_documents_come_in(client):
 
 def test_uploads_that_would_wait_too_long_are_turned_away(folder, embedder):
     from mlrag.answering.retriever import Retriever
+    from mlrag.index.off_topic_baseline import OffTopicBaselines
 
     busy = threading.Event()
 
-    class Slow(Retriever):
-        """A stand-in that is busy until told otherwise."""
+    class SlowBaselines(OffTopicBaselines):
+        """Busy until told otherwise."""
 
-        def measure_null(self, lang):
+        def prepare_index(self, index):
             busy.wait(30)
 
-    jobs = Jobs(Slow(folder / "index", embedder))
+    retriever = Retriever(FolderIndexes(folder / "index"), embedder)
+    retriever.baselines = SlowBaselines(embedder)
+    jobs = Jobs(retriever)
     upload = [Upload("p.md", ZORAN.encode())]
     added = [jobs.add("ta", upload) for _ in range(WAITING + 2)]
     assert added[-1] is None

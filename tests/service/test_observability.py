@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from mlrag.answering.cache import AnswerCache, StoreContents
 from mlrag.answering.retriever import Retriever
+from mlrag.index.local.indexes import FolderIndexes
 from mlrag.ingest.index_documents import index_documents
 from mlrag.language_access import only
 from mlrag.languages import languages
@@ -169,7 +170,7 @@ async def test_an_equal_question_is_answered_from_the_cache_until_its_documents_
         assert {k: first[k] for k in same} == {k: second[k] for k in same}
         assert not (await ask(k=1))["cached"]
         changed = Document("ta-b", "ta", "வைகை ஆற்றின் நீளம் 258 கி.மீ.", "வைகை")
-        index_documents([changed], folder / "index", embedder)
+        index_documents([changed], FolderIndexes(folder / "index"), embedder)
         assert not (await ask())["cached"]
         assert (await ask())["cached"]
     async with opened(folder, cache_answers=0) as c:
@@ -181,7 +182,7 @@ async def test_an_index_made_anew_is_another_though_it_has_as_many_commits(tmp_p
     def index(length):
         shutil.rmtree(tmp_path / "index", ignore_errors=True)
         text = f"வைகை ஆற்றின் நீளம் {length} கி.மீ."
-        index_documents([Document("ta-b", "ta", text, "வைகை")], tmp_path / "index", embedder)
+        index_documents([Document("ta-b", "ta", text, "வைகை")], FolderIndexes(tmp_path / "index"), embedder)
 
     index(258)
     async with opened(tmp_path) as c:
@@ -197,7 +198,7 @@ async def test_an_index_made_anew_is_another_though_it_has_as_many_commits(tmp_p
 
 def test_equal_options_share_a_place_and_others_do_not(folder, embedder):
     settings = Settings(data_dir=folder)
-    retriever = Retriever(settings.index_dir, embedder)
+    retriever = Retriever(FolderIndexes(settings.index_dir), embedder)
     cache = AnswerCache(SqliteRows(folder / "other.sqlite"), settings, embedder, StoreContents(retriever))
 
     def place(lang="ta", variant="extractive", **options):

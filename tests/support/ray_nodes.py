@@ -24,8 +24,8 @@ from rich.console import Console
 from eval.runner.bench import Bench
 from eval.tiers import ask_all
 from mlrag.cli.index import index_paths
-from mlrag.index.local.indexes import FolderIndexes, stores
-from mlrag.index.protocol import Indexes
+from mlrag.index.local.indexes import FolderIndexes
+from mlrag.index.protocol import Indexes, stores
 from mlrag.index.serialize import checksum
 from mlrag.ingest import on_ray as cluster_indexing
 from mlrag.ingest.index_documents import EmbeddedDocument

@@ -1,27 +1,24 @@
-"""Where indexes are: below a folder, one folder a language; or whatever else keeps to `Indexes`."""
+"""Indexes below a folder, one folder a language."""
 
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
+from mlrag.errors import MissingIndexError
+from mlrag.index.index_cache import IndexCache
 from mlrag.index.local.language_index import LanguageIndex
 from mlrag.index.local.store import Store
-from mlrag.index.protocol import DocumentStore, Indexes
-
-Place = Path | Indexes
 
 
-@dataclass(frozen=True, slots=True)
 class FolderIndexes:
     """SQLite, FAISS and Tantivy below one folder, in this process."""
 
-    folder: Path
+    hosts: tuple[str, ...] = ()
 
-    @property
-    def hosts(self) -> tuple[str, ...]:
-        return ()
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._cache = IndexCache[LanguageIndex]()
 
     def languages(self) -> list[str]:
         return sorted(p.parent.name for p in self.folder.glob("*/store.sqlite"))
@@ -33,24 +30,20 @@ class FolderIndexes:
         return Store(self._path(lang), lang)
 
     def index(self, lang: str) -> LanguageIndex:
-        return LanguageIndex(self.folder / lang, lang)
+        return self._cache.get(lang, self._open)
 
     def clear(self) -> None:
+        self.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def close(self) -> None:
-        """Nothing is held by the folder itself."""
+        for index in self._cache.clear():
+            index.store.close()
+
+    def _open(self, lang: str) -> LanguageIndex:
+        if not self.holds(lang):
+            raise MissingIndexError(lang)
+        return LanguageIndex(self.folder / lang, lang)
 
     def _path(self, lang: str) -> Path:
         return self.folder / lang / "store.sqlite"
-
-
-def at(place: Place) -> Indexes:
-    """A folder stands for the indexes below it."""
-    return FolderIndexes(place) if isinstance(place, Path) else place
-
-
-def stores(place: Place) -> dict[str, DocumentStore]:
-    """The stores there are, by language."""
-    indexes = at(place)
-    return {lang: indexes.store(lang) for lang in indexes.languages()}

@@ -19,11 +19,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from mlrag.errors import MissingIndexError
+from mlrag.index.local.baseline_file import read_baseline, write_baseline
 from mlrag.index.local.hybrid import ranking, search
 from mlrag.index.local.snapshot import FORMAT, Derived, build, damage, extend, opened
 from mlrag.index.local.storage_errors import storage_error
 from mlrag.index.local.store import Store
-from mlrag.index.off_topic_baseline import read_null, write_null
 from mlrag.index.protocol import Asked, Found, Leg
 from mlrag.types import Vectors
 
@@ -61,13 +61,13 @@ class LanguageIndex:
 
     def null(self, key: str) -> Vectors | None:
         """What was kept under this key for the current generation."""
-        return read_null(self.current().folder, key)
+        return read_baseline(self.current().folder, key)
 
     def keep_null(self, key: str, values: Vectors, commit: int) -> None:
         """Beside the files of the generation of this commit; the caller is in a snapshot of it."""
         derived = self.current()
         if derived.commit == commit:
-            write_null(derived.folder, key, values)
+            write_baseline(derived.folder, key, values)
 
     def size(self) -> int:
         """Bytes that its files take."""

@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mlrag.index.local.baseline_file import NAME, carry_baseline
 from mlrag.index.local.dense import DenseIndex
 from mlrag.index.local.files import checksum
 from mlrag.index.local.lexical import LexicalIndex
 from mlrag.index.local.segment import SAMPLE
 from mlrag.index.local.store import Store
-from mlrag.index.off_topic_baseline import NAME, carry_null
 
 FORMAT = 4
 _MANIFEST, _ROWS, _GONE, _LEXICAL = "manifest.json", "rows.npy", "gone.npy", "lexical"
@@ -75,7 +75,7 @@ def extend(base: Derived, store: Store, commit: int, folder: Path) -> None:
     base.dense.extend(vectors, new, folder, lambda: store.sentence_vectors(SAMPLE))
     LexicalIndex.extend(base.folder / _LEXICAL, store.indexed_texts(last), len(base.rows), new, folder / _LEXICAL)
     _write_manifest(folder, commit, store.stamp(commit), _shared(base.folder, folder))
-    carry_null(base.folder, folder, len(added) + len(new), base.live - len(new) + len(added))
+    carry_baseline(base.folder, folder, len(added) + len(new), base.live - len(new) + len(added))
 
 
 def damage(folder: Path, commit: int, stamp: str) -> str:

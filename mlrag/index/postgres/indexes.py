@@ -12,8 +12,9 @@ import numpy as np
 from psycopg.errors import UndefinedTable
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
-from mlrag.errors import EmbedderMismatchError, StorageError
+from mlrag.errors import EmbedderMismatchError, MissingIndexError, StorageError
 from mlrag.index.cosine_stats import Moments, Spread
+from mlrag.index.index_cache import IndexCache
 from mlrag.index.postgres.postings_table import merge
 from mlrag.index.postgres.schema import PER_LANGUAGE
 from mlrag.index.postgres.search import hit, idf, leg_statement, sentences, statement, values
@@ -170,6 +171,7 @@ class PostgresIndexes:
     def __init__(self, url: str, hnsw_from: int = HNSW_FROM, wait: float = WAIT) -> None:
         self._server = Server(url, wait)
         self._hnsw_from = hnsw_from
+        self._cache = IndexCache[PostgresIndex]()
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -195,6 +197,11 @@ class PostgresIndexes:
         return PostgresStore(self._server, lang)
 
     def index(self, lang: str) -> PostgresIndex:
+        return self._cache.get(lang, self._open)
+
+    def _open(self, lang: str) -> PostgresIndex:
+        if not self.holds(lang):
+            raise MissingIndexError(lang)
         return PostgresIndex(self._server, lang, self._hnsw_from)
 
     def clear(self) -> None:
@@ -208,3 +215,4 @@ class PostgresIndexes:
             connection.execute(_EMPTIED)
 
         self._server.write(work)
+        self._cache.clear()

@@ -11,7 +11,7 @@ from pgvector import HalfVector
 from psycopg.sql import SQL, Identifier
 
 from mlrag.index.cosine_stats import Moments
-from mlrag.index.off_topic_baseline import SHARE
+from mlrag.index.off_topic_baseline import CHANGED_PART
 from mlrag.index.postgres.postings import blocks, postings
 from mlrag.index.postgres.postings_table import make_table, table
 from mlrag.index.postgres.server import Connection, Server
@@ -141,7 +141,7 @@ def close(connection: Connection, lang: str, whole: Whole, changed: int) -> None
     new |= {"changed": changed}
     connection.execute(_CLOSED, new)
     connection.execute(_CHANGED, (changed, lang))
-    connection.execute(_FORGOTTEN, (lang, SHARE, whole.passages))
+    connection.execute(_FORGOTTEN, (lang, CHANGED_PART, whole.passages))
 
 
 def _document(lang: str, d: PackedDocument) -> tuple[str, ...]:

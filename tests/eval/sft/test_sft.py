@@ -22,6 +22,7 @@ from mlrag.answering.retriever import Retriever
 from mlrag.cli.main import app
 from mlrag.documents.readers import read_document
 from mlrag.generation.replies import parse
+from mlrag.index.local.indexes import FolderIndexes
 from mlrag.ingest.index_documents import index_documents
 from mlrag.languages import language
 from mlrag.settings import Settings
@@ -62,7 +63,7 @@ def brought(lang):
 def shelf(tmp_path_factory, embedder):
     """The little documents of all the languages, indexed: the data folder."""
     folder = tmp_path_factory.mktemp("sft")
-    index_documents([d for lang in LANGS for d in documents(lang)], folder / "index", embedder)
+    index_documents([d for lang in LANGS for d in documents(lang)], FolderIndexes(folder / "index"), embedder)
     return folder
 
 
@@ -70,7 +71,7 @@ def shelf(tmp_path_factory, embedder):
 def exporter(shelf, embedder):
     def made(lang, plan, keep_out=None, **settings):
         all_settings = Settings(data_dir=shelf, **settings)
-        parts = Retriever(all_settings.index_dir, embedder), keep_out or KeepOut()
+        parts = Retriever(FolderIndexes(all_settings.index_dir), embedder), keep_out or KeepOut()
         return Exporter(all_settings, language(lang), *parts, plan)
 
     return made
