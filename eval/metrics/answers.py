@@ -8,11 +8,11 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import regex
+from sacrebleu.metrics.chrf import CHRF
 
-from eval.chrf import sentence_chrf
 from mlrag.languages import Language, language
 from mlrag.text.normalize import scoring
 from mlrag.text.tokens import split_normal
@@ -141,13 +141,16 @@ def char3_recall(answer: str, references: Sequence[str], lang: Language) -> floa
 def chrf(answer: str, references: Sequence[str], lang: Language) -> float | None:
     """sacrebleu's sentence chrF2 on normalised text, best reference; in [0, 100]."""
     wanted = [normal(r, lang) for r in comparable(references, lang)]
-    return sentence_chrf(normal(answer, lang), wanted) if wanted else None
+    return float(_chrf_scorer().sentence_score(normal(answer, lang), wanted).score) if wanted else None
+
+
+@cache
+def _chrf_scorer() -> CHRF:
+    return CHRF()
 
 
 def chrf_signature() -> str:
     """sacrebleu's signature of the score above."""
-    from sacrebleu.metrics.chrf import CHRF
-
     scorer = CHRF()
     scorer.sentence_score("a", ["a"])  # the signature counts the references of the last call
     return str(scorer.get_signature())

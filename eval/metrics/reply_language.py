@@ -9,8 +9,8 @@ from enum import StrEnum
 from functools import cache, lru_cache
 
 import regex
+from langdetect import DetectorFactory, LangDetectException, detect_langs
 
-from eval.first_choice import first_choice
 from mlrag.languages import Language, language, languages
 
 MIN_LETTERS = 20
@@ -20,6 +20,7 @@ _NAMES = {"zh-cn": "zh", "zh-tw": "zh"}
 _MARKS = regex.compile(r"[\[【［]\s*\p{Nd}[\p{Nd}\s,،、]*[\]】］]|https?://\S+")
 _LATIN_NAME = regex.compile(r"\b\p{Lu}[\p{Latin}\p{M}'’.-]*(?:\s+\p{Ll}\p{Latin}+(?=[^\p{L}]*(?!\p{Latin})\p{L}))?")
 _LATIN = regex.compile(r"\p{Latin}")
+DetectorFactory.seed = 0  # langdetect draws 3-grams at random; the same text must get the same verdict in every run
 
 
 class Reply(StrEnum):
@@ -81,5 +82,9 @@ def _may_be(rival: Language, asked: Language, letters: list[str]) -> bool:
 
 def _best(text: str) -> str:
     """langdetect's first choice as one of our codes; "" where it reads nothing (it has no Sinhala profile)."""
-    best = first_choice(text)
+    try:
+        candidates = detect_langs(text)
+    except LangDetectException:  # no known 3-gram
+        return ""
+    best = candidates[0].lang if candidates else ""
     return _NAMES.get(best, best)

@@ -4,12 +4,8 @@ from collections import Counter
 
 import pytest
 import regex
-from langdetect import DetectorFactory, LangDetectException, detect_langs
-from sacrebleu.metrics.chrf import CHRF
 
-from eval.chrf import sentence_chrf
 from eval.datasets.own import own_questions
-from eval.first_choice import first_choice
 from eval.metrics.answers import char3_recall, containment, grams, normal, token_f1
 from eval.metrics.grounding import MIN_GRAMS, support
 from mlrag.languages import language, languages
@@ -25,40 +21,6 @@ def replies(lang):
     for example, other in zip(examples, [*examples[1:], examples[0]], strict=True):
         for text in ("", example.question, other.answers[0], f"{sentence} {example.answers[-1]}s {other.answers[0]}"):
             yield text, example.answers
-
-
-@pytest.mark.parametrize("lang", LANGS)
-def test_chrf_is_sacrebleus_to_the_last_bit(lang):
-    pack, scorer = language(lang), CHRF()
-    long = " ".join(language(lang).sample_sentences)
-    pairs = [*replies(lang), (long, (long[: len(long) // 2], long[::-1])), ("aaaa", ("aa", "aaaaaa"))]
-    for text, references in pairs:
-        text, wanted = normal(text, pack), [normal(r, pack) for r in references]
-        assert sentence_chrf(text, wanted) == scorer.sentence_score(text, wanted).score
-
-
-@pytest.mark.parametrize("lang", LANGS)
-def test_the_first_choice_is_langdetects(lang, monkeypatch):
-    monkeypatch.setattr(DetectorFactory, "seed", 0)  # it is random without
-    pack = language(lang)
-    texts = [*pack.sample_sentences, *pack.sample_questions, *(e.question for e in own_questions(lang)[::16])]
-    strange = [
-        "",
-        "12",
-        "I",
-        "NASA USA",
-        "a@b.cc",
-        "http://a.bc  two  blanks\n\nIIII",
-        f"{pack.endonym} in English words",
-    ]
-    assert [first_choice(t) for t in (*texts, *strange)] == [langdetects(t) for t in (*texts, *strange)]
-
-
-def langdetects(text):
-    try:
-        return detect_langs(text)[0].lang
-    except LangDetectException:
-        return ""
 
 
 @pytest.mark.parametrize("lang", LANGS)
