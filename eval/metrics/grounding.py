@@ -25,7 +25,6 @@ from mlrag.types import Span
 # of other topics fall below it, and questions in other words do; no human label has validated it.
 SUPPORT, SUPPORT_DENSE = 0.5, 0.15  # DENSE: Han, Kana, Hangul, where chance overlap is rare
 MIN_GRAMS = 5
-NOUNS_CAPITALISED = frozenset({"de"})  # a capital letter marks no name there
 
 _NUMBER = regex.compile(r"(?<!\d)\d{1,3}(?:[ \u00a0\u2009\u202f]\d{3})+(?!\d)|\d+(?:[.,٫٬'’]\d+)*")
 _SEPARATOR = regex.compile(r"[.,٫٬'’ \u00a0\u2009\u202f]")
@@ -99,7 +98,7 @@ def _runs(text: str) -> list[str]:
 
 def names_decidable(lang: Language) -> bool:
     """Do capital letters mark names in this language?"""
-    return set(lang.scripts) == {"Latin"} and lang.code not in NOUNS_CAPITALISED
+    return set(lang.scripts) == {"Latin"} and not lang.nouns_capitalised
 
 
 def names_absent(text: str, passages: Sequence[str], lang: Language) -> Missing:

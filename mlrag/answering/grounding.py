@@ -29,7 +29,7 @@ def numbers_without_source(text: str, sources: Iterable[str]) -> list[str]:
 
 def names_checkable(lang: Language) -> bool:
     """Can names be told from other words? Only in cased scripts that do not also capitalise common nouns."""
-    return bool(_CASED & set(lang.scripts)) and lang.code != "de"
+    return bool(_CASED & set(lang.scripts)) and not lang.nouns_capitalised
 
 
 def names_without_source(text: str, sources: Iterable[str], lang: Language) -> list[str]:
@@ -39,8 +39,8 @@ def names_without_source(text: str, sources: Iterable[str], lang: Language) -> l
     """
     held = {word for source in sources for word in _words(source)}
     stems = {word[:5] for word in held}
-    found = _NAME.findall(text) if lang.code != "de" else []
-    return sorted({n for n in found if (m := matching(n)) not in held and m[:5] not in stems})
+    names = [] if lang.nouns_capitalised else _NAME.findall(text)
+    return sorted({n for n in names if (m := matching(n)) not in held and m[:5] not in stems})
 
 
 def _words(text: str) -> list[str]:

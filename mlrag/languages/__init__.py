@@ -19,58 +19,19 @@ from mlrag.errors import PackError, UnknownLanguageError
 from mlrag.types import PolicyName
 
 FOLDER = Path(__file__).parent
+# fmt: off
 PROMPT_KEYS = (
-    "system",
-    "steps",
-    "passages",
-    "question",
-    "answer",
-    "firmer",
-    "grounded",
-    "closed",
-    "choice",
-    "rewrite",
+    "system", "steps", "passages", "question", "answer", "firmer", "grounded", "closed", "choice", "rewrite",
 )
 UI_KEYS = (
-    "tagline",
-    "language",
-    "question",
-    "ask",
-    "searching",
-    "answer",
-    "sources",
-    "other_language",
-    "filter_unvalidated",
-    "failed",
-    "detect",
-    "searched",
-    "copy_link",
-    "copied",
-    "variant",
-    "thinking",
-    "unverified",
-    "documents",
-    "passages",
-    "add_files",
-    "delete",
-    "delete_sure",
-    "status",
-    "reports",
-    "yes",
-    "no",
-    "index",
-    "embedder",
-    "checks",
-    "native",
-    "ready",
-    "configured",
-    "not_configured",
-    "private",
-    "no_model",
-    "unreachable",
-    "no_documents",
-    "no_reports",
+    "tagline", "language", "question", "ask", "searching", "answer", "sources", "other_language",
+    "filter_unvalidated", "failed", "detect", "searched", "copy_link", "copied", "variant", "thinking",
+    "unverified", "documents", "passages", "add_files", "delete", "delete_sure", "status", "reports", "yes",
+    "no", "index", "embedder", "checks", "native", "ready", "configured", "not_configured", "private",
+    "no_model", "unreachable", "no_documents", "no_reports",
 )
+# fmt: on
+WORD_LISTS = ("markers", "order_topics", "order_verbs", "abbreviations", "initials", "ordinal_words")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +49,15 @@ class Language:
 
     `refusal` names a policy of the safety filter by its {policy}; `unscreened` says that the filter failed.
 
-    `markers`, where a pack has them, are common short words that no other language of its script has. `order_topics`
-    and `order_verbs` are beginnings of words of which an order to a model is made ("-" in front: within words too).
+    Facts that a pack may leave out:
+    `markers`: common short words that no other language of its script has.
+    `order_topics`, `order_verbs`: beginnings of words of which an order to a model is made ("-" in front: within
+    words too).
+    `abbreviations`: short forms, without their full stop, which ends no sentence.
+    `initials`: names of letters that stand for a given name ("எஸ்" for S.), without their full stop.
+    `ordinal_words`: beginnings of words before which a number with a full stop is an ordinal ("14. Mai").
+    `nouns_capitalised`: common nouns begin with a capital letter, so it marks no name.
+    `dotless_i`: I is the capital of ı, and İ that of i.
     """
 
     code: str
@@ -117,6 +85,11 @@ class Language:
     markers: tuple[str, ...] = ()
     order_topics: tuple[str, ...] = ()
     order_verbs: tuple[str, ...] = ()
+    abbreviations: tuple[str, ...] = ()
+    initials: tuple[str, ...] = ()
+    ordinal_words: tuple[str, ...] = ()
+    nouns_capitalised: bool = False
+    dotless_i: bool = False
 
     @property
     def rtl(self) -> bool:
@@ -142,6 +115,12 @@ class OffTopic:
     digit: bool
 
 
+def _code_points(range_: str) -> tuple[int, int]:
+    """Return the ends of a range such as "0B80-0BFF"."""
+    low, _, high = range_.partition("-")
+    return int(low, 16), int(high or low, 16)
+
+
 def _parse(raw: Mapping[str, Any], path: Path) -> Language:
     try:
         return Language(
@@ -151,7 +130,7 @@ def _parse(raw: Mapping[str, Any], path: Path) -> Language:
             tier=raw["tier"],
             direction=raw["direction"],
             scripts=tuple(raw["scripts"]),
-            ranges=tuple((int(r.split("-")[0], 16), int(r.split("-")[-1], 16)) for r in raw["ranges"]),
+            ranges=tuple(map(_code_points, raw["ranges"])),
             spaced=raw["spaced"],
             sentence_enders=tuple(raw["sentence_enders"]),
             digits=tuple(raw["digits"]),
@@ -167,9 +146,9 @@ def _parse(raw: Mapping[str, Any], path: Path) -> Language:
             sample_sentences=tuple(raw["samples"]["sentences"]),
             sample_questions=tuple(raw["samples"]["questions"]),
             shots=tuple(Shot(s["passage"], s["question"], s["answer"]) for s in raw["shots"]),
-            markers=tuple(raw.get("markers", ())),
-            order_topics=tuple(raw.get("order_topics", ())),
-            order_verbs=tuple(raw.get("order_verbs", ())),
+            nouns_capitalised=raw.get("nouns_capitalised", False),
+            dotless_i=raw.get("dotless_i", False),
+            **{name: tuple(raw.get(name, ())) for name in WORD_LISTS},
         )
     except KeyError as missing:
         raise PackError(f"{path} lacks {missing.args[0]!r}", "en.toml beside it shows every field") from None

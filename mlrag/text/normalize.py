@@ -16,14 +16,13 @@ _BIDI = dict.fromkeys([0x200E, 0x200F, 0x061C, *range(0x202A, 0x202F), *range(0x
 _INVISIBLE = _JOINERS | _BIDI
 _ARABIC_MARKS = dict.fromkeys([0x0640, 0x0670, *range(0x064B, 0x0653)])  # tatweel, tashkeel
 _ARABIC_FOLD = str.maketrans("أإآٱىة", "ااااي\u0647")
-_TURKISH_LOWER = str.maketrans({"I": "ı", "İ": "i"})
+_DOTLESS_I = str.maketrans({"I": "ı", "İ": "i"})
 _APOSTROPHE = regex.compile(r"(?<=\p{L})['’ʼ](?=\p{L})")
 # A separator between digits belongs to the number: "1 234", "1,234.5", "12٫5"; a grouping one is dropped.
 _GROUPING = regex.compile(r"(?<=\d)[.,٬’'\u00a0\u2009\u202f ](?=\d{3}(?!\d))|(?<=\d),(?=\d{2},\d{3}(?!\d))")
 _DECIMAL = regex.compile(r"(?<=\d)[,٫](?=\d)")
 _INVISIBLE_MARK = re.compile("[" + "".join(map(chr, _INVISIBLE)) + "]")
 _OTHER_DIGIT = regex.compile(r"[^\P{Nd}0-9]")
-_WIDE_SPACE = regex.compile(r"[^\S\n]+")
 _KNOWN, _SHORT = 8192, 32  # words whose forms are kept, and how long the longest of them is: about 2 MB
 
 
@@ -57,9 +56,9 @@ def fold_digits(text: str) -> str:
 
 
 def lower(text: str, lang: Language | None = None) -> str:
-    """Case folding; Turkish keeps its two i apart."""
-    if lang is not None and lang.code in ("tr", "az"):
-        text = text.translate(_TURKISH_LOWER)
+    """Return the text case-folded; a language with a dotless i (`Language.dotless_i`) keeps its two i apart."""
+    if lang is not None and lang.dotless_i:
+        text = text.translate(_DOTLESS_I)
     return text.casefold()
 
 
@@ -120,8 +119,3 @@ def _without_articles(words: list[str], lang: Language) -> list[str]:
         ]
     kept = [w for w in words if w not in articles]
     return kept or words
-
-
-def squeeze(text: str) -> str:
-    """One space for any run of blanks inside a line."""
-    return _WIDE_SPACE.sub(" ", text).strip()
