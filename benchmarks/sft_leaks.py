@@ -6,8 +6,7 @@ import sys
 
 from eval.consistency import rewordings
 from eval.datasets.own import own_questions
-from eval.sft.keep_out import KeepOut
-from eval.sft.leaks import Leaks
+from eval.sft.leaks import KeepOut, Leaks
 from eval.sft.records import Draft
 from mlrag.embedding.base import load_embedder
 from mlrag.languages import language, languages
@@ -21,9 +20,9 @@ def main() -> None:
         own = own_questions(lang)
         again = [Draft(e) for e in rewordings(lang, own)]
         leaks = Leaks(KeepOut([], {(lang, e.question): e.id for e in own}), language(lang), embedder)
-        found = {out.id for out in leaks.questions(again)}
+        found = {out.id for out in leaks.check_questions(again)}
         other = [Draft(e) for e in own_questions(lang, "calibration")]
-        wrong = len(leaks.questions(other))
+        wrong = len(leaks.check_questions(other))
         total = [total[0] + len(found), total[1] + len(again)]
         print(f"{lang}  {leaks.near:.3f}  {len(found)} of {len(again)}  {wrong} of {len(other)}")  # noqa: T201
     print(f"all  {total[0]} of {total[1]}")  # noqa: T201

@@ -24,8 +24,7 @@ from eval.advice.need import (
     weights_of_log,
 )
 from eval.advice.serialize import as_json
-from eval.advice.show import write_page
-from eval.advice.terminal import show
+from eval.advice.show import show, write_page
 from eval.probes.history import read_stored
 from eval.runner.plan import find_run, latest_run
 from mlrag.errors import CorpusFormatError, MlragError

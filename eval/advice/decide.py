@@ -9,11 +9,11 @@ from typing import Literal
 import numpy as np
 
 from eval.advice.constraints import Candidate, Fit, all_ways, candidate, fit
-from eval.advice.costing import Costs, costs, dollars
 from eval.advice.decision_rule import Ruling, decide, own_mean
 from eval.advice.evidence import Evidence, Measured, compared
 from eval.advice.need import COSTS, Machine, Need
 from eval.advice.published import Pick, kept_out, pick
+from eval.advice.totals import Costs, costs, dollars
 from mlrag.languages import language
 from mlrag.models.variants import CustomVariant
 

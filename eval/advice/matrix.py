@@ -17,11 +17,10 @@ from typing import Any, Literal
 import numpy as np
 
 from eval.advice.constraints import Candidate, Fit, candidate
-from eval.advice.costing import Costs, costs
 from eval.advice.decide import Advice
 from eval.advice.need import CostBasis, presets
 from eval.advice.published import published
-from eval.advice.totals import Total, totals
+from eval.advice.totals import Costs, Total, costs, totals
 from eval.probes.history import HEADLINES, Stored, Taken, take
 from eval.results.scores import Figure
 from mlrag.models.variants import CustomVariant, family

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from eval.advice import commands, wording
+from eval.advice import wording
 from eval.advice.decide import MIX, Advice, Line
 from eval.advice.matrix import Matrix, frontier
 from eval.results.jsonable import plain
@@ -116,7 +116,7 @@ def _line(line: Line) -> dict[str, Any]:
         "standings": standings,
         "left_out": dict(line.left_out),
         "more": dict(line.more),
-        "command": commands.to_tell(line),
+        "command": wording.command_to_decide(line),
     }
 
 

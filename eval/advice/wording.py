@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from eval.advice import commands
 from eval.advice.constraints import QUANTISATIONS, Fit, room
-from eval.advice.costing import UNITS
 from eval.advice.decide import MIX, Advice, Line
 from eval.advice.published import of_language
+from eval.advice.totals import UNITS
 from mlrag.languages import language
 from mlrag.models.memory_fit import memory_gb
 from mlrag.models.variants import family
@@ -27,7 +26,7 @@ def headline(advice: Advice) -> str:
     if line.status == "cannot tell":
         return (
             f"Cannot tell yet: no variant is proved to be within {points} of the best. {line.leading} leads what was "
-            f"measured and may stand in. Ask {commands.in_words(line.more)}."
+            f"measured and may stand in. Ask {describe_questions(line.more)}."
         )
     if line.status == "one measured":
         return f"Only {line.leading} was measured and is feasible: there is nothing to hold it against yet."
@@ -64,9 +63,9 @@ def cautions(advice: Advice) -> Iterator[str]:
 
 def next_steps(advice: Advice) -> Iterator[str]:
     """Commands, one a line."""
-    if command := commands.to_tell(advice.mix):
+    if command := command_to_decide(advice.mix):
         yield command
-    if command := commands.to_measure(advice):
+    if command := command_to_measure(advice):
         yield command
 
 
@@ -91,7 +90,7 @@ def line_in_words(line: Line) -> list[str]:
     means = sorted(line.means.items(), key=lambda kv: -kv[1].value)
     shown = dict(kv for kv in means if kv[0] in (line.chosen, line.leading, line.runner_up))
     told = "; ".join(f"{n} {100 * m.value:.1f} [{100 * m.low:.1f}, {100 * m.high:.1f}]" for n, m in shown.items())
-    lacking = commands.in_words(line.more) if line.more else ", ".join(f"{n}: {w}" for n, w in line.left_out.items())
+    lacking = describe_questions(line.more) if line.more else ", ".join(f"{n}: {w}" for n, w in line.left_out.items())
     return [name, line.chosen or (f"({line.leading})" if line.leading else "–"), sure, told, str(line.n), lacking]
 
 
@@ -157,3 +156,31 @@ def _changes(found: Fit) -> str:
 
 
 EXCLUDED_HEAD = ("excluded", "why", "smallest change that admits it")
+
+
+_TIERS = "python -m eval.tiers"
+
+
+def command_to_measure(advice: Advice) -> str | None:
+    """What measures whoever is feasible and not measured, or not in every language; None where all are."""
+    line = advice.mix
+    if not advice.unmeasured and not line.left_out:
+        return None
+    names = dict.fromkeys([*line.means, *line.left_out, *advice.unmeasured])
+    return f"{_TIERS} --langs {','.join(advice.need.weights)} --variants {','.join(names)}"
+
+
+def command_to_decide(line: Line) -> str | None:
+    """What asks the questions that a line lacks, of all whom it compares; None where it lacks none.
+
+    DIR is a set of your own (docs/suites.md): ours has 18 topics a language, and they are asked already.
+    """
+    if not line.more:
+        return None
+    limit = max(line.asked.get(lang, 0) + n for lang, n in line.more.items())
+    return f"{_TIERS} --langs {','.join(line.more)} --variants {','.join(line.means)} --data DIR --limit {limit}"
+
+
+def describe_questions(more: Mapping[str, int]) -> str:
+    """ "120 more in ta, 80 more in si", the most first."""
+    return ", ".join(f"{n} more in {lang}" for lang, n in sorted(more.items(), key=lambda p: -p[1]))

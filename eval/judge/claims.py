@@ -10,17 +10,17 @@ from threading import Lock
 from typing import Any
 
 from eval.judge.claim_figures import Verdicts
-from eval.judge.claim_prompts import (
+from eval.judge.items import Item
+from eval.judge.judge import Judge
+from eval.judge.prompts import (
     CLAIMS_SCHEMA,
-    VERSION,
+    CLAIMS_VERSION,
     checking,
     read_claims,
     read_verdicts,
     splitting,
     verdicts_schema,
 )
-from eval.judge.items import Item
-from eval.judge.judge import Judge
 from eval.runner.jsonl_log import append, at_once, rows
 from mlrag.errors import GeneratorBusyError, GeneratorError, GeneratorUnavailableError
 from mlrag.generation.backends.base import Turn
@@ -54,7 +54,7 @@ class Replies:
 
     def ask(self, id: str, turns: tuple[Turn, ...], schema: Mapping[str, Any]) -> str:
         """Raises GeneratorError; a failed call is asked again next time."""
-        shown = "\0".join([VERSION, *(turn.content for turn in turns)])
+        shown = "\0".join([CLAIMS_VERSION, *(turn.content for turn in turns)])
         key = hashlib.sha256(shown.encode("utf-8", "replace")).hexdigest()[:16]
         if key not in self._there:
             raw = self._judge.ask(turns, schema, _ROOM)

@@ -18,8 +18,7 @@ import regex
 from eval.baselines.scripted import Key, own_key
 from eval.datasets.own import QUESTIONS, Example
 from eval.judge.items import Item, Label, Verdict
-from eval.judge.judge import Judge, fingerprint
-from eval.judge.verdicts import judge_all
+from eval.judge.judge import Judge, fingerprint, judge_all
 from eval.metrics.answers import containment
 from eval.runner.jsonl_log import file_name
 from eval.statistics import Estimate, Interval, clustered_rate

@@ -5,11 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from threading import Lock
 from typing import Any, Literal
 
 from eval.judge.items import LABELS, Item, Label, Preference, Verdict
 from eval.judge.prompts import AS_WORD, CHOICES, VERSION, grading, preferring, schema
+from eval.runner.jsonl_log import append, at_once, rows
 from mlrag.errors import GeneratorBusyError, GeneratorError, GeneratorUnavailableError
 from mlrag.generation.backends.base import Call, Turn
 from mlrag.generation.client import Caller
@@ -123,3 +127,34 @@ def probability_of_right(listed: Mapping[str, float]) -> float | None:
 def _reraise_unavailable(error: GeneratorError) -> None:
     if isinstance(error, GeneratorUnavailableError) and not isinstance(error, GeneratorBusyError):
         raise error
+
+
+def judge_all(
+    judge: Judge, items: Sequence[Item], path: Path, tick: Callable[[], object], concurrency: int = 1
+) -> list[Verdict]:
+    """Every item's verdict in order, asking only what is not there yet, at most `concurrency` at once.
+
+    A verdict counts as there if all that the judge is shown is still the same; failed ones are asked again. An
+    interrupt lets those under way end and asks no more. Raises GeneratorUnavailableError.
+    """
+    there = {v.key: v for v in map(_read, rows(path)) if not v.error}
+    keys = [fingerprint(item) for item in items]
+    lock = Lock()
+
+    def ask(item: Item) -> Verdict:
+        verdict = judge.verdict(item)
+        with lock:
+            append(path, asdict(verdict))
+        tick()
+        return verdict
+
+    new = {key: item for key, item in zip(keys, items, strict=True) if key not in there}
+    for key in keys:
+        if key in there:
+            tick()
+    there |= dict(zip(new, at_once(ask, list(new.values()), concurrency, judge.name), strict=True))
+    return [replace(there[key], id=item.id) for key, item in zip(keys, items, strict=True)]
+
+
+def _read(row: dict[str, Any]) -> Verdict:
+    return Verdict(**(row | {"label": Label(row["label"])}))

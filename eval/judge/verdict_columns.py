@@ -10,11 +10,10 @@ from eval.judge.claim_columns import ClaimColumn, claim_columns
 from eval.judge.correction import LEAST_LABELS, from_exam, from_labels
 from eval.judge.exam import Examined, examine
 from eval.judge.items import Label, Verdict
-from eval.judge.judge import Judge
+from eval.judge.judge import Judge, judge_all
 from eval.judge.labels import human_truth
 from eval.judge.rows import Part
 from eval.judge.self_preference import Seen, self_preference, shares_model
-from eval.judge.verdicts import judge_all
 from eval.metrics.answers import containment
 from eval.runner.jsonl_log import file_name
 from eval.statistics import Estimate

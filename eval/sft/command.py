@@ -14,14 +14,14 @@ from rich.console import Console
 from rich.progress import Progress
 
 from eval.runner import jsonl_log
-from eval.sft.card import card, reasons, statistics
+from eval.sft.card import compute_statistics, count_reasons, make_card
 from eval.sft.compose import Composer
-from eval.sft.export import Plan, Shelf, compose, shelve, to_ask_about
-from eval.sft.keep_out import KeepOut, read_keep_out
-from eval.sft.leaks import Leaks, audit
+from eval.sft.export import SplitPlan, TrainingDocuments, compose, order_passages, select_documents
+from eval.sft.leaks import KeepOut, Leaks, audit, read_keep_out
 from eval.sft.questions import read_questions
-from eval.sft.records import Draft, LeftOut, Row
-from eval.sft.writer import Writer, way_back
+from eval.sft.records import Draft, LeftOut, TrainingRow
+from eval.sft.writer import Writer, check_round_trip
+from mlrag.answering.pipeline import Pipeline
 from mlrag.answering.retriever import Retriever
 from mlrag.errors import CorpusFormatError, MlragError, SettingsError
 from mlrag.factory import make_caller, make_embedder, make_indexes, make_pipeline
@@ -31,11 +31,13 @@ from mlrag.settings import Settings
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 Shape = Literal["messages", "prompt-completion"]
+_NAMES = ("validation.jsonl", "README.md", "leaks.json", "rows.jsonl")
+_ROW_FIELDS = ("id", "split", "kind", "source", "question", "documents", "gold")  # of a line of rows.jsonl
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
-    """Where an export goes: a folder, or beside a file FILE.jsonl of its training rows."""
+class ExportFiles:
+    """Where an export goes: a folder, or FILE.jsonl of its training rows with the other files next to it."""
 
     train: Path
     validation: Path
@@ -43,97 +45,102 @@ class Files:
     leaks: Path
     rows: Path
 
+    @classmethod
+    def at(cls, out: Path) -> ExportFiles:
+        if out.suffix == ".jsonl":
+            return cls(out, *(out.with_name(f"{out.stem}.{name}") for name in _NAMES))
+        return cls(out / "train.jsonl", *(out / name for name in _NAMES))
 
-def files_of(out: Path) -> Files:
-    if out.suffix == ".jsonl":
-        names = (out.name, *(f"{out.stem}.{x}" for x in ("validation.jsonl", "README.md", "leaks.json", "rows.jsonl")))
-        return Files(*(out.parent / name for name in names))
-    return Files(*(out / name for name in ("train.jsonl", "validation.jsonl", "README.md", "leaks.json", "rows.jsonl")))
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """The rows, what was left out and why, the documents they are made from, and what was kept out."""
+
+    rows: Sequence[TrainingRow]
+    left_out: Sequence[LeftOut]
+    available: TrainingDocuments
+    leaks: Leaks
 
 
 @dataclass(frozen=True)
 class Exporter:
-    """One export: its parts, and what it is made of."""
+    """One export: its dependencies and its plan."""
 
     settings: Settings
     lang: Language
     retriever: Retriever
     keep_out: KeepOut
-    plan: Plan
+    plan: SplitPlan
     max_tokens: int = 4096
 
-    def run(
-        self, brought: Sequence[Draft], variant: str | None, checker: str, console: Console
-    ) -> tuple[list[Row], list[LeftOut], Shelf, Leaks]:
-        """Rows, what was left out and why, and the documents they stand on."""
+    def run(self, brought: Sequence[Draft], variant: str | None, checker: str, console: Console) -> Export:
+        """Make the rows from questions that were brought and, with `variant`, from questions that it writes."""
         leaks = Leaks(self.keep_out, self.lang, self.retriever.embedder)
-        shelf = shelve(self.retriever, self.lang, leaks, self.plan)
+        available = select_documents(self.retriever, self.lang, leaks, self.plan)
         drafts = [d for d in brought if d.example.lang == self.lang.code]
-        left_out = list(shelf.left_out) + leaks.questions(drafts)
+        left_out = [*available.left_out, *leaks.check_questions(drafts)]
         if variant:
-            written, lost = self._write(shelf, leaks, variant, checker, console)
-            drafts, left_out = drafts + written, left_out + lost
-        out = {x.id for x in left_out if x.what == "question"}
+            written, rejected = self._write_questions(available, leaks, variant, checker, console)
+            drafts, left_out = drafts + written, left_out + rejected
+        rejected_ids = {x.id for x in left_out if x.what == "question"}
         composer = Composer(self.retriever, self.lang, self.settings.k, self.plan.seed, self.max_tokens)
-        rows, lost = compose([d for d in drafts if d.example.id not in out], shelf, composer, self.plan)
-        return rows, left_out + lost, shelf, leaks
+        kept = [d for d in drafts if d.example.id not in rejected_ids]
+        rows, rejected = compose(kept, available, composer, self.plan)
+        return Export(rows, left_out + rejected, available, leaks)
 
-    def _write(
-        self, shelf: Shelf, leaks: Leaks, variant: str, checker: str, console: Console
+    def _write_questions(
+        self, available: TrainingDocuments, leaks: Leaks, variant: str, checker: str, console: Console
     ) -> tuple[list[Draft], list[LeftOut]]:
-        """Drafts that a model wrote, asked back one by one until there are as many as wanted."""
-        kept = self.settings.data_dir / "sft" / "written" / f"{jsonl_log.file_name(variant)}.{self.lang.code}.jsonl"
-        writer = Writer(make_caller(self.settings, variant), variant, self.lang, kept)
+        """Let a model write drafts and check each one by asking it, until there are as many as the plan wants."""
+        log = self.settings.data_dir / "sft" / "written" / f"{jsonl_log.file_name(variant)}.{self.lang.code}.jsonl"
+        writer = Writer(make_caller(self.settings, variant), variant, self.lang, log)
         pipeline = make_pipeline(self.settings, self.retriever, checker, cross_language=False)
-        passages = to_ask_about(shelf, self.plan.seed)
+        passages = order_passages(available, self.plan.seed)
         drafts: list[Draft] = []
         left_out: list[LeftOut] = []
         with Progress(console=console, transient=True) as bar:
             task = bar.add_task("writing questions", total=len(passages))
-            for made in writer.write(passages, lambda: bar.advance(task)):
-                found = made if isinstance(made, LeftOut) else self._returned(made, shelf, leaks, pipeline)
-                if isinstance(found, LeftOut):
-                    left_out.append(found)
+            for written in writer.write(passages, lambda: bar.advance(task)):
+                draft = written if isinstance(written, LeftOut) else _check_draft(written, available, leaks, pipeline)
+                if isinstance(draft, LeftOut):
+                    left_out.append(draft)
                 else:
-                    drafts.append(found)
+                    drafts.append(draft)
                 if self.plan.limit is not None and len(drafts) >= self.plan.limit:
                     break
         return drafts, left_out
 
-    @staticmethod
-    def _returned(draft: Draft, shelf: Shelf, leaks: Leaks, pipeline: Any) -> Draft | LeftOut:
-        if leaked := leaks.questions([draft]):
-            return leaked[0]
-        own = shelf.of(shelf.split_of[draft.example.gold_docs[0]])
-        reason = way_back(draft, pipeline, own)
-        return LeftOut("question", draft.example.id, reason) if reason else draft
+
+def _check_draft(draft: Draft, available: TrainingDocuments, leaks: Leaks, pipeline: Pipeline) -> Draft | LeftOut:
+    if leaked := leaks.check_questions([draft]):
+        return leaked[0]
+    split = available.split_of[draft.example.gold_docs[0]]
+    reason = check_round_trip(draft, pipeline, available.ids(split))
+    return LeftOut("question", draft.example.id, reason) if reason else draft
 
 
 def write(
-    files: Files,
-    rows: Sequence[Row],
-    left_out: Sequence[LeftOut],
-    shelf: Shelf,
-    leaks: Leaks,
-    exporter: Exporter,
-    made: Mapping[str, Any],
-    shape: str,
+    files: ExportFiles, export: Export, exporter: Exporter, made_with: Mapping[str, Any], shape: str
 ) -> dict[str, Any]:
-    """Write, read back, and only then put in place. Raises LeakError, and then leaves what was there before."""
+    """Write the files, read them back, and only then put them in place.
+
+    Returns: the report, which is also leaks.json.
+
+    Raises:
+        LeakError: they hold what is evaluated on; what was there before stays.
+    """
+    rows, leaks, kept_out = export.rows, export.leaks, exporter.keep_out
     for path in {files.train.parent, files.card.parent}:
         path.mkdir(parents=True, exist_ok=True)
     splits = {"train": files.train, "validation": files.validation}
     splits = {split: path for split, path in splits.items() if any(r.split == split for r in rows)}
-    texts = {
-        path: "".join(json.dumps(r.conversation(shape), ensure_ascii=False) + "\n" for r in rows if r.split == split)
-        for split, path in splits.items()
-    }
-    drafts = {path: path.with_name(f"{path.name}.{os.getpid()}.tmp") for path in texts}
+    drafts = {path: path.with_name(f"{path.name}.{os.getpid()}.tmp") for path in splits.values()}
     try:
-        for path, text in texts.items():
-            drafts[path].write_text(text, encoding="utf-8")
+        for split, path in splits.items():
+            lines = [json.dumps(r.conversation(shape), ensure_ascii=False) for r in rows if r.split == split]
+            drafts[path].write_text("\n".join([*lines, ""]), encoding="utf-8")
         audited = audit(drafts.values(), leaks, exporter.lang.prompt["question"])
-        files.validation.unlink(missing_ok=True)  # an empty one is no file: loaders fail on it
+        files.validation.unlink(missing_ok=True)  # an empty file makes loaders fail
         for path, draft in drafts.items():
             draft.replace(path)
     finally:
@@ -141,28 +148,25 @@ def write(
             draft.unlink(missing_ok=True)
     report = {
         "kept_out": {
-            "from": exporter.keep_out.names,
-            "questions": len(exporter.keep_out.questions),
-            "documents": len(exporter.keep_out.documents),
-            "documents_whose_text_was_found": len(exporter.keep_out.texts),
+            "from": kept_out.names,
+            "questions": len(kept_out.questions),
+            "documents": len(kept_out.documents),
+            "documents_whose_text_was_found": len(kept_out.texts),
         },
         "limits": {"nearest_questions_on_different_topics": round(leaks.near, 4)},
         "audited_rows": audited,
-        "made_with": dict(made),
-        "statistics": statistics(rows),
-        "left_out_by_reason": reasons(left_out),
-        "left_out": [asdict(x) for x in left_out],
+        "made_with": dict(made_with),
+        "statistics": compute_statistics(rows),
+        "left_out_by_reason": count_reasons(export.left_out),
+        "left_out": [asdict(x) for x in export.left_out],
     }
     files.leaks.write_text(json.dumps(report, ensure_ascii=False, indent=1), encoding="utf-8")
     names = {split: path.name for split, path in splits.items()}
-    files.card.write_text(card(exporter.lang, rows, shelf.documents, left_out, made, names), encoding="utf-8")
-    files.rows.write_text("".join(_line(r) for r in rows), encoding="utf-8")
+    card = make_card(exporter.lang, rows, export.available.documents, export.left_out, made_with, names)
+    files.card.write_text(card, encoding="utf-8")
+    row_lines = [json.dumps({k: getattr(r, k) for k in _ROW_FIELDS}, ensure_ascii=False) for r in rows]
+    files.rows.write_text("\n".join([*row_lines, ""]), encoding="utf-8")
     return report
-
-
-def _line(row: Row) -> str:
-    kept = ("id", "split", "kind", "source", "question", "documents", "gold")
-    return json.dumps({k: getattr(row, k) for k in kept}, ensure_ascii=False) + "\n"
 
 
 @app.command()
@@ -170,17 +174,17 @@ def main(
     lang: Annotated[str, typer.Option(help="The language to export, e.g. si.")],
     questions: Annotated[list[Path] | None, typer.Option(help="Your own questions, in the bench's format.")] = None,
     variant: Annotated[str | None, typer.Option(help="A model that writes questions from your documents.")] = None,
-    check_by: Annotated[str, typer.Option(help="Who must answer a written question from its passage.")] = "extractive",
-    keep_out: Annotated[
-        list[Path] | None, typer.Option(help="Sets that you evaluate on; more than one may be.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="A folder, or FILE.jsonl; var/sft/<lang> without it.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many answered rows.")] = None,
+    check_by: Annotated[
+        str, typer.Option(help="The variant that must answer a written question from its passage.")
+    ] = "extractive",
+    keep_out: Annotated[list[Path] | None, typer.Option(help="Sets that you evaluate on; repeatable.")] = None,
+    out: Annotated[Path | None, typer.Option(help="A folder, or FILE.jsonl; default: var/sft/<lang>.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Answered rows at most.")] = None,
     seed: Annotated[int, typer.Option(help="Of the splits, the order of passages and the sample.")] = 0,
-    validation: Annotated[float, typer.Option(min=0, max=0.5, help="Share of documents for validation.")] = 0.1,
-    abstentions: Annotated[float, typer.Option(min=0, max=0.9, help="Share of rows that must abstain.")] = 0.25,
-    max_tokens: Annotated[int, typer.Option(min=256, help="Longest row, by the estimate from above.")] = 4096,
-    shape: Annotated[Shape, typer.Option(help="The rows' fields.")] = "messages",
+    validation: Annotated[float, typer.Option(min=0, max=0.5, help="Proportion of documents for validation.")] = 0.1,
+    abstentions: Annotated[float, typer.Option(min=0, max=0.9, help="Proportion of rows that must abstain.")] = 0.25,
+    max_tokens: Annotated[int, typer.Option(min=256, help="Longest row, by the upper estimate.")] = 4096,
+    shape: Annotated[Shape, typer.Option(help="The fields of a row.")] = "messages",
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Write a training set (TRL, Unsloth) from indexed documents, without what is evaluated on: docs/finetune.md."""
@@ -188,40 +192,46 @@ def main(
     try:
         settings, pack = Settings(), language(lang)
         if not questions and not variant:
-            raise SettingsError("there is nothing to ask", "give --questions FILE, or --variant e4b to write questions")
+            raise SettingsError("there are no questions", "give --questions FILE, or --variant e4b to write questions")
         brought = [d for path in questions or [] for d in read_questions(path, pack.code)]
         exporter = Exporter(
             settings,
             pack,
             Retriever(make_indexes(settings), make_embedder(settings)),
             read_keep_out(settings, keep_out or [], pack.code),
-            Plan(seed, validation, abstentions, limit),
+            SplitPlan(seed, validation, abstentions, limit),
             max_tokens,
         )
-        rows, left_out, shelf, leaks = exporter.run(brought, variant, check_by, console)
-        made = {"seed": seed, "k": settings.k, "prompts": VERSION, "embedder": exporter.retriever.embedder.name}
-        made |= {"questions": ", ".join(map(str, questions or [])) or "none brought"}
-        made |= {"written by": ", ".join(sorted({r.source for r in rows} - {"brought"})) or "no model"}
-        made |= {"asked back": check_by} if variant else {}
-        if not any(r.split == "train" for r in rows):
-            why = ", ".join(f"{reason} {number}" for reason, number in reasons(left_out).items())
+        export = exporter.run(brought, variant, check_by, console)
+        if not any(r.split == "train" for r in export.rows):
+            why = ", ".join(f"{reason} {number}" for reason, number in count_reasons(export.left_out).items())
             raise CorpusFormatError("no row is left to train on", f"left out: {why}; bring other documents")
-        files = files_of(out or settings.data_dir / "sft" / pack.code)
-        report = write(files, rows, left_out, shelf, leaks, exporter, made, shape)
+        writers = sorted({r.source for r in export.rows} - {"brought"})
+        made_with = {
+            "seed": seed,
+            "k": settings.k,
+            "prompts": VERSION,
+            "embedder": exporter.retriever.embedder.name,
+            "questions": ", ".join(map(str, questions or [])) or "none brought",
+            "written by": ", ".join(writers) or "no model",
+            **({"asked back": check_by} if variant else {}),
+        }
+        files = ExportFiles.at(out or settings.data_dir / "sft" / pack.code)
+        report = write(files, export, exporter, made_with, shape)
     except (MlragError, ValueError) as error:
         console.print(str(error), style="red", markup=False, highlight=False)
         raise typer.Exit(1) from None
-    _show(report, files, as_json)
-
-
-def _show(report: Mapping[str, Any], files: Files, as_json: bool) -> None:
     if as_json:
         print(json.dumps(report, ensure_ascii=False))  # noqa: T201
-        return
-    console = Console()
-    for split, found in report["statistics"].items():
-        shown = ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in found.items() if k != "kinds")
-        console.print(f"{split}: {shown}", markup=False, highlight=False, soft_wrap=True)
+    else:
+        _show(report, files)
+
+
+def _show(report: Mapping[str, Any], files: ExportFiles) -> None:
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    for split, statistics in report["statistics"].items():
+        shown = ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in statistics.items() if k != "kinds")
+        console.print(f"{split}: {shown}")
     for reason, number in report["left_out_by_reason"].items():
-        console.print(f"left out, {reason}: {number}", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"{files.train}, {files.validation}; card: {files.card}; {files.leaks}", markup=False, soft_wrap=True)
+        console.print(f"left out, {reason}: {number}")
+    console.print(f"{files.train}, {files.validation}; card: {files.card}; {files.leaks}")

@@ -1,4 +1,4 @@
-"""From a draft and the passages that search finds for it to a row in the very form that a model is asked in."""
+"""Turn a draft and the passages that search finds for it into a row in the form in which a model is asked."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from eval.metrics.answers import containment
-from eval.sft.records import Draft, Kind, LeftOut, Row, Split
+from eval.sft.records import Draft, Kind, LeftOut, Split, TrainingRow
 from mlrag.answering.checks import check
 from mlrag.answering.citations import cite, locate
 from mlrag.answering.retriever import Retriever
@@ -20,8 +20,8 @@ from mlrag.types import Evidence, Generation, Hit
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """The sentence that answers: it stands in hit number `hit`, from 1."""
+class AnswerSource:
+    """The sentence that answers; it is in hit number `hit`, from 1."""
 
     hit: int
     sentence: str
@@ -29,8 +29,12 @@ class Source:
 
 @dataclass(frozen=True)
 class Composer:
-    """Makes rows of one language. `k` passages are shown, in an order drawn from the seed, so that no place is the
-    right one by habit; rows longer than `max_tokens` (by the estimate from above) are left out."""
+    """Make rows of one language.
+
+    Args:
+        k: passages shown, in an order drawn from the seed, so that no position is the right one by habit.
+        max_tokens: longer rows (by the upper estimate) are left out.
+    """
 
     retriever: Retriever
     lang: Language
@@ -38,46 +42,50 @@ class Composer:
     seed: int
     max_tokens: int
 
-    def find(self, question: str, only: Collection[str]) -> Evidence:
-        """What search finds among these documents."""
+    def search(self, question: str, only: Collection[str]) -> Evidence:
+        """Search among these documents alone."""
         return self.retriever.search(question, self.lang.code, self.k, only=frozenset(only))
 
-    def answered(self, draft: Draft, split: Split, only: Collection[str]) -> Row | LeftOut:
-        """The row that answers the draft from the documents `only`."""
+    def make_answer(self, draft: Draft, split: Split, only: Collection[str]) -> TrainingRow | LeftOut:
+        """Return the row that answers the draft from the documents `only`."""
         e = draft.example
-        evidence = self._shuffled(self.find(e.question, only), e.id)
+        evidence = self._shuffle(self.search(e.question, only), e.id)
         source = find_source(draft, evidence.hits, self.lang)
         if source is None:
             return LeftOut("question", e.id, "no_passage_found_holds_the_answer")
-        reply = grounded_reply(draft, source)
-        if problem := faults(reply, evidence, self.lang):
-            return LeftOut("question", e.id, f"ungrounded:{problem}")
+        reply = write_reply(draft, source)
+        if fault := find_fault(reply, evidence, self.lang):
+            return LeftOut("question", e.id, f"ungrounded:{fault}")
         gold = (evidence.hits[source.hit - 1].passage.doc_id,)
-        return self._row(draft, "answered", split, evidence, gold, reply)
+        return self._make_row(draft, "answered", split, evidence, gold, reply)
 
-    def silent(self, draft: Draft, split: Split, only: Collection[str], hidden: Collection[str]) -> Row | LeftOut:
-        """The row that abstains: an unanswerable question, or one whose documents are hidden, which no shown passage
-        may answer all the same."""
+    def make_abstention(
+        self, draft: Draft, split: Split, only: Collection[str], hidden: Collection[str]
+    ) -> TrainingRow | LeftOut:
+        """Return the row that abstains: the question is unanswerable, or its documents are hidden.
+
+        It is left out where a passage that is shown answers the question all the same.
+        """
         e = draft.example
-        there = set(only) - set(hidden)
-        if not there:
+        visible = set(only) - set(hidden)
+        if not visible:
             return LeftOut("question", e.id, "no_other_document")
-        evidence = self._shuffled(self.find(e.question, there), f"{e.id}~hidden")
-        if any(holds(draft, hit.passage.text, self.lang) for hit in evidence.hits):
+        evidence = self._shuffle(self.search(e.question, visible), f"{e.id}~hidden")
+        if any(has_answer(draft, hit.passage.text, self.lang) for hit in evidence.hits):
             return LeftOut("question", e.id, "another_document_answers")
         kind: Kind = "document_hidden" if e.answerable else "unanswerable"
-        return self._row(draft, kind, split, evidence, tuple(hidden), self.lang.abstention)
+        return self._make_row(draft, kind, split, evidence, tuple(hidden), self.lang.abstention)
 
-    def _shuffled(self, evidence: Evidence, name: str) -> Evidence:
+    def _shuffle(self, evidence: Evidence, name: str) -> Evidence:
         hits = list(evidence.hits)
         random.Random(f"{self.seed}:{name}").shuffle(hits)
         return replace(evidence, hits=tuple(hits))
 
-    def _row(
+    def _make_row(
         self, draft: Draft, kind: Kind, split: Split, evidence: Evidence, gold: tuple[str, ...], reply: str
-    ) -> Row | LeftOut:
+    ) -> TrainingRow | LeftOut:
         e = draft.example
-        row = Row(
+        row = TrainingRow(
             id=f"{e.id}~hidden" if kind == "document_hidden" else e.id,
             split=split,
             kind=kind,
@@ -92,42 +100,42 @@ class Composer:
         return row if most <= self.max_tokens else LeftOut("question", e.id, f"too_long:{most}")
 
 
-def holds(draft: Draft, text: str, lang: Language) -> bool:
-    """Does the text answer: does it hold the quote, or a reference answer?"""
+def has_answer(draft: Draft, text: str, lang: Language) -> bool:
+    """Tell whether the text holds the quote or a reference answer."""
     if draft.quote and locate(draft.quote, text):
         return True
     return bool(containment(text, draft.example.answers, lang))
 
 
-def find_source(draft: Draft, hits: tuple[Hit, ...], lang: Language) -> Source | None:
-    """The first sentence that answers, in the draft's own documents where it names some."""
+def find_source(draft: Draft, hits: tuple[Hit, ...], lang: Language) -> AnswerSource | None:
+    """Return the first sentence that answers, in the draft's own documents where it names some."""
     gold = draft.example.gold_docs
     for number, hit in enumerate(hits, 1):
         if gold and hit.passage.doc_id not in gold:
             continue
         text = hit.passage.text
         if draft.quote and (span := locate(draft.quote, text)):
-            return Source(number, text[span.start : span.end])
+            return AnswerSource(number, text[span.start : span.end])
         for span in sentence_spans(text):
-            if not draft.quote and holds(draft, text[span.start : span.end], lang):
-                return Source(number, text[span.start : span.end])
+            if not draft.quote and has_answer(draft, text[span.start : span.end], lang):
+                return AnswerSource(number, text[span.start : span.end])
     return None
 
 
-def grounded_reply(draft: Draft, source: Source) -> str:
-    """The quote, a line of dashes, the answer with its mark behind each sentence: what the prompt asks for."""
-    quote = _inert(source.sentence)
-    answer = _inert(cite(draft.reply, ())[0]) if draft.reply else quote
+def write_reply(draft: Draft, source: AnswerSource) -> str:
+    """Write the quote, a line of dashes, and the answer with a mark after each sentence, as the prompt asks for."""
+    quote = _escape(source.sentence)
+    answer = _escape(cite(draft.reply, ())[0]) if draft.reply else quote
     marked = " ".join(f"{answer[s.start : s.end]} [{source.hit}]" for s in sentence_spans(answer))
     return f'[{source.hit}] "{quote}"\n---\n{marked}'
 
 
-def _inert(text: str) -> str:
+def _escape(text: str) -> str:
     return " ".join(defuse(text.replace(MARK, "|")).split())
 
 
-def faults(reply: str, evidence: Evidence, lang: Language) -> str:
-    """What the guard of `ask` would refuse in this reply; "" for nothing."""
+def find_fault(reply: str, evidence: Evidence, lang: Language) -> str:
+    """Return the problem for which the checks of `ask` would refuse this reply; "" for none."""
     parsed = parse(reply)
     if not parsed.quotes or is_abstention(parsed.answer, lang.abstention):
         return "unreadable"

@@ -1,4 +1,4 @@
-"""Questions that a person brings, in the bench's own format or that of a plain folder's questions."""
+"""Read questions that a person brings, in the bench's own format or that of a plain folder of questions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mlrag.text.normalize import clean
 
 
 def is_question_file(path: Path) -> bool:
-    """Is it one file of questions, whose rows name their documents by id?"""
+    """Tell whether the path is a file of questions whose rows name their documents by id."""
     if not path.is_file() or not path.name.endswith(SUFFIXES):
         return False
     row = first_row(path)
@@ -22,10 +22,16 @@ def is_question_file(path: Path) -> bool:
 
 
 def read_questions(path: Path, lang: str) -> list[Draft]:
-    """Rows {"id", "question", "answerable", "answers", "gold_docs"}, as in eval/data/questions, or {"qid", "lang",
+    """Read the questions of a JSON lines file.
+
+    A row is {"id", "question", "answerable", "answers", "gold_docs"}, as in eval/data/questions, or {"qid", "lang",
     "question", "answers", "gold_pids"}; "reply" is the answer as a sentence, where there is one.
 
-    `lang`: where a row says none. Raises CorpusFormatError naming the row at fault.
+    Args:
+        lang: the language of rows that name none.
+
+    Raises:
+        CorpusFormatError: with the row at fault.
     """
     if not path.is_file():
         raise CorpusFormatError(f"{path} is not there", "give a JSON lines file of questions")

@@ -1,4 +1,4 @@
-"""What travels through an export: drafts of questions, rows of the training set, and what was left out."""
+"""The values of an export: drafts of questions, rows of the training set, and what was left out."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ Kind = Literal["answered", "document_hidden", "unanswerable"]
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A question that may become a row. `reply`: its answer as a sentence, "" where the source's own sentence will do.
+    """A question that may become a row.
 
-    `quote`: the sentence that answers, where it is known. `source`: who wrote it, "brought" or a variant.
+    Args:
+        reply: its answer as a sentence; "" to use the sentence of the source.
+        quote: the sentence that answers; "" where it is not known.
+        source: who wrote it, "brought" or a variant.
     """
 
     example: Example
@@ -30,7 +33,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A document or a question that is in no file, and why. `near`: what it is too near to, "" for none."""
+    """A document or a question that is in no file, with the reason. `near`: what it is too similar to, "" for none."""
 
     what: Literal["document", "question"]
     id: str
@@ -39,8 +42,8 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One conversation to learn. `documents` are those whose passages are shown, `gold` the one that answers."""
+class TrainingRow:
+    """One conversation to learn. `documents`: those whose passages are shown; `gold`: the ones that answer."""
 
     id: str
     split: Split
@@ -54,12 +57,16 @@ class Row:
 
     @property
     def tokens(self) -> tuple[int, int]:
-        """Tokens of the conversation, from below and from above: Gemma 4's own tokenizer is not asked."""
+        """Lower and upper estimate of the tokens of the conversation; the model's tokenizer is not used."""
         texts = [*(t.content for t in self.prompt), self.reply]
         return sum(map(fewest, texts)), sum(map(estimate, texts))
 
     def conversation(self, shape: str) -> Mapping[str, Any]:
-        """As TRL and Unsloth read it: "messages", or "prompt-completion", whose loss is on the completion alone."""
+        """Return the row as TRL and Unsloth read it.
+
+        Args:
+            shape: "messages", or "prompt-completion", whose loss is on the completion alone.
+        """
         prompt = [{"role": t.role, "content": t.content} for t in self.prompt]
         completion = [{"role": "assistant", "content": self.reply}]
         if shape == "prompt-completion":

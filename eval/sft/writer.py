@@ -1,4 +1,4 @@
-"""Questions that a model writes from passages, each kept only if the way back leads to where it came from."""
+"""Let a model write questions from passages; one is kept only if asking it leads back to its passage."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from mlrag.text.detect import in_language
 from mlrag.text.normalize import clean
 from mlrag.types import Passage
 
-VERSION = "1"  # raise it when the instruction changes: passages are then asked about anew
-ROOM = 512
+VERSION = "1"  # raise it when the instruction changes: every passage is then asked about again
+MAX_TOKENS = 512
 _INSTRUCTION = """Read one passage and write one question that a reader of the document could ask, and its answer. \
 Write both in {name} ({endonym}). The passage alone must answer the question. The question must be clear to somebody \
 who has not seen the passage: name the people, places and things that it is about, and do not mention a passage or a \
@@ -42,67 +42,70 @@ _SCHEMA = {
 
 @dataclass(frozen=True)
 class Writer:
-    """A model that writes questions. `kept` holds what it wrote: a passage is asked about once, also after a kill."""
+    """A model that writes questions. `log` keeps its replies: a passage is asked about once, also after a kill."""
 
     caller: Caller
     name: str
     lang: Language
-    kept: Path
+    log: Path
 
     def write(self, passages: Sequence[Passage], tick: Callable[[], None] = lambda: None) -> Iterator[Draft | LeftOut]:
-        """A draft a passage, or why there is none. Raises GeneratorUnavailableError where no model can be reached."""
-        known = {row["key"]: row["text"] for row in jsonl_log.rows(self.kept)}
+        """Yield a draft for each passage, or the reason why there is none.
+
+        Raises:
+            GeneratorUnavailableError: no model can be reached.
+        """
+        replies = {row["key"]: row["text"] for row in jsonl_log.rows(self.log)}
         for passage in passages:
-            key = self._key(passage)
-            if key not in known:
+            parts = (VERSION, self.name, self.caller.model.label(), passage.id, passage.indexed_text)
+            key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+            if key not in replies:
                 try:
-                    known[key] = self._ask(passage)
+                    replies[key] = self._request(passage)
                 except GeneratorUnavailableError:
                     raise
                 except GeneratorError as error:
                     yield LeftOut("question", f"{passage.id}~written", f"failed:{error.code}")
                     continue
-                jsonl_log.append(self.kept, {"key": key, "passage": passage.id, "text": known[key]})
+                jsonl_log.append(self.log, {"key": key, "passage": passage.id, "text": replies[key]})
             tick()
-            yield self._read(known[key], passage)
+            yield self._read(replies[key], passage)
 
-    def _key(self, passage: Passage) -> str:
-        parts = (VERSION, self.name, self.caller.model.label(), passage.id, passage.indexed_text)
-        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
-
-    def _ask(self, passage: Passage) -> str:
+    def _request(self, passage: Passage) -> str:
         system = _INSTRUCTION.format(name=self.lang.name, endonym=self.lang.endonym)
-        call = Call((Turn("system", system), Turn("user", marked(passage.indexed_text))), ROOM, schema=_SCHEMA)
+        call = Call((Turn("system", system), Turn("user", marked(passage.indexed_text))), MAX_TOKENS, schema=_SCHEMA)
         return self.caller.reply(call).text
 
     def _read(self, text: str, passage: Passage) -> Draft | LeftOut:
         name = f"{passage.id}~written"
         try:
-            said = _fields(text)
+            fields = _parse(text)
         except BrokenReplyError:
             return LeftOut("question", name, "unreadable")
-        if not all(said.values()):
+        if not all(fields.values()):
             return LeftOut("question", name, "nothing_worth_asking")
-        if not in_language(said["question"], self.lang) or not in_language(said["answer"], self.lang):
+        if not in_language(fields["question"], self.lang) or not in_language(fields["answer"], self.lang):
             return LeftOut("question", name, "another_language")
-        if locate(said["quote"], passage.text) is None:
+        if locate(fields["quote"], passage.text) is None:
             return LeftOut("question", name, "quote_not_in_the_passage")
-        example = Example(name, self.lang.code, said["question"], True, (said["answer"],), (passage.doc_id,))
-        return Draft(example, said["answer"], said["quote"], self.caller.model.label())
+        example = Example(name, self.lang.code, fields["question"], True, (fields["answer"],), (passage.doc_id,))
+        return Draft(example, fields["answer"], fields["quote"], self.caller.model.label())
 
 
-def _fields(text: str) -> dict[str, str]:
-    """Raises BrokenReplyError for what is not the object that was asked for."""
+def _parse(text: str) -> dict[str, str]:
+    """Raises BrokenReplyError for anything but the object that was asked for."""
     try:
-        said: Any = json.loads(text)
-        return {name: clean(str(said[name])).strip() for name in _FIELDS}
+        reply: Any = json.loads(text)
+        return {name: clean(str(reply[name])).strip() for name in _FIELDS}
     except (ValueError, KeyError, TypeError) as error:
         raise BrokenReplyError("the model wrote no question in the form asked for") from error
 
 
-def way_back(draft: Draft, pipeline: Pipeline, only: Collection[str]) -> str:
-    """Asked as a reader would ask it: does search find the passage again, and is the answer drawn from the quoted
-    sentence? "" if so, else where the way was lost."""
+def check_round_trip(draft: Draft, pipeline: Pipeline, only: Collection[str]) -> str:
+    """Ask the question as a reader would: is its passage found, and is the answer drawn from the quoted sentence?
+
+    Returns: "" if so, else the reason.
+    """
     e = draft.example
     try:
         answer = pipeline.ask(e.question, e.lang, only=frozenset(only), cross_language=False)
@@ -110,13 +113,15 @@ def way_back(draft: Draft, pipeline: Pipeline, only: Collection[str]) -> str:
         raise
     except GeneratorError as error:
         return f"way_back_failed:{error.code}"
-    found = next((h.passage for h in answer.hits if f"{h.passage.id}~written" == e.id), None)
-    if found is None:
+    passage = next((h.passage for h in answer.hits if f"{h.passage.id}~written" == e.id), None)
+    if passage is None:
         return "passage_not_found_again"
     if answer.abstained:
         return f"not_answered_by:{answer.model}"
-    span = locate(draft.quote, found.text)
-    drawn = [c for c in answer.citations if c.passage_id == found.id]
-    if span and any(c.start < found.start + span.end and found.start + span.start < c.end for c in drawn):
-        return ""
+    quote = locate(draft.quote, passage.text)
+    if quote:
+        start, end = passage.start + quote.start, passage.start + quote.end
+        citations = [c for c in answer.citations if c.passage_id == passage.id]
+        if any(c.start < end and start < c.end for c in citations):
+            return ""
     return f"answered_from_elsewhere_by:{answer.model}"

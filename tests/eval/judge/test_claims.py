@@ -8,9 +8,9 @@ from eval.datasets.own import Example
 from eval.judge import Item
 from eval.judge.claim_columns import CLAIMS, claim_columns, figures
 from eval.judge.claim_exam import ENTAILED, claim_tasks, examine_claims
-from eval.judge.claim_prompts import MOST, checking, read_claims, read_verdicts, splitting, verdicts_schema
 from eval.judge.claims import Replies, claim_all
 from eval.judge.exam import exam
+from eval.judge.prompts import MOST, checking, read_claims, read_verdicts, splitting, verdicts_schema
 from eval.judge.report import as_json, markdown
 from eval.judge.rows import read_parts
 from eval.judge.verdict_columns import judge_parts

@@ -15,13 +15,12 @@ from eval.judge.__main__ import main
 from eval.judge.correction import from_exam, from_labels
 from eval.judge.exam import changed_digit, exam, examine, sum_less_one, version
 from eval.judge.items import LABELS
-from eval.judge.judge import probability_of_right, read_choice
+from eval.judge.judge import judge_all, probability_of_right, read_choice
 from eval.judge.prompts import grading
 from eval.judge.report import markdown
 from eval.judge.rows import read_parts
 from eval.judge.self_preference import Seen, self_preference, shares_model
 from eval.judge.verdict_columns import judge_parts
-from eval.judge.verdicts import judge_all
 from eval.metrics.answers import containment
 from eval.statistics import Estimate, Interval
 from eval.statistics.kappa import kappa
