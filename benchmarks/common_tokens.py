@@ -33,7 +33,7 @@ from mlrag.answering.retriever import Retriever
 from mlrag.factory import make_embedder
 from mlrag.index import fusion
 from mlrag.index.local.indexes import FolderIndexes
-from mlrag.index.protocol import Leg
+from mlrag.index.protocol import Ranker
 from mlrag.ingest.index_documents import index_documents
 from mlrag.languages import languages
 from mlrag.settings import Settings
@@ -41,7 +41,7 @@ from mlrag.text.normalize import clean
 from mlrag.types import Document
 
 SHARES = {"none": 1.0, "> 1/2": 1 / 2, "> 1/3": 1 / 3, "> 1/5": 1 / 5, "> 1/10": 1 / 10, "> 1/20": 1 / 20}
-LEGS: tuple[Leg, ...] = ("hybrid", "lexical")
+LEGS: tuple[Ranker, ...] = ("hybrid", "lexical")
 MEASURES = ("MRR@10", "recall@1")
 _BATCH = 64
 _NONE = next(iter(SHARES))
@@ -93,7 +93,7 @@ def scored(retriever: Retriever, lang: str, examples: Sequence[Example], tick: C
     """Every question with a gold document, at every share."""
     asked = [e for e in examples if e.gold_docs and e.only is None]
     index = retriever.index(lang)
-    lexical = index.current().lexical  # type: ignore[attr-defined]
+    lexical = index.refresh().lexical  # type: ignore[attr-defined]
     found = Scored(lang, len(lexical), [e.cluster for e in asked], {}, {})
     for start in range(0, len(asked), _BATCH):
         batch = asked[start : start + _BATCH]
@@ -119,7 +119,7 @@ def _ranked(
 ) -> dict[tuple[str, str], float]:
     values = {}
     for leg in LEGS:
-        ids = retriever.ranking(example.question, lang, leg, DEPTH * 3, vector)
+        ids = retriever.rank(example.question, lang, leg, DEPTH * 3, vector)
         docs = list(dict.fromkeys(i.rsplit("#", 1)[0] for i in ids))
         values[leg, "MRR@10"] = reciprocal_rank(docs, example.gold_docs)
         values[leg, "recall@1"] = recall(docs, example.gold_docs, 1)

@@ -257,7 +257,7 @@ def checked(
         with sqlite3.connect(index.store.path) as connection:
             said = connection.execute("PRAGMA integrity_check").fetchone()[0]
         problems += [f"{lang}: {said}"] if said != "ok" else []
-        stored = {s.id: index.store.document(s.id) for s in index.store.stored()}
+        stored = {s.id: index.store.document(s.id) for s in index.store.list_sources()}
         found = {i: d.text for i, d in stored.items() if d}
         expected = dict(texts[lang])
         if cut and cut.lang == lang:
@@ -265,7 +265,7 @@ def checked(
             expected = finished_in_part(expected, found, cut)
         if found != expected:
             problems.append(f"{lang}: stored {sorted(found)} but acknowledged {sorted(expected)}; cut: {cut}")
-        derived = index.current()
+        derived = index.refresh()
         held = np.delete(derived.rows, derived.gone)
         if not np.array_equal(held, index.store.rows()) or not (
             len(derived.dense) == len(derived.lexical) == len(held)

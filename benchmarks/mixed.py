@@ -17,7 +17,7 @@ import numpy as np
 
 from mlrag.documents.readers import read_documents
 from mlrag.embedding.base import Embedder
-from mlrag.index.protocol import Asked
+from mlrag.index.protocol import SearchQuery
 from mlrag.index.serialize import unpack_int8
 from mlrag.index.types import EmbeddedPassage
 from mlrag.text.sentences import sentence_spans
@@ -91,8 +91,8 @@ def _spans(known: Sentences, chosen: Sequence[int], at: int) -> tuple[Span, ...]
     return tuple(spans)
 
 
-def questions(lang: str, embedder: Embedder, most: int) -> list[Asked]:
+def questions(lang: str, embedder: Embedder, most: int) -> list[SearchQuery]:
     """Our own questions, as they are asked."""
     lines = (HOUSE / "eval" / "questions" / f"{lang}.jsonl").read_text(encoding="utf-8").splitlines()
     texts = [json.loads(line)["question"] for line in lines[:most]]
-    return [Asked(t, v) for t, v in zip(texts, embedder.encode_query(texts), strict=True)]
+    return [SearchQuery(t, v) for t, v in zip(texts, embedder.encode_query(texts), strict=True)]

@@ -16,9 +16,9 @@ from benchmarks.mixed import PASSAGES, Sentences, documents
 from mlrag.embedding.e5.embedder import E5
 from mlrag.index.local.indexes import FolderIndexes
 from mlrag.index.postgres.indexes import PostgresIndexes
-from mlrag.index.protocol import Asked, Indexes
+from mlrag.index.protocol import Indexes, SearchQuery
 
-Questions = Mapping[str, Sequence[Asked]]
+Questions = Mapping[str, Sequence[SearchQuery]]
 _BATCH = 100  # documents in one transaction
 _CHANGED = 10
 
@@ -75,7 +75,7 @@ def fill(place: Place, lang: str, passages: int, known: Sentences) -> tuple[floa
             load += timed(lambda b=batch: store.put(b, E5.name, "mixed"))  # type: ignore[misc]
             batch = []
     load += timed(lambda: store.put(batch, E5.name, "mixed")) if batch else 0.0
-    tidy = timed(indexes.index(lang).tidy)
+    tidy = timed(indexes.index(lang).optimize)
     indexes.close()
     return load, tidy
 
@@ -109,19 +109,19 @@ def _changed(lang: str, known: Sentences) -> list[object]:
     return list(documents(lang, _CHANGED, known, seed=1))
 
 
-def _change(indexes: Indexes, lang: str, asked: Asked, changed: object) -> None:
+def _change(indexes: Indexes, lang: str, asked: SearchQuery, changed: object) -> None:
     indexes.store(lang).put([changed], E5.name, "mixed")  # type: ignore[list-item]
     indexes.index(lang).search(asked)
 
 
-def recall(indexes: Indexes, lang: str, asked: Sequence[Asked]) -> float:
+def recall(indexes: Indexes, lang: str, asked: Sequence[SearchQuery]) -> float:
     """The share of the ten passages nearest to each question that the dense leg has among its ten."""
     rows, halves = indexes.store(lang).vectors()
     matrix, hits = halves.astype(np.float32), 0
     for a in asked:
         best = rows[np.argpartition(-(matrix @ a.vector), 10)[:10]].tolist()
         exact = {p.id for p in indexes.store(lang).passages(best)}
-        hits += len(exact & set(indexes.index(lang).ranking(replace(a, k=10), "dense")))
+        hits += len(exact & set(indexes.index(lang).rank(replace(a, k=10), "dense")))
     return hits / (10 * len(asked))
 
 

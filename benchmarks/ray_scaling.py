@@ -115,7 +115,7 @@ def turn(documents: Sequence[Document], embedder: E5, way: Way) -> Turn:
         index_documents(documents, FolderIndexes(Path(name)), embedder, embed=embed)
         ended = time.perf_counter()
         found = stores(FolderIndexes(Path(name)))
-        content = "".join(checksum(s.packed(sorted(d.id for d in s.stored()))) for s in found.values())
+        content = "".join(checksum(s.pack_documents(sorted(d.id for d in s.list_sources()))) for s in found.values())
     first, last = moments[0], moments[-1]
     steady = sum(m.documents for m in moments[1:])
     return Turn(

@@ -29,12 +29,12 @@ from mlrag.embedding.base import Embedder
 from mlrag.errors import MlragError
 from mlrag.factory import make_embedder
 from mlrag.index.local.indexes import FolderIndexes
-from mlrag.index.protocol import Leg
+from mlrag.index.protocol import Ranker
 from mlrag.ingest.index_documents import index_documents
 from mlrag.languages import language, languages
 from mlrag.settings import Settings
 
-LEGS: tuple[Leg, ...] = ("hybrid", "dense", "lexical")
+LEGS: tuple[Ranker, ...] = ("hybrid", "dense", "lexical")
 MEASURES = ("mrr@10", "ndcg@10", "recall@1", "recall@5")
 BATCH = 64
 
@@ -63,7 +63,7 @@ def score_language(retriever: Retriever, lang: str, examples: Sequence[Example],
         vectors = retriever.embedder.encode_query([e.question for e in batch])
         for example, vector in zip(batch, vectors, strict=True):
             for leg in LEGS:
-                ids = retriever.ranking(example.question, lang, leg, DEPTH * 3, vector)
+                ids = retriever.rank(example.question, lang, leg, DEPTH * 3, vector)
                 docs = list(dict.fromkeys(i.rsplit("#", 1)[0] for i in ids))
                 values[leg]["mrr@10"].append(reciprocal_rank(docs, example.gold_docs))
                 values[leg]["ndcg@10"].append(ndcg(docs, example.gold_docs))

@@ -135,8 +135,8 @@ class Evidence:
     """All that one search found in one language.
 
     `sentences` are those of the first few hits. `cosine_mean` and `cosine_std` describe the question's
-    cosines to every passage of the index; `idf` holds each distinct token of the question. `null` is what
-    off-topic questions get from this index, one value a feature of `scoring.answerability`; None where unknown.
+    cosines to every passage of the index; `idf` holds each distinct token of the question. `off_topic_baseline` is
+    what off-topic questions get from this index, one value a feature of `scoring.answerability`; None where unknown.
     """
 
     question: str
@@ -147,7 +147,7 @@ class Evidence:
     cosine_mean: float
     cosine_std: float
     idf: Mapping[str, float]
-    null: Vectors | None = None
+    off_topic_baseline: Vectors | None = None
 
 
 @dataclass(frozen=True, slots=True)

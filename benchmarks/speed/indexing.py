@@ -83,7 +83,7 @@ class Bench:
 
 def derive(folder: Path) -> None:
     """Both legs from the store, with their checksums, opened."""
-    Retriever(FolderIndexes(folder / "index"), embedder()).index(LANG).current()
+    Retriever(FolderIndexes(folder / "index"), embedder()).index(LANG).refresh()
 
 
 def dense(folder: Path) -> None:

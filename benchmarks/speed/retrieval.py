@@ -120,7 +120,7 @@ def _first(held: Corpus, asked: list[str]) -> list[Row]:
 
 def _legs(held: Corpus, retriever: Retriever, asked: list[str], plan: Plan) -> list[Row]:
     """Each leg alone, as parts of the whole; the dense one by turns with an exact search, and what of it it finds."""
-    derived = retriever.index(LANG).current()
+    derived = retriever.index(LANG).refresh()
     vectors = {q: retriever.embed(q) for q in asked}
     terms = {q: derived.lexical.idf(q) for q in asked}
     flat = _flat(retriever)

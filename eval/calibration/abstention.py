@@ -73,8 +73,8 @@ def features(retriever: Retriever, examples: list[Example]) -> tuple[Floats, lis
     rows, kinds = [], []
     for e, v in zip(examples, vectors, strict=True):
         found = retriever.search(e.question, e.lang, exclude=e.hidden, vector=v)
-        if found.null is not None and not asks_for_another_number(found):
-            rows.append(answerability(found) - found.null)
+        if found.off_topic_baseline is not None and not asks_for_another_number(found):
+            rows.append(answerability(found) - found.off_topic_baseline)
             kinds.append(ANSWERABLE if e.answerable else e.kind)
     return np.array(rows, float), kinds
 

@@ -29,7 +29,7 @@ from mlrag.documents.readers import read_documents
 from mlrag.embedding.base import Embedder
 from mlrag.factory import make_embedder
 from mlrag.index.local.indexes import FolderIndexes
-from mlrag.index.protocol import Asked, DocumentStore
+from mlrag.index.protocol import DocumentStore, SearchQuery
 from mlrag.ingest.index_documents import index_documents
 from mlrag.languages import languages
 from mlrag.safety.prompt_injection import FARTHEST, NEAREST, PATH, cues
@@ -80,7 +80,7 @@ def gathered(found: Found, mass: float) -> Rows:
 
 def nearness(retriever: Retriever, lang: str, query: Vectors, vectors: Vectors) -> Floats:
     """As OrderGuard has it: cosine to the question, in standard deviations over the index's passages."""
-    found = retriever.index(lang).search(Asked("", query, 1, detailed=0))
+    found = retriever.index(lang).search(SearchQuery("", query, 1, detailed=0))
     return np.asarray((vectors @ query - found.mean) / (found.std or 1.0), float)
 
 

@@ -54,7 +54,7 @@ def search(retriever: Retriever, by_language: Mapping[str, Sequence[Example]], k
     rows = []
     for lang, examples in by_language.items():
         for e in examples:
-            ids = retriever.ranking(e.question, lang, "hybrid", k, vectors[e.question])
+            ids = retriever.rank(e.question, lang, "hybrid", k, vectors[e.question])
             docs = tuple(dict.fromkeys(i.rsplit("#", 1)[0] for i in ids))
             rows.append(Crossed(lang, e.cluster or e.id, e.gold_docs, docs))
     return rows

@@ -39,13 +39,13 @@ class Calibration:
 
     def covers(self, evidence: Evidence) -> bool:
         """Is anything known to compare this evidence with?"""
-        return evidence.null is not None and len(self.weights) == len(evidence.null)
+        return evidence.off_topic_baseline is not None and len(self.weights) == len(evidence.off_topic_baseline)
 
     def confidence(self, evidence: Evidence) -> float:
         """In [0, 1]; at least 0.5 means answer. Evidence that is not covered is never refused: 1.0."""
-        if evidence.null is None or not self.covers(evidence):
+        if evidence.off_topic_baseline is None or not self.covers(evidence):
             return 1.0
-        return sigmoid(float((answerability(evidence) - evidence.null) @ self.weights) + self.bias)
+        return sigmoid(float((answerability(evidence) - evidence.off_topic_baseline) @ self.weights) + self.bias)
 
     def crosses(self, evidence: Evidence) -> bool:
         """May evidence of another language than the question's answer it? Words do not match across languages, so

@@ -33,7 +33,7 @@ def measure_baseline(found: Sequence[Evidence]) -> Vectors:
 
 def distance(evidence: Evidence) -> float:
     """How much further its best passage stands out than an off-topic question's would in the same index."""
-    null = 0.0 if evidence.null is None else float(evidence.null[-1])
+    null = 0.0 if evidence.off_topic_baseline is None else float(evidence.off_topic_baseline[-1])
     return float(answerability(evidence)[-1]) - null
 
 

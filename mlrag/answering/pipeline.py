@@ -191,7 +191,7 @@ class Pipeline:
     def _search(self, question: str, lang: str, scope: Scope, vector: Vectors) -> Evidence:
         only = scope.only
         if scope.filters:
-            matching = self.retriever.matching(lang, scope.filters)
+            matching = self.retriever.find_matching(lang, scope.filters)
             only = matching if only is None else only & matching
         return self.retriever.search(question, lang, scope.k, scope.hidden, only, vector)
 

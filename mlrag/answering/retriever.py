@@ -11,7 +11,7 @@ from mlrag.embedding.base import Embedder
 from mlrag.errors import EmbedderMismatchError, MissingIndexError
 from mlrag.index.evidence import SENTENCE_HITS, is_readable, search_evidence
 from mlrag.index.off_topic_baseline import OffTopicBaselines
-from mlrag.index.protocol import Asked, DocumentStore, Index, Indexes, Leg
+from mlrag.index.protocol import DocumentStore, Index, Indexes, Ranker, SearchQuery
 from mlrag.language_access import may_reach, permit
 from mlrag.safety.prompt_injection import OrderGuard
 from mlrag.types import Evidence, Vectors
@@ -63,9 +63,9 @@ class Retriever:
             self._checked[lang] = index
         return index
 
-    def matching(self, lang: str, filters: Mapping[str, Sequence[str]]) -> frozenset[str]:
+    def find_matching(self, lang: str, filters: Mapping[str, Sequence[str]]) -> frozenset[str]:
         """Ids of the documents of a language whose front matter has one of the values in each field."""
-        return self.index(lang).store.matching(filters)
+        return self.index(lang).store.find_matching(filters)
 
     def embed(self, question: str) -> Vectors:
         """(dim,) float32."""
@@ -88,17 +88,17 @@ class Retriever:
         index = self.index(lang)
         vector = self.embed(question) if vector is None else vector
         detailed = k if self._guard else SENTENCE_HITS  # the guard looks at every hit
-        query = Asked(question, vector, k, is_readable(question, lang), exclude, only, detailed)
-        with index.snapshot():
+        query = SearchQuery(question, vector, k, is_readable(question, lang), exclude, only, detailed)
+        with index.read_transaction():
             evidence, result = search_evidence(index, query)
             if self._guard:
                 evidence = self._guard.withhold(evidence, list(result.sentences))
-            return replace(evidence, null=self.baselines.get(index, result.commit))
+            return replace(evidence, off_topic_baseline=self.baselines.get(index, result.commit))
 
     def prepare_index(self, lang: str) -> None:
         """After a change of a language's documents, build what follows from it, so that no question need wait."""
         self.baselines.prepare_index(self.index(lang))
 
-    def ranking(self, question: str, lang: str, leg: Leg, k: int, vector: Vectors) -> list[str]:
+    def rank(self, question: str, lang: str, leg: Ranker, k: int, vector: Vectors) -> list[str]:
         """Return passage ids by one leg alone ("dense", "lexical") or by both ("hybrid"), for measuring."""
-        return self.index(lang).ranking(Asked(question, vector, k, is_readable(question, lang)), leg)
+        return self.index(lang).rank(SearchQuery(question, vector, k, is_readable(question, lang)), leg)

@@ -64,7 +64,7 @@ def wire_search(evidence: Evidence) -> dict[str, Any]:
     None where that is unknown.
     """
     features = answerability(evidence) if evidence.hits else None
-    above = None if features is None or evidence.null is None else features - evidence.null
+    above = None if features is None or evidence.off_topic_baseline is None else features - evidence.off_topic_baseline
     return {
         "lang": evidence.lang,
         "query": evidence.question,
@@ -75,7 +75,7 @@ def wire_search(evidence: Evidence) -> dict[str, Any]:
         },
         "idf": {token: round(weight, 4) for token, weight in evidence.idf.items()},
         "features": _named(features),
-        "null": _named(evidence.null),
+        "null": _named(evidence.off_topic_baseline),
         "above_null": _named(above),
     }
 

@@ -12,7 +12,7 @@ from mlrag.types import Halves, Vectors
 
 
 @dataclass(frozen=True, slots=True)
-class Moments:
+class CosineStats:
     """Number, sum (dim,) and sum of outer products (dim, dim) of vectors, in float64."""
 
     count: int
@@ -20,7 +20,7 @@ class Moments:
     square: NDArray[np.float64]
 
     @classmethod
-    def of(cls, vectors: Halves) -> Moments:
+    def of(cls, vectors: Halves) -> CosineStats:
         dim = vectors.shape[1]
         total, square = np.zeros(dim), np.zeros((dim, dim))
         for block in blocks(vectors):
@@ -28,21 +28,21 @@ class Moments:
             square += block.T @ block
         return cls(len(vectors), total, square)
 
-    def plus(self, other: Moments, sign: int = 1) -> Moments:
+    def plus(self, other: CosineStats, sign: int = 1) -> CosineStats:
         """With the other's vectors too; without them where `sign` is -1. Nothing to count has no dimensions."""
         if not other.count:
             return self
         if not self.count:
             return other
-        return Moments(
+        return CosineStats(
             self.count + sign * other.count, self.total + sign * other.total, self.square + sign * other.square
         )
 
 
-class Spread:
+class CosineSpread:
     """From the passages' mean m and covariance C: q·m and sqrt(qᵀCq)."""
 
-    def __init__(self, moments: Moments) -> None:
+    def __init__(self, moments: CosineStats) -> None:
         live = max(1, moments.count)
         self._mean = moments.total / live
         self._covariance = moments.square / live - np.outer(self._mean, self._mean)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mlrag.errors import MissingIndexError
-from mlrag.index.protocol import Asked, Found, Index
+from mlrag.index.protocol import Index, SearchQuery, SearchResult
 from mlrag.languages import language
 from mlrag.text.detect import written_as
 from mlrag.types import Evidence, Sentence, Vectors
@@ -13,7 +13,7 @@ from mlrag.types import Evidence, Sentence, Vectors
 SENTENCE_HITS = 3  # sentences of the best three passages are enough; a fourth adds nothing measurable
 
 
-def search_evidence(index: Index, query: Asked) -> tuple[Evidence, Found]:
+def search_evidence(index: Index, query: SearchQuery) -> tuple[Evidence, SearchResult]:
     """Search one index. The evidence has the sentences of the first SENTENCE_HITS hits.
 
     Raises MissingIndexError where nothing is stored.
@@ -33,7 +33,7 @@ def is_readable(question: str, lang: str) -> bool:
     return written_as(question, language(lang))
 
 
-def _score_sentences(result: Found, vector: Vectors) -> tuple[Sentence, ...]:
+def _score_sentences(result: SearchResult, vector: Vectors) -> tuple[Sentence, ...]:
     """The sentences of the first hits, with their cosines to the question."""
     scored = []
     hits = zip(result.hits[:SENTENCE_HITS], result.sentences, strict=False)

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from mlrag.abstention.features import BASELINE_QUANTILE, FEATURES, measure_baseline
 from mlrag.index.evidence import is_readable, search_evidence
-from mlrag.index.protocol import Asked, Index
+from mlrag.index.protocol import Index, SearchQuery
 from mlrag.languages import off_topic
 from mlrag.types import Vectors
 
@@ -49,18 +49,18 @@ class OffTopicBaselines:
             if known is not None and known[0] is index and known[1] == commit:
                 return known[2]
             key = hashlib.sha256(repr((questions, FEATURES, BASELINE_QUANTILE)).encode()).hexdigest()
-            baseline = index.null(key)
+            baseline = index.load_baseline(key)
             if baseline is None:
                 baseline = self._measure(index, questions)
-                index.keep_null(key, baseline, commit)
+                index.save_baseline(key, baseline, commit)
             self._known[index.lang] = index, commit, baseline
             return baseline
 
     def prepare_index(self, index: Index) -> None:
         """Build what follows from a change of the documents, and measure the baseline, so that the first question need
         not wait, nor be warned of a rebuilt index."""
-        with index.snapshot():
-            state = index.tidy()
+        with index.read_transaction():
+            state = index.optimize()
             if state.live:
                 self.get(index, state.commit)
         index.rebuilt_because = ""
@@ -70,6 +70,6 @@ class OffTopicBaselines:
             self._question_vectors[index.lang] = self._encoder.encode_query(questions)
         evidence = []
         for question, vector in zip(questions, self._question_vectors[index.lang], strict=True):
-            query = Asked(question, vector, readable=is_readable(question, index.lang))
+            query = SearchQuery(question, vector, readable=is_readable(question, index.lang))
             evidence.append(search_evidence(index, query)[0])
         return measure_baseline(evidence)

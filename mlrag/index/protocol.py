@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlrag.index.serialize import PackedDocument
-from mlrag.index.types import EmbeddedPassage, ListedDocument, StoreCounts, Stored
+from mlrag.index.types import DocumentSource, EmbeddedPassage, ListedDocument, StoreCounts
 from mlrag.types import Document, Halves, Hit, Passage, Span, Vectors
 
-Leg = Literal["dense", "lexical", "hybrid"]
+Ranker = Literal["dense", "lexical", "hybrid"]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SearchQuery:
     """One search. `vector` (dim,) of length 1. `readable`: the question is in the index's script. Documents in
     `exclude` are treated as if they were not there; `only`, where given, names all that are. The first `detailed` hits
     come with their sentences."""
@@ -33,7 +33,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchResult:
     """What a search found at one commit, of `live` passages; `sentences` of the first hits, with their vectors.
 
     `mean` and `std` are of the question's cosines to all passages, `idf` that of each distinct token of the question.
@@ -48,7 +48,7 @@ class Found:
     idf: Mapping[str, float]
 
 
-class State(Protocol):
+class IndexState(Protocol):
     """Which commit a search sees, and how many passages."""
 
     @property
@@ -80,7 +80,7 @@ class DocumentStore(Protocol):
 
     def check_embedder(self, name: str) -> None: ...
 
-    def stored(self, below: str = "") -> list[Stored]: ...
+    def list_sources(self, below: str = "") -> list[DocumentSource]: ...
 
     def move(self, sources: Mapping[str, str]) -> None: ...
 
@@ -94,7 +94,7 @@ class DocumentStore(Protocol):
 
     def put_packed(self, documents: Sequence[PackedDocument], embedder: str, engine: str) -> None: ...
 
-    def packed(self, doc_ids: Sequence[str]) -> list[PackedDocument]: ...
+    def pack_documents(self, doc_ids: Sequence[str]) -> list[PackedDocument]: ...
 
     def delete(self, doc_ids: Sequence[str]) -> None: ...
 
@@ -104,9 +104,9 @@ class DocumentStore(Protocol):
 
     def all_passages(self, after: int = 0) -> Iterator[Passage]: ...
 
-    def matching(self, filters: Mapping[str, Sequence[str]]) -> frozenset[str]: ...
+    def find_matching(self, filters: Mapping[str, Sequence[str]]) -> frozenset[str]: ...
 
-    def listed(self, offset: int, limit: int) -> list[ListedDocument]: ...
+    def list_documents(self, offset: int, limit: int) -> list[ListedDocument]: ...
 
     def sentences(self, rows: Sequence[int]) -> list[tuple[list[Span], Vectors]]: ...
 
@@ -122,25 +122,25 @@ class Index(Protocol):
     @property
     def store(self) -> DocumentStore: ...
 
-    def snapshot(self) -> AbstractContextManager[object]:
+    def read_transaction(self) -> AbstractContextManager[object]:
         """What is searched inside is of one commit, as far as one search asks."""
 
-    def search(self, asked: Asked) -> Found:
+    def search(self, asked: SearchQuery) -> SearchResult:
         """The k best passages by both legs; no hit where nothing is stored."""
 
-    def ranking(self, asked: Asked, leg: Leg) -> list[str]:
+    def rank(self, asked: SearchQuery, leg: Ranker) -> list[str]:
         """Ids of the k best passages by one leg alone or by both, for measuring."""
 
-    def current(self) -> State:
+    def refresh(self) -> IndexState:
         """Make what a search needs, where it is not there yet."""
 
-    def tidy(self) -> State:
+    def optimize(self) -> IndexState:
         """As `current`, and whatever else is due after a change."""
 
-    def null(self, key: str) -> Vectors | None:
-        """What `keep_null` kept under this key, unless too much changed since."""
+    def load_baseline(self, key: str) -> Vectors | None:
+        """What `save_baseline` kept under this key, unless too much changed since."""
 
-    def keep_null(self, key: str, values: Vectors, commit: int) -> None:
+    def save_baseline(self, key: str, values: Vectors, commit: int) -> None:
         """Keep what was measured at a commit, with `null.carry_null`'s rule for how long."""
 
     def size(self) -> int:

@@ -39,7 +39,7 @@ class StoreCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class DocumentSource:
     """A stored document: where it came from, and, where it is a part of one in another language, that language."""
 
     id: str

@@ -108,7 +108,7 @@ def index_changed(
         indexed[lang] += len(batch)
         not_refreshed[lang] += sum(len(passages) for _, passages in own_parts)
         if not_refreshed[lang] >= _REFRESH_EVERY:
-            indexes.index(lang).current()
+            indexes.index(lang).refresh()
             not_refreshed[lang] = 0
     baselines = baselines or OffTopicBaselines(embedder)
     for lang in sorted(touched | {lang for lang in groups if indexes.holds(lang)}):
@@ -136,7 +136,7 @@ def _store_other_languages(
         store = indexes.store(lang)
         current = [part for part in parts if part[0].lang == lang]
         outdated = ids - {document.id for document, _ in current}
-        deleted = [s.id for s in store.stored() if s.part_of == main and s.id in outdated]
+        deleted = [s.id for s in store.list_sources() if s.part_of == main and s.id in outdated]
         if current:
             store.put(current, embedder.name, embedder.engine)
         if deleted:

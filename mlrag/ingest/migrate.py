@@ -45,17 +45,17 @@ def _migrate(lang: str, source: Indexes, target: Indexes, progress: Callable[[st
     todo = [doc_id for doc_id in wanted if known.get(doc_id) != wanted[doc_id]]
     progress(lang, len(wanted) - len(todo))
     for batch in _batches(todo):
-        new.put_packed(old.packed(batch), embedder, engine or "")
+        new.put_packed(old.pack_documents(batch), embedder, engine or "")
         progress(lang, len(batch))
     if target.holds(lang):
-        target.index(lang).tidy()
+        target.index(lang).optimize()
     _verify(lang, old, new, sorted(wanted))
     return Migrated(lang, len(todo), len(wanted) - len(todo), new.counts())
 
 
 def _known(store: DocumentStore) -> dict[str, tuple[str, str]]:
     """Content hash and source by document id."""
-    sources = {s.id: s.source for s in store.stored()}
+    sources = {s.id: s.source for s in store.list_sources()}
     return {doc_id: (found, sources.get(doc_id, "")) for doc_id, found in sorted(store.hashes().items())}
 
 
@@ -69,7 +69,7 @@ def _refuse_others(lang: str, others: Sequence[str]) -> None:
 
 
 def _verify(lang: str, old: DocumentStore, new: DocumentStore, ids: Sequence[str]) -> None:
-    differs = [b for b in _batches(ids) if checksum(old.packed(b)) != checksum(new.packed(b))]
+    differs = [b for b in _batches(ids) if checksum(old.pack_documents(b)) != checksum(new.pack_documents(b))]
     if differs or old.counts() != new.counts():
         said = f"source and target differ in {lang!r}: {old.counts()} and {new.counts()}"
         said += f", among documents {differs[0][0]!r} to {differs[0][-1]!r}" if differs else ""

@@ -103,7 +103,7 @@ def _refuse_conflicts(
 
     A file gives its id up when it is gone, or was read and no longer says it: so a moved or renamed file keeps working.
     """
-    owners = {(lang, s.id): s.source for lang, store in stores(indexes).items() for s in store.stored()}
+    owners = {(lang, s.id): s.source for lang, store in stores(indexes).items() for s in store.list_sources()}
     ids_read = {(d.source, d.id) for d in read.documents}
     changed_keys = {(d.lang, d.id) for d in changed}
     accepted, accepted_keys = [], set()
@@ -139,7 +139,7 @@ def find_missing(roots: Iterable[Path], files: Iterable[Path], indexes: Indexes)
     folders = [root.as_posix() for root in roots]
     stored = set()
     for store in stores(indexes).values():
-        stored |= {s.source for folder in folders for s in store.stored(folder)}
+        stored |= {s.source for folder in folders for s in store.list_sources(folder)}
     return sorted(stored - {path.as_posix() for path in files})
 
 
@@ -147,7 +147,7 @@ def _update_sources(documents: Sequence[Document], indexes: Indexes) -> None:
     """Store the new sources of documents whose file has moved; they are not indexed again."""
     sources = {(d.id, d.lang): d.source for d in documents}
     for lang, store in stores(indexes).items():
-        current = {s: sources.get((s.id, s.part_of or lang), s.source) for s in store.stored()}
+        current = {s: sources.get((s.id, s.part_of or lang), s.source) for s in store.list_sources()}
         moved = {s.id: source for s, source in current.items() if source != s.source}
         if moved:
             store.move(moved)
@@ -160,13 +160,13 @@ def _remove(read: FilesRead, gone: frozenset[str], indexes: Indexes) -> int:
     for lang, store in stores(indexes).items():
         outdated = [
             s
-            for s in store.stored()
+            for s in store.list_sources()
             if _lies_in(s.source, gone)
             or (s.source in read.sources and (s.source, s.id, s.part_of or lang) not in kept)
         ]
         if outdated:
             store.delete([s.id for s in outdated])
-            indexes.index(lang).tidy()
+            indexes.index(lang).optimize()
             removed |= {(s.source, s.id) for s in outdated}
     return len(removed)
 

@@ -107,7 +107,7 @@ async def get_job(parts: PartsDep, job_id: JOB_ID) -> Response:
 
 def _page(parts: Parts, lang: str, offset: int, limit: int) -> dict[str, Any]:
     store = parts.retriever.index(lang).store
-    rows = [asdict(row) | {"source": _shown(parts, row.source)} for row in store.listed(offset, limit)]
+    rows = [asdict(row) | {"source": _shown(parts, row.source)} for row in store.list_documents(offset, limit)]
     return {"lang": lang, "total": store.counts().documents, "offset": offset, "documents": rows}
 
 

@@ -60,21 +60,23 @@ def test_the_null_is_kept_beside_the_index_and_measured_anew_when_missing(tmp_pa
     assert len(kept["values"]) == len(FEATURES)
     path.unlink()  # as in an index made before there was one
     found = Retriever(FolderIndexes(tmp_path), embedder).search("When was tea planted?", "en")
-    assert found.null == pytest.approx(kept["values"], abs=1e-6)
+    assert found.off_topic_baseline == pytest.approx(kept["values"], abs=1e-6)
     assert json.loads(path.read_text(encoding="utf-8")) == kept
     path.write_text("{", encoding="utf-8")
     retriever = Retriever(FolderIndexes(tmp_path), embedder)
-    assert retriever.search("When was tea planted?", "en").null == pytest.approx(kept["values"], abs=1e-6)
+    assert retriever.search("When was tea planted?", "en").off_topic_baseline == pytest.approx(kept["values"], abs=1e-6)
     assert not retriever.index("en").rebuilt_because
 
 
 def test_the_null_is_what_its_questions_get(pipeline):
     found = [pipeline.retriever.search(q.question, "ta") for q in off_topic("ta")]
-    assert found[0].null == pytest.approx(measure_baseline(found), abs=1e-5)
+    assert found[0].off_topic_baseline == pytest.approx(measure_baseline(found), abs=1e-5)
     assert np.quantile([distance(e) for e in found], 0.35) == pytest.approx(0.0, abs=1e-5)
     answerable = [pipeline.retriever.search(e.question, "ta") for e in own_questions("ta") if e.answerable]
-    assert np.median([answerability(e) for e in answerable], axis=0) == pytest.approx(found[0].null, rel=1.0)
-    assert (np.median([answerability(e) for e in answerable], axis=0) > found[0].null).all()
+    assert np.median([answerability(e) for e in answerable], axis=0) == pytest.approx(
+        found[0].off_topic_baseline, rel=1.0
+    )
+    assert (np.median([answerability(e) for e in answerable], axis=0) > found[0].off_topic_baseline).all()
 
 
 def test_an_embedder_without_calibration_answers_and_says_so(pipeline):

@@ -138,11 +138,11 @@ def test_filters_read_front_matter_of_any_kind(tmp_path):
     store.put([(Document("a", "ta", "x", "மழை", meta=meta), []), *others], "e", "e")
     one = {"தலைப்பு": ["உடல்நலம்"], "n": ["7"], "ok": ["true"], "tags": ["3"], "title": ["மழை"], "id": ["a", "b"]}
     for field, values in one.items():
-        assert store.matching({field: values}) == {"a"}, field
-    assert store.matching(one) == {"a"}
+        assert store.find_matching({field: values}) == {"a"}, field
+    assert store.find_matching(one) == {"a"}
     for field, value in {"inner": "1", "none": "null", "n": "7.5", "தலைப்பு": "உடல்", "nobody": "x"}.items():
-        assert store.matching({field: [value]}) == frozenset(), field
-    assert store.matching({}) == {"a", "d0", "d1", "d2"}
+        assert store.find_matching({field: [value]}) == frozenset(), field
+    assert store.find_matching({}) == {"a", "d0", "d1", "d2"}
 
 
 def test_more_documents_than_a_statement_has_variables_may_be_named(tmp_path):

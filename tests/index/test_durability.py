@@ -76,52 +76,52 @@ def test_a_killed_process_loses_nothing_that_it_acknowledged(tmp_path):
 
 def test_a_large_index_catches_up_and_finds_what_a_whole_build_finds(tmp_path):
     index = large(tmp_path)
-    base = index.current()
+    base = index.refresh()
     index.store.put([embedded(3, 1000), embedded(200)], STAND_IN.name, STAND_IN.engine)
     index.store.delete(["d5"])
     again = LanguageIndex(tmp_path / "ta", "ta")  # as after a kill: the commit is there, and nothing derived from it
-    derived = again.current()
+    derived = again.refresh()
     assert not again.rebuilt_because
     assert held(derived) == again.store.rows().tolist()
     assert (len(derived.dense), len(derived.lexical), derived.live) == (700, 700, 700)
     shutil.copytree(tmp_path, tmp_path / "copy", ignore=shutil.ignore_patterns("gen-*"))
-    whole = LanguageIndex(tmp_path / "copy" / "ta", "ta").current()
+    whole = LanguageIndex(tmp_path / "copy" / "ta", "ta").refresh()
     for line in ("நகரம் 3 வரி 4 சொல்1003.", "நகரம் 200 வரி 0 சொல்200.", "நகரம் 5 வரி 1 சொல்5."):
         assert found(derived, line)[0] == found(whole, line)[0]
         assert found(derived, line)[1][:1] == found(whole, line)[1][:1]
     query = STAND_IN.encode_query(["நகரம்"])
     assert derived.dense.spread(query) == pytest.approx(whole.dense.spread(query), abs=1e-6)
     assert (base.folder / "manifest.json").is_file()  # a reader may still be there
-    assert held(LanguageIndex(tmp_path / "ta", "ta").current()) == held(derived)
+    assert held(LanguageIndex(tmp_path / "ta", "ta").refresh()) == held(derived)
 
 
 def test_many_empty_places_make_a_whole_build_for_the_writer_and_not_for_a_reader(tmp_path):
     index = large(tmp_path)
-    index.current()
+    index.refresh()
     index.store.delete([f"d{n}" for n in range(15)])
-    assert len(index.current().gone) == 150
-    assert len(index.tidy().gone) == 0
-    assert LanguageIndex(tmp_path / "ta", "ta").current().folder.name.endswith("-whole")
+    assert len(index.refresh().gone) == 150
+    assert len(index.optimize().gone) == 0
+    assert LanguageIndex(tmp_path / "ta", "ta").refresh().folder.name.endswith("-whole")
 
 
 def test_what_a_restored_backup_undid_is_not_taken_for_what_came_after(tmp_path):
     index = large(tmp_path)
-    index.current()
+    index.refresh()
     index.store.close()
     gc.collect()
     shutil.copy(index.store.path, tmp_path / "backup")
     index.store.put([embedded(300)], STAND_IN.name, STAND_IN.engine)
-    lost = index.current().commit
+    lost = index.refresh().commit
     index.store.close()
     for path in index.folder.glob("store.sqlite*"):
         path.unlink()
     shutil.copy(tmp_path / "backup", index.store.path)
     again = LanguageIndex(tmp_path / "ta", "ta")
     again.store.put([embedded(301)], STAND_IN.name, STAND_IN.engine)
-    assert again.current().commit == lost
-    assert held(again.current()) == again.store.rows().tolist()
+    assert again.refresh().commit == lost
+    assert held(again.refresh()) == again.store.rows().tolist()
     for number, there in ((301, True), (300, False)):
-        _, cosines = again.current().dense.search(STAND_IN.encode_query([f"நகரம் {number} வரி 0 சொல்{number}."]), 1)
+        _, cosines = again.refresh().dense.search(STAND_IN.encode_query([f"நகரம் {number} வரி 0 சொல்{number}."]), 1)
         assert (cosines[0] > 0.99) == there
 
 
@@ -193,7 +193,7 @@ def test_two_writers_take_turns_and_one_that_waits_too_long_is_told(tmp_path, mo
         writer.join()
     index = LanguageIndex(tmp_path / "ta", "ta")
     assert len(index.store.hashes()) == 40
-    assert held(index.current()) == index.store.rows().tolist()
+    assert held(index.refresh()) == index.store.rows().tolist()
     monkeypatch.setattr(database, "WAIT", 0.1)
     with sqlite3.connect(index.store.path, isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")

@@ -94,7 +94,7 @@ def test_a_language_without_an_index_says_how_to_build_it(tmp_path, embedder):
 
 
 def test_the_spread_is_that_of_all_cosines(pipeline):
-    derived = pipeline.retriever.index("en").current()
+    derived = pipeline.retriever.index("en").refresh()
     _, vectors = pipeline.retriever.index("en").store.vectors()
     query = pipeline.retriever.embed("How long is the Nile?")
     cosines = vectors @ query
@@ -160,15 +160,15 @@ def test_sentence_transformers_models_work_with_their_prompts():
 def test_a_reader_keeps_its_snapshot_while_a_writer_deletes_and_does_not_hold_it_up(tmp_path, embedder):
     index_documents([RIVER, TEA], FolderIndexes(tmp_path), embedder)
     index = LanguageIndex(tmp_path / "ta", "ta")
-    with index.store.snapshot() as commit:
-        rows = index.current().rows.tolist()
+    with index.store.read_transaction() as commit:
+        rows = index.refresh().rows.tolist()
         writer = threading.Thread(target=lambda: index.store.delete(["tea"]))
         writer.start()
         writer.join(timeout=20)
         assert not writer.is_alive()
         assert {p.doc_id for p in index.store.passages(rows)} == {"river", "tea"}
-        assert index.current().commit == commit
-    assert {p.doc_id for p in index.store.passages(index.current().rows.tolist())} == {"river"}
+        assert index.refresh().commit == commit
+    assert {p.doc_id for p in index.store.passages(index.refresh().rows.tolist())} == {"river"}
 
 
 def test_a_snapshot_whose_end_failed_is_not_read_by_the_next(tmp_path, embedder):
@@ -178,7 +178,7 @@ def test_a_snapshot_whose_end_failed_is_not_read_by_the_next(tmp_path, embedder)
         connection.execute("BEGIN")
         assert store.counts().documents == 1
     index_documents([TEA], FolderIndexes(tmp_path), embedder)
-    with store.snapshot():
+    with store.read_transaction():
         assert store.counts().documents == 2
 
 
@@ -196,7 +196,7 @@ def test_threads_that_have_read_keep_few_connections(tmp_path, embedder):
     all_in, all_read, done = (threading.Barrier(31) for _ in range(3))
 
     def read():
-        with store.snapshot():
+        with store.read_transaction():
             all_in.wait(30)
             assert store.counts().documents == 1
         assert store.commit == 1  # outside of a snapshot too
@@ -214,5 +214,5 @@ def test_threads_that_have_read_keep_few_connections(tmp_path, embedder):
         thread.join()
     store.close()
     assert opened(store.path) < before
-    with store.snapshot():
+    with store.read_transaction():
         assert store.document("river").text == RIVER.text

@@ -16,7 +16,7 @@ from mlrag.answering.retriever import Retriever
 from mlrag.errors import PrivacyError, SettingsError, StorageError
 from mlrag.factory import make_indexes, make_pipeline
 from mlrag.index.postgres.postings import kept_length
-from mlrag.index.protocol import Asked
+from mlrag.index.protocol import SearchQuery
 from mlrag.ingest.index_documents import embed_documents, index_documents
 from mlrag.settings import Settings
 from mlrag.types import Document
@@ -65,12 +65,12 @@ def test_hnsw_is_made_once_it_is_due_and_finds_the_same(indexes):
         lambda c: c.execute("SELECT indexname FROM pg_indexes WHERE indexname LIKE '%hnsw'").fetchall()
     )
     assert names == [("passage_ta_hnsw",)]
-    asked = Asked("நகரம்", STAND_IN.encode_query([documents[7].title])[0], 10)
+    asked = SearchQuery("நகரம்", STAND_IN.encode_query([documents[7].title])[0], 10)
     plan = indexes._server.read(lambda c: without_sorting(c, SQL("EXPLAIN ") + leg_statement(asked, "dense", "ta")))
     assert any("using passage_ta_hnsw on passage_ta passage" in line for (line,) in plan)
     near = indexes._server.read(lambda c: without_sorting(c, leg_statement(asked, "dense", "ta")))
     retriever = Retriever(indexes, STAND_IN)
-    found = retriever.ranking("நகரம்", "ta", "dense", 10, asked.vector)
+    found = retriever.rank("நகரம்", "ta", "dense", 10, asked.vector)
     rows, vectors = indexes.store("ta").vectors()
     exact = vectors.astype(np.float32) @ asked.vector
     best = {p.id for p in indexes.store("ta").passages(rows[np.argsort(-exact)[:10]].tolist())}
@@ -154,7 +154,9 @@ def test_a_lost_primary_costs_no_acknowledged_document():
         wait(lambda: len(acknowledged) > 5)
         primary.kill()
         before = len(acknowledged)
-        assert Retriever(indexes, STAND_IN).search("1", "en").null is not None  # measured, and kept nowhere
+        assert (
+            Retriever(indexes, STAND_IN).search("1", "en").off_topic_baseline is not None
+        )  # measured, and kept nowhere
         standby.promote()
         wait(lambda: len(acknowledged) > before + 5)
         stop.set()

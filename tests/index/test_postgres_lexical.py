@@ -10,7 +10,7 @@ from benchmarks.kill_store import Hashed
 from mlrag.index import fusion
 from mlrag.index.local.indexes import FolderIndexes
 from mlrag.index.postgres.postings import blocks, kept_length, postings
-from mlrag.index.protocol import Asked
+from mlrag.index.protocol import SearchQuery
 from mlrag.ingest.index_documents import index_documents
 from mlrag.types import Document
 from tests.support.postgres import PostgresNode, missing
@@ -36,7 +36,7 @@ def documents(lang, count, seed=0):
 
 def question(lang):
     words = WORDS[lang].split()
-    return Asked(" ".join([words[0], words[1], words[5], words[-1], "7"]), STAND_IN.encode_query(["7"])[0], 5)
+    return SearchQuery(" ".join([words[0], words[1], words[5], words[-1], "7"]), STAND_IN.encode_query(["7"])[0], 5)
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def test_deleted_passages_are_never_found_and_a_merge_forgets_them(indexes, monk
     )
     assert indexes._server.read(lambda c: c.execute(counted).fetchone())[0] == len(best)
     monkeypatch.setattr(merging, "_FEW", 1)
-    indexes.index("ta").tidy()
+    indexes.index("ta").optimize()
     assert indexes._server.read(lambda c: c.execute(counted).fetchone()) == (0, 0)
     left = [d for d in held if d.id not in best]
     assert scores(indexes, asked, "ta")[1] == pytest.approx(bm25(left, asked))
@@ -166,7 +166,7 @@ def test_a_language_without_tables_has_nothing(postgres, indexes):
     another = PostgresIndexes(postgres.url)
     another.clear()
     another.close()
-    assert index.search(question("en")).hits == () and not index.ranking(question("en"), "lexical")
+    assert index.search(question("en")).hits == () and not index.rank(question("en"), "lexical")
 
 
 def test_tables_of_an_older_mlrag_are_brought_up_to_date():

@@ -11,7 +11,7 @@ from mlrag.errors import EmbedderMismatchError, MissingIndexError
 from mlrag.index.local.indexes import FolderIndexes
 from mlrag.index.protocol import stores
 from mlrag.index.serialize import checksum, pack
-from mlrag.index.types import EmbeddedPassage, StoreCounts, Stored
+from mlrag.index.types import DocumentSource, EmbeddedPassage, StoreCounts
 from mlrag.ingest.index_documents import find_changed, index_documents
 from mlrag.ingest.migrate import migrate
 from mlrag.types import PART_OF, Document, Passage, Span
@@ -54,7 +54,7 @@ def put(store, *documents, embedder=STAND_IN.name):
 @pytest.mark.parametrize("lang", WORDS)
 def test_documents_come_back_as_they_were_put(place, lang):
     store = place.store(lang)
-    assert store.hashes() == {} and not store.stored() and store.embedder is None
+    assert store.hashes() == {} and not store.list_sources() and store.embedder is None
     one, two = document(1, lang, kind="நீர்", year=1867), document(2, lang)
     put(store, one, two)
     assert place.languages() == [lang] and place.holds(lang) and not place.holds("de")
@@ -70,7 +70,7 @@ def test_documents_come_back_as_they_were_put(place, lang):
     spans, own = store.sentences(rows.tolist())[0]
     assert spans == [Span(0, 3), Span(3, len(one.text))]
     assert np.allclose(own[0], vectors[0], atol=0.01) and np.allclose(own[0], -own[1])
-    assert [(d.id, d.characters, d.passages) for d in store.listed(1, 5)] == [("d2", len(two.text), 1)]
+    assert [(d.id, d.characters, d.passages) for d in store.list_documents(1, 5)] == [("d2", len(two.text), 1)]
 
 
 def test_a_document_of_many_passages_comes_back_whole_and_in_order(place):
@@ -86,7 +86,7 @@ def test_a_document_of_many_passages_comes_back_whole_and_in_order(place):
     ]
     store = place.store("ta")
     store.put([(d, passages)], STAND_IN.name, "hashes")
-    assert store.packed([d.id]) == [pack(d, passages)]
+    assert store.pack_documents([d.id]) == [pack(d, passages)]
     assert [p.text for p in store.all_passages()] == [p.passage.text for p in passages]
     last = store.vectors()[0][-1]
     store.delete([d.id])
@@ -105,8 +105,10 @@ def test_a_change_replaces_and_commits_grow(place):
     store.delete(["d1", "nobody"])
     assert store.commit == first + 2 and store.hashes().keys() == {"d2"} and store.counts().sentences == 2
     store.move({"d2": "/elsewhere/2.txt"})
-    assert store.stored() == [Stored("d2", "/elsewhere/2.txt", "")] and store.commit == first + 2
-    assert store.stored("/elsewhere") and store.stored("/elsewhere/2.txt") and not store.stored("/else")
+    assert store.list_sources() == [DocumentSource("d2", "/elsewhere/2.txt", "")] and store.commit == first + 2
+    assert (
+        store.list_sources("/elsewhere") and store.list_sources("/elsewhere/2.txt") and not store.list_sources("/else")
+    )
 
 
 def test_a_failed_put_leaves_nothing(place):
@@ -132,11 +134,11 @@ def test_filters_compare_as_text(place):
     metas = [{"year": 7, "kind": ["மழை", "wind"]}, {"year": "7", "open": True}, {"year": 8.5, "inner": {"a": 7}}]
     put(store, *(document(n, **m) for n, m in enumerate(metas)))
     asked = [{"year": ["7"]}, {"kind": ["மழை"]}, {"open": ["true"]}, {"year": ["8.5", "9"]}, {"inner": ["7"]}, {}]
-    found = [store.matching(f) for f in asked]
+    found = [store.find_matching(f) for f in asked]
     assert found == [{"d0", "d1"}, {"d0"}, {"d1"}, {"d2"}, set(), {"d0", "d1", "d2"}]
-    assert store.matching({"title": ["1"], "id": ["d1"]}) == {"d1"}
+    assert store.find_matching({"title": ["1"], "id": ["d1"]}) == {"d1"}
     put(store, document(n + 7, **{PART_OF: "en", "nul": "a\0b"}))
-    assert store.stored()[-1].part_of == "en" and store.matching({"nul": ["ab"]}) == {"d7"}
+    assert store.list_sources()[-1].part_of == "en" and store.find_matching({"nul": ["ab"]}) == {"d7"}
 
 
 def test_two_writers_lose_nothing(place):
@@ -157,7 +159,11 @@ def test_ingest_searches_deletes_and_starts_anew(place):
     retriever = Retriever(place, STAND_IN)
     for lang in WORDS:
         found = retriever.search(documents[5].title, lang, k=3, exclude=frozenset({"d5"}))
-        assert len(found.hits) == 3 and "d5" not in {h.passage.doc_id for h in found.hits} and found.null is not None
+        assert (
+            len(found.hits) == 3
+            and "d5" not in {h.passage.doc_id for h in found.hits}
+            and found.off_topic_baseline is not None
+        )
         only = retriever.search("5", lang, only=frozenset({"d4", "d6"}))
         assert {h.passage.doc_id for h in only.hits} == {"d4", "d6"}
         assert retriever.index(lang).size() > 0
@@ -212,10 +218,10 @@ def test_both_give_the_same_scores(postgres, indexed, embedder, lang):
             assert_close([h.lexical for h in a.hits], [h.lexical for h in b.hits], 1e-4)
             assert_close((a.cosine_mean, a.cosine_std), (b.cosine_mean, b.cosine_std), 1e-6)
             assert a.idf == pytest.approx(b.idf) and a.sentences == b.sentences
-            assert_close(a.null, b.null, 5e-3)
+            assert_close(a.off_topic_baseline, b.off_topic_baseline, 5e-3)
             for leg in ("lexical", "hybrid"):
                 vector = one.embed(question)
-                assert one.ranking(question, lang, leg, 5, vector) == two.ranking(question, lang, leg, 5, vector)
+                assert one.rank(question, lang, leg, 5, vector) == two.rank(question, lang, leg, 5, vector)
     finally:
         server.close()
 
@@ -226,13 +232,13 @@ def test_migration_resumes_verifies_and_comes_back(postgres, indexed, tmp_path):
     source, server = Only(FolderIndexes(indexed / "index"), "ar"), PostgresIndexes(postgres.url)
     server.clear()
     ids = sorted(source.store("ar").hashes())
-    server.store("ar").put_packed(source.store("ar").packed(ids[:5]), source.store("ar").embedder, "")
+    server.store("ar").put_packed(source.store("ar").pack_documents(ids[:5]), source.store("ar").embedder, "")
     done = migrate(source, server)
     assert (done[0].copied, done[0].there) == (len(ids) - 5, 5)
     back = FolderIndexes(tmp_path / "back")
     assert migrate(server, back)[0].counts == source.store("ar").counts()
     assert migrate(server, back)[0].copied == 0
-    assert checksum(back.store("ar").packed(ids)) == checksum(source.store("ar").packed(ids))
+    assert checksum(back.store("ar").pack_documents(ids)) == checksum(source.store("ar").pack_documents(ids))
     server.close()
 
 

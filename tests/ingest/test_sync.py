@@ -47,7 +47,7 @@ def index(*args, status=0):
 
 def stored(docs, lang):
     path = docs.parent / "var" / "index" / lang / "store.sqlite"
-    return {s.id for s in Store(path, lang).stored()} if path.is_file() else set()
+    return {s.id for s in Store(path, lang).list_sources()} if path.is_file() else set()
 
 
 def text(docs, lang, doc_id):

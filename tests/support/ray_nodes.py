@@ -91,7 +91,7 @@ def held(data: Path) -> dict[str, list[Any]]:
 def contents(indexes: Indexes) -> dict[str, list[Any]]:
     """By language: documents, commit and the checksum over all that the store keeps."""
     found = {
-        lang: [s.counts().documents, s.commit, checksum(s.packed(sorted(d.id for d in s.stored())))]
+        lang: [s.counts().documents, s.commit, checksum(s.pack_documents(sorted(d.id for d in s.list_sources())))]
         for lang, s in stores(indexes).items()
     }
     indexes.close()

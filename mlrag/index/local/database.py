@@ -157,7 +157,7 @@ class Database:
         return self._read_meta(f"stamp:{commit}") or ""
 
     @contextmanager
-    def snapshot(self) -> Iterator[int]:
+    def read_transaction(self) -> Iterator[int]:
         """All that this thread reads inside is of one commit, whose number this gives; a writer is not held up."""
         held: int | None = getattr(self._local, "commit", None)
         if held is not None:

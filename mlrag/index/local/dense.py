@@ -12,7 +12,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from mlrag.index.cosine_stats import Moments, Spread
+from mlrag.index.cosine_stats import CosineSpread, CosineStats
 from mlrag.index.local.segment import Queries, Rung, Segment, segments, share, write
 from mlrag.types import Halves, Vectors
 
@@ -27,15 +27,15 @@ class DenseIndex:
         self._gone = gone
         self._segments = segments(folder)
         with np.load(folder / _MOMENTS) as stored:
-            self._moments = Moments(int(stored["count"]), stored["total"], stored["square"])
-        self._spread = Spread(self._moments)
+            self._moments = CosineStats(int(stored["count"]), stored["total"], stored["square"])
+        self._spread = CosineSpread(self._moments)
 
     @staticmethod
     def build(vectors: Halves, folder: Path, queries: Queries) -> None:
         """Write an index over (n, dim) float16 rows of length 1; n may be 0. Recall is measured with `queries`."""
         if len(vectors):
             write(folder, 0, [vectors], queries)
-        _save(Moments.of(vectors), folder)
+        _save(CosineStats.of(vectors), folder)
 
     def extend(self, added: Halves, gone: NDArray[np.int64], folder: Path, queries: Queries) -> None:
         """Write the index with rows added at its end, and without those at `gone`."""
@@ -46,8 +46,8 @@ class DenseIndex:
             share(self._folder, segment.first, folder)
         if last:
             write(folder, sum(map(len, kept)), last, queries)
-        moments = self._moments.plus(Moments.of(added)) if len(added) else self._moments
-        _save(moments.plus(Moments.of(self._vectors(gone)), -1) if len(gone) else moments, folder)
+        moments = self._moments.plus(CosineStats.of(added)) if len(added) else self._moments
+        _save(moments.plus(CosineStats.of(self._vectors(gone)), -1) if len(gone) else moments, folder)
 
     def __len__(self) -> int:
         return self._moments.count
@@ -98,7 +98,7 @@ class DenseIndex:
         return self._spread.of(query)
 
 
-def _save(moments: Moments, folder: Path) -> None:
+def _save(moments: CosineStats, folder: Path) -> None:
     np.savez(folder / _MOMENTS, count=moments.count, total=moments.total, square=moments.square)
 
 

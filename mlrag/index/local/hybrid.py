@@ -8,18 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlrag.index.fusion import POOL, fuse
-from mlrag.index.local.snapshot import Derived
+from mlrag.index.local.snapshot import IndexSnapshot
 from mlrag.index.local.store import Store
-from mlrag.index.protocol import Asked, Found, Leg
+from mlrag.index.protocol import Ranker, SearchQuery, SearchResult
 from mlrag.types import Hit, Vectors
 
 _NOTHING = np.zeros(0, np.int64)
 
 
-def search(store: Store, derived: Derived, asked: Asked) -> Found:
+def search(store: Store, derived: IndexSnapshot, asked: SearchQuery) -> SearchResult:
     """The k best passages. The store must be in a snapshot of the generation's commit."""
     if not derived.live:
-        return Found(derived.commit, 0, (), (), 0.0, 0.0, {})
+        return SearchResult(derived.commit, 0, (), (), 0.0, 0.0, {})
     idf = derived.lexical.idf(asked.question)
     positions, dense, lexical = _pool(derived, asked.vector, idf, _hidden(store, derived, asked))
     fused = fuse(dense, lexical, asked.readable)
@@ -28,10 +28,10 @@ def search(store: Store, derived: Derived, asked: Asked) -> Found:
     scores = (fused[best].tolist(), dense[best].tolist(), lexical[best].tolist())
     hits = tuple(Hit(*found) for found in zip(store.passages(rows), *scores, strict=True))
     sentences = tuple(store.sentences(rows[: asked.detailed]))
-    return Found(derived.commit, derived.live, hits, sentences, *derived.dense.spread(asked.vector), idf)
+    return SearchResult(derived.commit, derived.live, hits, sentences, *derived.dense.spread(asked.vector), idf)
 
 
-def ranking(store: Store, derived: Derived, asked: Asked, leg: Leg) -> list[str]:
+def ranking(store: Store, derived: IndexSnapshot, asked: SearchQuery, leg: Ranker) -> list[str]:
     """Passage ids by one leg alone or by both."""
     idf = derived.lexical.idf(asked.question)
     if leg == "dense":
@@ -44,7 +44,7 @@ def ranking(store: Store, derived: Derived, asked: Asked, leg: Leg) -> list[str]
     return [p.id for p in store.passages(derived.rows[positions].tolist())]
 
 
-def _hidden(store: Store, derived: Derived, asked: Asked) -> NDArray[np.int64]:
+def _hidden(store: Store, derived: IndexSnapshot, asked: SearchQuery) -> NDArray[np.int64]:
     """Positions that this search must not see."""
     if asked.only is None and not asked.exclude:
         return _NOTHING
@@ -57,7 +57,7 @@ def _hidden(store: Store, derived: Derived, asked: Asked) -> NDArray[np.int64]:
 
 
 def _pool(
-    derived: Derived, vector: Vectors, idf: Mapping[str, float], hidden: NDArray[np.int64]
+    derived: IndexSnapshot, vector: Vectors, idf: Mapping[str, float], hidden: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], Vectors, Vectors]:
     """(positions, dense, lexical) of the pooled top of both legs."""
     near, cosines = derived.dense.search(vector, POOL + len(hidden))

@@ -1,7 +1,7 @@
 """The index of one language: its store, and the dense and lexical indexes derived from it.
 
-Derived files sit in `gen-<commit>/` with a manifest of checksums. Equal commit and checksums: loaded. Older: brought
-up to date with what changed since. Missing or damaged: rebuilt from the store, never trusted. So a kill at any moment
+Derived files sit in `gen-<commit>/` with a manifest of checksums. Equal commit and checksums: loaded. Older: brought up
+to date with what changed since. Missing or damaged: rebuilt from the store, never trusted. So a kill at any moment
 loses nothing, and costs what had changed.
 """
 
@@ -21,10 +21,10 @@ from pathlib import Path
 from mlrag.errors import MissingIndexError
 from mlrag.index.local.baseline_file import read_baseline, write_baseline
 from mlrag.index.local.hybrid import ranking, search
-from mlrag.index.local.snapshot import FORMAT, Derived, build, damage, extend, opened
+from mlrag.index.local.snapshot import FORMAT, IndexSnapshot, build, damage, extend, opened
 from mlrag.index.local.storage_errors import storage_error
 from mlrag.index.local.store import Store
-from mlrag.index.protocol import Asked, Found, Leg
+from mlrag.index.protocol import Ranker, SearchQuery, SearchResult
 from mlrag.types import Vectors
 
 WHOLE_BELOW = 500  # passages: fewer are always built whole, which takes well under a second
@@ -43,29 +43,29 @@ class LanguageIndex:
         self.lang = lang
         self.store = Store(folder / "store.sqlite", lang)
         self.rebuilt_because = ""
-        self._held: dict[int, Derived] = {}  # by commit: the last two, since a reader may still be at the older
+        self._held: dict[int, IndexSnapshot] = {}  # by commit: the last two, since a reader may still be at the older
         self._lock = threading.Lock()
 
-    def snapshot(self) -> AbstractContextManager[int]:
+    def read_transaction(self) -> AbstractContextManager[int]:
         """All that is searched inside is of one commit."""
-        return self.store.snapshot()
+        return self.store.read_transaction()
 
-    def search(self, asked: Asked) -> Found:
+    def search(self, asked: SearchQuery) -> SearchResult:
         """The k best passages by both legs; no hit where nothing is stored."""
-        with self.store.snapshot():
-            return search(self.store, self.current(), asked)
+        with self.store.read_transaction():
+            return search(self.store, self.refresh(), asked)
 
-    def ranking(self, asked: Asked, leg: Leg) -> list[str]:
+    def rank(self, asked: SearchQuery, leg: Ranker) -> list[str]:
         """Ids of the k best passages by one leg alone or by both, for measuring."""
-        return ranking(self.store, self.current(), asked, leg)
+        return ranking(self.store, self.refresh(), asked, leg)
 
-    def null(self, key: str) -> Vectors | None:
+    def load_baseline(self, key: str) -> Vectors | None:
         """What was kept under this key for the current generation."""
-        return read_baseline(self.current().folder, key)
+        return read_baseline(self.refresh().folder, key)
 
-    def keep_null(self, key: str, values: Vectors, commit: int) -> None:
+    def save_baseline(self, key: str, values: Vectors, commit: int) -> None:
         """Beside the files of the generation of this commit; the caller is in a snapshot of it."""
-        derived = self.current()
+        derived = self.refresh()
         if derived.commit == commit:
             write_baseline(derived.folder, key, values)
 
@@ -73,13 +73,13 @@ class LanguageIndex:
         """Bytes that its files take."""
         return sum(p.stat().st_size for p in self.folder.rglob("*") if p.is_file())
 
-    def current(self) -> Derived:
+    def refresh(self) -> IndexSnapshot:
         """The generation of the store's latest commit: loaded, brought up to date, or rebuilt where none is sound.
 
         Inside a snapshot of the store it is that of the snapshot, and its rows are all there to be read.
         Raises StorageError where it can be written nowhere.
         """
-        with self.store.snapshot() as commit:
+        with self.store.read_transaction() as commit:
             if commit in self._held:
                 return self._held[commit]
             with self._lock:
@@ -87,22 +87,22 @@ class LanguageIndex:
                     self._hold(self._load(commit) or self._make(commit))
                 return self._held[commit]
 
-    def tidy(self) -> Derived:
+    def optimize(self) -> IndexSnapshot:
         """As `current`, for whoever changed documents: it builds whole where many places are empty, while readers go
         on with the generation there is."""
-        with self.store.snapshot() as commit:
-            derived = self.current()
+        with self.store.read_transaction() as commit:
+            derived = self.refresh()
             if len(derived.gone) * _STALE > len(derived.rows):
                 derived = self._write(commit, lambda draft: build(self.store, commit, draft), "-whole")
                 with self._lock:
                     self._hold(derived)
             return derived
 
-    def _hold(self, derived: Derived) -> None:
+    def _hold(self, derived: IndexSnapshot) -> None:
         held = self._held | {derived.commit: derived}
         self._held = {commit: held[commit] for commit in sorted(held)[-2:]} | {derived.commit: derived}
 
-    def _load(self, commit: int) -> Derived | None:
+    def _load(self, commit: int) -> IndexSnapshot | None:
         problem = f"no index for commit {commit}"
         for folder in self._generations(commit, commit):
             derived, problem = self._sound(folder, commit)
@@ -111,7 +111,7 @@ class LanguageIndex:
         self.rebuilt_because = problem
         return None
 
-    def _sound(self, folder: Path, commit: int) -> tuple[Derived | None, str]:
+    def _sound(self, folder: Path, commit: int) -> tuple[IndexSnapshot | None, str]:
         """The generation in a folder, or why it cannot be used."""
         problem = damage(folder, commit, self.store.stamp(commit))
         try:
@@ -124,7 +124,7 @@ class LanguageIndex:
         found = [(_commit(p), "-whole" in p.name, p) for p in self.folder.glob(f"gen-*-{FORMAT}*")]
         return [p for number, _, p in sorted(found, reverse=True) if number is not None and first <= number <= last]
 
-    def _make(self, commit: int) -> Derived:
+    def _make(self, commit: int) -> IndexSnapshot:
         large = self.store.counts().passages >= WHOLE_BELOW
         for _ in range(_TRIES):
             base = self._base(commit) if large else None
@@ -137,13 +137,13 @@ class LanguageIndex:
         _log.info("building the %s index (%s)", self.lang, self.rebuilt_because)
         return self._write(commit, lambda draft: build(self.store, commit, draft))
 
-    def _extend(self, base: Derived, commit: int) -> Derived:
+    def _extend(self, base: IndexSnapshot, commit: int) -> IndexSnapshot:
         derived = self._write(commit, lambda draft: extend(base, self.store, commit, draft))
         if "damaged" not in self.rebuilt_because:
             self.rebuilt_because = ""
         return derived
 
-    def _base(self, commit: int) -> Derived | None:
+    def _base(self, commit: int) -> IndexSnapshot | None:
         """The newest sound generation of an older commit."""
         for held in sorted(self._held, reverse=True):
             if held < commit and self._held[held].folder.is_dir():
@@ -155,7 +155,7 @@ class LanguageIndex:
             self.rebuilt_because = problem
         return None
 
-    def _write(self, commit: int, make: Callable[[Path], None], kind: str = "") -> Derived:
+    def _write(self, commit: int, make: Callable[[Path], None], kind: str = "") -> IndexSnapshot:
         """Make a generation in a draft and put it in its place, whole or not at all.
 
         In a folder that cannot be written it lies elsewhere, and as long as this process. Raises StorageError.
@@ -183,7 +183,7 @@ class LanguageIndex:
             shutil.rmtree(draft, ignore_errors=True)
             _drafts.discard(draft.name)
 
-    def _aside(self, commit: int, make: Callable[[Path], None]) -> Derived:
+    def _aside(self, commit: int, make: Callable[[Path], None]) -> IndexSnapshot:
         try:
             keeper = tempfile.TemporaryDirectory(prefix="mlrag-index-", ignore_cleanup_errors=True)
             make(Path(keeper.name))

@@ -27,7 +27,7 @@ _MANIFEST, _ROWS, _GONE, _LEXICAL = "manifest.json", "rows.npy", "gone.npy", "le
 
 
 @dataclass(frozen=True, slots=True)
-class Derived:
+class IndexSnapshot:
     """One generation, open. `rows[position]` is the store's passage row, also of the deleted ones, whose positions,
     in order, are `gone`; `keeper` holds a folder that nothing else holds."""
 
@@ -45,10 +45,10 @@ class Derived:
         return len(self.rows) - len(self.gone)
 
 
-def opened(folder: Path, commit: int, keeper: object = None) -> Derived:
+def opened(folder: Path, commit: int, keeper: object = None) -> IndexSnapshot:
     """The generation in a folder. Raises OSError, ValueError, RuntimeError, KeyError for one that does not open."""
     rows, gone = np.load(folder / _ROWS), np.load(folder / _GONE)
-    return Derived(commit, folder, rows, gone, DenseIndex(folder, gone), LexicalIndex(folder / _LEXICAL), keeper)
+    return IndexSnapshot(commit, folder, rows, gone, DenseIndex(folder, gone), LexicalIndex(folder / _LEXICAL), keeper)
 
 
 def build(store: Store, commit: int, folder: Path) -> None:
@@ -61,7 +61,7 @@ def build(store: Store, commit: int, folder: Path) -> None:
     _write_manifest(folder, commit, store.stamp(commit), {})
 
 
-def extend(base: Derived, store: Store, commit: int, folder: Path) -> None:
+def extend(base: IndexSnapshot, store: Store, commit: int, folder: Path) -> None:
     """As `build`, from an older generation of the store: rows only ever grow, and what is stored in one never changes.
 
     Raises FileNotFoundError where the older one was swept away meanwhile.

@@ -21,7 +21,7 @@ from mlrag.errors import EmbedderMismatchError
 from mlrag.index.local.database import Database
 from mlrag.index.local.storage_errors import told
 from mlrag.index.serialize import PackedDocument, PackedPassage, pack, unpack_int8
-from mlrag.index.types import EmbeddedPassage, ListedDocument, StoreCounts, Stored
+from mlrag.index.types import DocumentSource, EmbeddedPassage, ListedDocument, StoreCounts
 from mlrag.types import PART_OF, Document, Halves, Passage, Span, Vectors, titled
 
 SCHEMA_VERSION = "1"
@@ -89,14 +89,14 @@ class Store(Database):
         if stored is not None and stored != name:
             raise EmbedderMismatchError(self.lang, stored, name)
 
-    def stored(self, below: str = "") -> list[Stored]:
+    def list_sources(self, below: str = "") -> list[DocumentSource]:
         """The documents whose source is this path or lies below it; all without one."""
         found = self._all(
             f"SELECT id, source, coalesce(json_extract(meta, '$.\"{PART_OF}\"'), '') FROM documents "
             "WHERE ?1 IN ('', source) OR substr(source, 1, length(?1) + 1) = ?1 || '/' ORDER BY id",
             (below,),
         )
-        return [Stored(*row) for row in found]
+        return [DocumentSource(*row) for row in found]
 
     def move(self, sources: Mapping[str, str]) -> None:
         """Say that documents, by id, now come from elsewhere. Nothing that a search reads changes."""
@@ -151,9 +151,9 @@ class Store(Database):
         found = self._one("SELECT seq FROM sqlite_sequence WHERE name = 'passages'")
         return found[0] if found else 0
 
-    def packed(self, doc_ids: Sequence[str]) -> list[PackedDocument]:
+    def pack_documents(self, doc_ids: Sequence[str]) -> list[PackedDocument]:
         """Those of these documents that are stored, in order of their ids, as another store can take them."""
-        with self.snapshot():
+        with self.read_transaction():
             return [self._pack(doc_id) for doc_id in sorted(doc_ids) if self.document(doc_id)]
 
     def _pack(self, doc_id: str) -> PackedDocument:
@@ -188,7 +188,7 @@ class Store(Database):
 
     def all_passages(self, after: int = 0) -> Iterator[Passage]:
         """Every passage whose row is beyond `after`, in order of its row."""
-        with self.snapshot(), self._reading() as connection:
+        with self.read_transaction(), self._reading() as connection:
             yield from map(self._passage, connection.execute(f"{_PASSAGE} WHERE p.row > ? ORDER BY p.row", (after,)))
 
     def indexed_texts(self, after: int = 0) -> Iterator[str]:
@@ -196,7 +196,7 @@ class Store(Database):
         asked = (
             "SELECT d.title, p.text FROM passages p JOIN documents d ON d.id = p.doc_id WHERE p.row > ? ORDER BY p.row"
         )
-        with self.snapshot(), self._reading() as connection:
+        with self.read_transaction(), self._reading() as connection:
             yield from starmap(titled, connection.execute(asked, (after,)))
 
     def rows(self) -> NDArray[np.int64]:
@@ -214,7 +214,7 @@ class Store(Database):
         )
         return {r[0] for r in found}
 
-    def matching(self, filters: Mapping[str, Sequence[str]]) -> frozenset[str]:
+    def find_matching(self, filters: Mapping[str, Sequence[str]]) -> frozenset[str]:
         """Ids of the documents whose front matter has, in each field, one of the values (in a list: holds one).
 
         Values are compared as text: 7 is "7", a date is "2024-01-31", yes is "true".
@@ -225,7 +225,7 @@ class Store(Database):
             ids &= {r[0] for r in self._all(_MATCHING, (field, wanted))}
         return frozenset(ids)
 
-    def listed(self, offset: int, limit: int) -> list[ListedDocument]:
+    def list_documents(self, offset: int, limit: int) -> list[ListedDocument]:
         """A page of the documents, in order of their ids."""
         found = self._all(_LISTED + "ORDER BY d.id LIMIT ? OFFSET ?", (limit, offset))
         return [ListedDocument(r[0], r[1], r[2], r[3], r[4], json.loads(r[5])) for r in found]

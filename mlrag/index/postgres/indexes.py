@@ -13,7 +13,7 @@ from psycopg.errors import UndefinedTable
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from mlrag.errors import EmbedderMismatchError, MissingIndexError, StorageError
-from mlrag.index.cosine_stats import Moments, Spread
+from mlrag.index.cosine_stats import CosineSpread, CosineStats
 from mlrag.index.index_cache import IndexCache
 from mlrag.index.postgres.postings_table import merge
 from mlrag.index.postgres.schema import PER_LANGUAGE
@@ -21,7 +21,7 @@ from mlrag.index.postgres.search import hit, idf, leg_statement, sentences, stat
 from mlrag.index.postgres.server import WAIT, Connection, Server
 from mlrag.index.postgres.store import PostgresStore
 from mlrag.index.postgres.writing import unpack_moments
-from mlrag.index.protocol import Asked, Found, Leg
+from mlrag.index.protocol import Ranker, SearchQuery, SearchResult
 from mlrag.types import Vectors
 
 HNSW_FROM = 20_000  # passages of a language: fewer are scanned, which is exact, as in the folder
@@ -45,7 +45,7 @@ _SIZE = "SELECT coalesce(sum(pg_total_relation_size(to_regclass(name))), 0) FROM
 
 
 @dataclass(frozen=True, slots=True)
-class PostgresState:
+class PostgresIndexState:
     commit: int
     live: int
 
@@ -60,18 +60,18 @@ class PostgresIndex:
         self._server = server
         self._hnsw_from = hnsw_from
         self._embedder = ""
-        self._spread: tuple[str, Spread] | None = None  # by the stamp of a commit
+        self._spread: tuple[str, CosineSpread] | None = None  # by the stamp of a commit
 
     @contextmanager
-    def snapshot(self) -> Iterator[None]:
+    def read_transaction(self) -> Iterator[None]:
         """Each search is one statement, and so of one commit."""
         yield
 
-    def search(self, asked: Asked) -> Found:
+    def search(self, asked: SearchQuery) -> SearchResult:
         """Raises EmbedderMismatchError where another embedder indexed everything anew meanwhile."""
         rows = self._rows(statement(asked, self.lang), asked)
         if not rows or not rows[0][3]:
-            return Found(rows[0][0] if rows else 0, 0, (), (), 0.0, 0.0, {})
+            return SearchResult(rows[0][0] if rows else 0, 0, (), (), 0.0, 0.0, {})
         commit, stamp, embedder, live, known = rows[0][:5]
         self._embedder = self._embedder or embedder
         if embedder != self._embedder:
@@ -79,25 +79,27 @@ class PostgresIndex:
         found = [row for row in rows if row[5] is not None]
         hits = tuple(hit(row, self.lang) for row in found)
         detail = tuple(sentences(row) for row in found[: asked.detailed])
-        return Found(commit, live, hits, detail, *self._spread_of(stamp, asked), idf(asked.question, known, live))
+        return SearchResult(
+            commit, live, hits, detail, *self._spread_of(stamp, asked), idf(asked.question, known, live)
+        )
 
-    def _spread_of(self, stamp: str, asked: Asked) -> tuple[float, float]:
+    def _spread_of(self, stamp: str, asked: SearchQuery) -> tuple[float, float]:
         """From the moments, which are fetched once after a change."""
         if self._spread is None or self._spread[0] != stamp:
             query = "SELECT stamp, moments FROM mlrag.language WHERE lang = %s"
             row = self._server.read(lambda c: c.execute(query, (self.lang,), binary=True).fetchone())
             dim = len(asked.vector)
             moments = unpack_moments(row[1]) if row else None
-            nothing = Moments(0, np.zeros(dim), np.zeros((dim, dim)))
-            self._spread = (row[0] if row else stamp), Spread(moments or nothing)
+            nothing = CosineStats(0, np.zeros(dim), np.zeros((dim, dim)))
+            self._spread = (row[0] if row else stamp), CosineSpread(moments or nothing)
         return self._spread[1].of(asked.vector)
 
-    def ranking(self, asked: Asked, leg: Leg) -> list[str]:
+    def rank(self, asked: SearchQuery, leg: Ranker) -> list[str]:
         if leg == "hybrid":
             return [h.passage.id for h in self.search(asked).hits]
         return [row[0] for row in self._rows(leg_statement(asked, leg, self.lang), asked)]
 
-    def _rows(self, query: Composed, asked: Asked) -> list[tuple[Any, ...]]:
+    def _rows(self, query: Composed, asked: SearchQuery) -> list[tuple[Any, ...]]:
         def work(connection: Connection) -> list[tuple[Any, ...]]:
             try:
                 return connection.execute(query, values(asked, self.lang)).fetchall()
@@ -106,14 +108,14 @@ class PostgresIndex:
 
         return self._server.read(work)
 
-    def current(self) -> PostgresState:
+    def refresh(self) -> PostgresIndexState:
         row = self._server.read(lambda connection: connection.execute(_STATE, (self.lang,)).fetchone())
-        return PostgresState(*row) if row else PostgresState(0, 0)
+        return PostgresIndexState(*row) if row else PostgresIndexState(0, 0)
 
-    def tidy(self) -> PostgresState:
+    def optimize(self) -> PostgresIndexState:
         """Merge postings where enough has changed, and make the HNSW index once there are enough passages; writers wait
         meanwhile, readers do not. Where tables have grown much, have them counted for the planner."""
-        state = self.current()
+        state = self.refresh()
         self._server.write(lambda connection: merge(connection, self.lang))
         if state.live:  # first, since making an index counts the rows too, and nothing else
             self._server.tend(lambda connection: self._vacuum(connection, state.live))
@@ -144,12 +146,12 @@ class PostgresIndex:
         numbers = Literal(found[0] if found else 1), Literal(_LINKS), Literal(_WIDTH)
         connection.execute(made.format(Identifier(name), Identifier("mlrag", table), *numbers))
 
-    def null(self, key: str) -> Vectors | None:
+    def load_baseline(self, key: str) -> Vectors | None:
         query = "SELECT level FROM mlrag.off_topic WHERE lang = %s AND key = %s"
         row = self._server.read(lambda connection: connection.execute(query, (self.lang, key)).fetchone())
         return np.array(row[0], np.float32) if row else None
 
-    def keep_null(self, key: str, values: Vectors, commit: int) -> None:
+    def save_baseline(self, key: str, values: Vectors, commit: int) -> None:
         """Not kept while no primary answers: the next to ask measures it again."""
         kept = {"lang": self.lang, "key": key, "level": values.tolist(), "commit": commit}
         try:

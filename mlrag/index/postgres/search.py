@@ -25,7 +25,7 @@ from mlrag.index.fusion import DENSE_WEIGHT, EQUAL, POOL
 from mlrag.index.postgres.postings import K1, B, key
 from mlrag.index.postgres.postings_table import table
 from mlrag.index.postgres.store import unpacked
-from mlrag.index.protocol import Asked, Leg
+from mlrag.index.protocol import Ranker, SearchQuery
 from mlrag.text.tokens import tokens
 from mlrag.types import Hit, Passage, Span, Vectors
 
@@ -110,7 +110,7 @@ FROM held h LEFT JOIN (best b JOIN mlrag.passage p ON p.lang = %(lang)s AND p.ro
     JOIN mlrag.document d ON d.lang = %(lang)s AND d.id = p.doc_id) ON true
 ORDER BY b.fused DESC, b.row
 """
-_ONE_LEG: dict[Leg, LiteralString] = {
+_ONE_LEG: dict[Ranker, LiteralString] = {
     "dense": "SELECT p.id FROM near JOIN mlrag.passage p ON p.lang = %(lang)s AND p.row = near.row "
     "ORDER BY vector::halfvec({dim}) <#> %(vector)b::halfvec({dim}), p.row",
     "lexical": "SELECT p.id, score FROM matched JOIN mlrag.passage p ON p.lang = %(lang)s AND p.row = matched.row "
@@ -118,17 +118,17 @@ _ONE_LEG: dict[Leg, LiteralString] = {
 }
 
 
-def statement(asked: Asked, lang: str) -> Composed:
+def statement(asked: SearchQuery, lang: str) -> Composed:
     """The whole search."""
     return _filled(_LEGS + _SEARCH, asked, POOL, lang)
 
 
-def leg_statement(asked: Asked, leg: Leg, lang: str) -> Composed:
+def leg_statement(asked: SearchQuery, leg: Ranker, lang: str) -> Composed:
     """Passage ids by one leg alone, with BM25's scores where that is the lexical one."""
     return _filled(_LEGS + _ONE_LEG[leg], asked, asked.k, lang)
 
 
-def _filled(query: LiteralString, asked: Asked, most: int, lang: str) -> Composed:
+def _filled(query: LiteralString, asked: SearchQuery, most: int, lang: str) -> Composed:
     filtered = asked.only is not None or bool(asked.exclude)
     return SQL(query).format(
         dim=Literal(len(asked.vector)),
@@ -148,7 +148,7 @@ def _filled(query: LiteralString, asked: Asked, most: int, lang: str) -> Compose
     )
 
 
-def values(asked: Asked, lang: str) -> dict[str, Any]:
+def values(asked: SearchQuery, lang: str) -> dict[str, Any]:
     """What the statement's placeholders stand for."""
     return {
         "lang": lang,

@@ -14,7 +14,7 @@ from mlrag.errors import EmbedderMismatchError
 from mlrag.index.postgres.server import Connection, Server
 from mlrag.index.postgres.writing import add, close, locked, prepare, remove
 from mlrag.index.serialize import PackedDocument, PackedPassage, pack, unpack_int8
-from mlrag.index.types import EmbeddedPassage, ListedDocument, StoreCounts, Stored
+from mlrag.index.types import DocumentSource, EmbeddedPassage, ListedDocument, StoreCounts
 from mlrag.types import PART_OF, Document, Halves, Passage, Span, Vectors
 
 _BLOCK = 1000  # passages read at once
@@ -91,9 +91,9 @@ class PostgresStore:
         if stored and stored != name:
             raise EmbedderMismatchError(self.lang, stored, name)
 
-    def stored(self, below: str = "") -> list[Stored]:
+    def list_sources(self, below: str = "") -> list[DocumentSource]:
         found = self._all(_BELOW, {"part": PART_OF, "lang": self.lang, "below": below})
-        return [Stored(*row) for row in found]
+        return [DocumentSource(*row) for row in found]
 
     def move(self, sources: Mapping[str, str]) -> None:
         moved = [(source, self.lang, doc_id) for doc_id, source in sources.items()]
@@ -135,7 +135,7 @@ class PostgresStore:
         prepare(self._server, self.lang)
         self._server.write(work)
 
-    def packed(self, doc_ids: Sequence[str]) -> list[PackedDocument]:
+    def pack_documents(self, doc_ids: Sequence[str]) -> list[PackedDocument]:
         asked = self.lang, list(doc_ids)
         documents = self._all(_PACKED_DOCUMENTS, asked)
         titles = {d[0]: d[1] for d in documents}
@@ -168,13 +168,13 @@ class PostgresStore:
     def _passage(self, r: tuple[Any, ...]) -> Passage:
         return Passage(r[1], r[2], self.lang, *r[3:7])
 
-    def matching(self, filters: Mapping[str, Sequence[str]]) -> frozenset[str]:
+    def find_matching(self, filters: Mapping[str, Sequence[str]]) -> frozenset[str]:
         ids = set(self.hashes())
         for field, values in filters.items():
             ids &= {r[0] for r in self._all(_MATCHING, {"lang": self.lang, "field": field, "values": list(values)})}
         return frozenset(ids)
 
-    def listed(self, offset: int, limit: int) -> list[ListedDocument]:
+    def list_documents(self, offset: int, limit: int) -> list[ListedDocument]:
         return [ListedDocument(*row) for row in self._all(_LISTED, (self.lang, limit, offset))]
 
     def sentences(self, rows: Sequence[int]) -> list[tuple[list[Span], Vectors]]:

@@ -10,7 +10,7 @@ import numpy as np
 from pgvector import HalfVector
 from psycopg.sql import SQL, Identifier
 
-from mlrag.index.cosine_stats import Moments
+from mlrag.index.cosine_stats import CosineStats
 from mlrag.index.off_topic_baseline import CHANGED_PART
 from mlrag.index.postgres.postings import blocks, postings
 from mlrag.index.postgres.postings_table import make_table, table
@@ -50,7 +50,7 @@ class Whole:
     last: int
     passages: int
     tokens: int
-    moments: Moments | None
+    moments: CosineStats | None
 
 
 def prepare(server: Server, lang: str) -> None:
@@ -87,7 +87,7 @@ def remove(connection: Connection, lang: str, ids: Sequence[str], whole: Whole) 
     connection.execute("DELETE FROM mlrag.document WHERE lang = %s AND id = ANY(%s)", (lang, list(ids)))
     if not gone or whole.moments is None:
         return whole, 0
-    moments = whole.moments.plus(Moments.of(np.stack([r[0].to_numpy() for r in gone]).astype(np.float16)), -1)
+    moments = whole.moments.plus(CosineStats.of(np.stack([r[0].to_numpy() for r in gone]).astype(np.float16)), -1)
     tokens = whole.tokens - sum(r[1] for r in gone)
     return replace(whole, passages=whole.passages - len(gone), tokens=tokens, moments=moments), len(gone)
 
@@ -109,7 +109,7 @@ def add(connection: Connection, lang: str, documents: Sequence[PackedDocument], 
             starts, ends = [s.start for s in spans], [s.end for s in spans]
             own = lang, row, p.id, p.doc_id, p.start, p.end, p.text, HalfVector(vector), length
             copy.write_row((*own, starts, ends, [v for _, v in item.sentences]))
-    moments = Moments.of(vectors)
+    moments = CosineStats.of(vectors)
     number, tokens = whole.passages + len(packed), whole.tokens + sum(length for _, length in counted)
     _post(connection, lang, rows, counted, max(tokens, 1) / number)
     return replace(
@@ -148,14 +148,14 @@ def _document(lang: str, d: PackedDocument) -> tuple[str, ...]:
     return lang, d.document.id, d.document.title, d.document.text, d.document.source, d.hash, d.meta
 
 
-def pack_moments(moments: Moments) -> bytes:
+def pack_moments(moments: CosineStats) -> bytes:
     return bytes(np.concatenate([[moments.count], moments.total, moments.square.ravel()]).astype("<f8").tobytes())
 
 
-def unpack_moments(blob: bytes | None) -> Moments | None:
+def unpack_moments(blob: bytes | None) -> CosineStats | None:
     """1 + dim + dim² numbers."""
     if not blob:
         return None
     numbers = np.frombuffer(blob, "<f8")
     dim = round((len(numbers) - 0.75) ** 0.5 - 0.5)
-    return Moments(int(numbers[0]), numbers[1 : dim + 1], numbers[dim + 1 :].reshape(dim, dim))
+    return CosineStats(int(numbers[0]), numbers[1 : dim + 1], numbers[dim + 1 :].reshape(dim, dim))
