@@ -16,8 +16,8 @@ import numpy as np
 import typer
 from simulated import SEED, Rng, clustered
 
-from eval.judge.correction import from_exam
-from eval.judge.exam import sum_less_one
+from eval.judge.correction import correct_by_exam
+from eval.judge.exam import compute_youden
 from eval.statistics import Estimate, Interval, clustered_rate, ppi, wilson
 
 ALIKE = 0.1
@@ -51,7 +51,7 @@ def rows(values: np.ndarray) -> Rows:
 
 
 def draw(it: Setting, rng: Rng) -> tuple[Rows, Rows, Rows]:
-    """Verdicts on the run, on the exam's right answers, on its others."""
+    """ClaimVerdicts on the run, on the exam's right answers, on its others."""
     truth = clustered(rng, it.truth, ALIKE, it.topics, 3)
     said = np.where(truth, clustered(rng, it.sensitivity, ALIKE, *truth.shape), 0)
     said += np.where(1 - truth, clustered(rng, 1 - (it.on_run or it.specificity), ALIKE, *truth.shape), 0)
@@ -60,7 +60,7 @@ def draw(it: Setting, rng: Rng) -> tuple[Rows, Rows, Rows]:
 
 
 def corrected(judged: Rows, right: Rows, other: Rows) -> Interval:
-    return from_exam(judged, right, other).interval
+    return correct_by_exam(judged, right, other).interval
 
 
 def alone(judged: Rows, right: Rows, other: Rows) -> Interval:
@@ -111,7 +111,7 @@ def admission(trials: int) -> list[str]:
         found = []
         for _ in range(trials):
             parts = clustered(rng, sensitivity, ALIKE, 18, 2), clustered(rng, specificity, ALIKE, 18, 5)
-            found.append(sum_less_one(*(_estimate(rows(p)) for p in parts)).interval)
+            found.append(compute_youden(*(_estimate(rows(p)) for p in parts)).interval)
         held = sum(sensitivity + specificity - 1 in i for i in found) / trials
         passed = sum(i.low >= 0.5 for i in found) / trials
         lines.append(f"| {sensitivity}/{specificity} | {100 * held:.1f} | {100 * passed:.1f} |")

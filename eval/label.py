@@ -20,10 +20,10 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 
 from eval.judge.judge import fingerprint
-from eval.judge.labels import CHOICES, HumanLabel, Labels, agreements, draw
+from eval.judge.labels import CHOICES, HumanLabel, Labels, draw, measure_agreements
 from eval.judge.prompts import rubric
 from eval.judge.report import ratio
-from eval.judge.rows import Part, Row, read_parts
+from eval.judge.rows import AnswerRow, VariantAnswers, read_answers
 from mlrag.errors import MlragError, SettingsError
 from mlrag.languages import Language, language
 
@@ -37,7 +37,7 @@ _pages = Environment(
 class Desk:
     """One rater's work: the rows of one language in drawn order, blind to who answered."""
 
-    rows: list[tuple[str, Row]]
+    rows: list[tuple[str, AnswerRow]]
     labels: Labels
     rater: str
     pack: Language
@@ -46,7 +46,7 @@ class Desk:
         return self.labels.read().get(self.rater, {})
 
     def page(self, at: int | None) -> str:
-        """Row number `at`, from 1; the first without a label for None."""
+        """AnswerRow number `at`, from 1; the first without a label for None."""
         said = self.said()
         keys = [(variant, fingerprint(row.item)) for variant, row in self.rows]
         first = next((n for n, key in enumerate(keys, 1) if key not in said), len(keys) + 1)
@@ -97,18 +97,18 @@ def make_app(desk: Desk) -> Starlette:
     return Starlette(routes=routes, middleware=[hosts])
 
 
-def open_desk(parts: list[Part], folder: Path, lang: str, rater: str) -> Desk:
+def open_desk(parts: list[VariantAnswers], folder: Path, lang: str, rater: str) -> Desk:
     rows = draw([p for p in parts if p.lang == lang])
     return Desk(rows, Labels(folder, lang), rater, language(lang))
 
 
-def report(folder: Path, parts: list[Part], langs: list[str], console: Console) -> None:
+def report(folder: Path, parts: list[VariantAnswers], langs: list[str], console: Console) -> None:
     """How many labels each rater gave, and how far each two agree."""
     for lang in langs:
         for rater, labels in Labels(folder, lang).read().items():
             counts = ", ".join(f"{c} {sum(v == c for v in labels.values())}" for c in CHOICES)
             console.print(f"{lang}  {rater}: {len(labels)} labels ({counts})", markup=False, highlight=False)
-        for a in agreements(folder, parts, lang):
+        for a in measure_agreements(folder, parts, lang):
             console.print(
                 f"{lang}  {a.first} and {a.second}: kappa {ratio(a.kappa)}, same label {a.same} of {a.kappa.n}",
                 markup=False,
@@ -127,7 +127,7 @@ def main(
     """Label answers as right, wrong, abstained. Two raters agree or not: --report says how far."""
     console = Console(stderr=True)
     try:
-        parts = read_parts(folder, [lang] if lang else None)
+        parts = read_answers(folder, [lang] if lang else None)
         if report_:
             report(folder, parts, sorted({p.lang for p in parts}), Console())
             return
@@ -140,7 +140,7 @@ def main(
     uvicorn.run(make_app(desk), host=host, port=port, log_level="warning")
 
 
-def _one(lang: str | None, parts: list[Part]) -> str:
+def _one(lang: str | None, parts: list[VariantAnswers]) -> str:
     there = sorted({p.lang for p in parts})
     if lang is None and len(there) > 1:
         raise SettingsError(f"the run has answers in {', '.join(there)}", "name one: --lang ta")

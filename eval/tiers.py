@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from eval.judge.claim_columns import figures as claim_figures
+from eval.judge.claim_columns import mean_claim_metrics
 from eval.judge.report import as_json as judged_json
 from eval.judge.report import show as show_judgement
 from eval.judge.running import judge_run, write
@@ -92,7 +92,7 @@ def with_claims(result: dict[str, Any], judged: Judgement | None) -> dict[str, A
     """The result with the six figures of claims where a judge was asked and admitted, and with the reason elsewhere."""
     if judged is None or not judged.claims:
         return result | {"claims": NO_JUDGE}
-    whole = with_figures(result, lambda variant, langs: claim_figures(judged.claims, variant, langs))
+    whole = with_figures(result, lambda variant, langs: mean_claim_metrics(judged.claims, variant, langs))
     return whole | {"claims": {"judge": judged.judge, "model": judged.model, "columns": judged_json(judged)["claims"]}}
 
 

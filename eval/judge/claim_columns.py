@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eval.judge.claim_exam import ClaimExam, examine_claims
-from eval.judge.claim_figures import claim_figures
-from eval.judge.claims import Claimed, Replies, claim_all
-from eval.judge.items import Item
+from eval.judge.claim_metrics import compute_claim_metrics
+from eval.judge.claims import AnswerClaims, ClaimJudge, judge_claims
+from eval.judge.items import JudgeItem
 from eval.judge.judge import Judge
-from eval.judge.rows import Part
+from eval.judge.rows import VariantAnswers
 from eval.metrics.outcome import Outcome, outcome
 from eval.metrics.selective import Row
 from eval.results.extra import mean_figure
@@ -20,7 +20,7 @@ from eval.runner.jsonl_log import file_name
 from mlrag.languages import language
 from mlrag.settings import Settings
 
-CLAIMS: Mapping[str, str] = {  # figure -> the field of ClaimFigures
+CLAIMS: Mapping[str, str] = {  # figure -> the field of ClaimMetrics
     "claims:faithfulness": "faithfulness",
     "claims:hallucination": "hallucination",
     "claims:noise_relevant": "noise_relevant",
@@ -48,9 +48,9 @@ class ClaimColumn:
     why: str
 
 
-def claim_columns(
+def make_claim_columns(
     judge: Judge,
-    parts: Sequence[tuple[Part, str]],
+    parts: Sequence[tuple[VariantAnswers, str]],
     folder: Path,
     settings: Settings,
     tick: Callable[[], object],
@@ -63,26 +63,26 @@ def claim_columns(
     """
     judged = folder / "judged"
     names = {p.lang: f"{file_name(judge.name)}.claims.{p.lang}.jsonl" for p, why in parts if not why}
-    replies = {lang: Replies(judge, judged / name) for lang, name in names.items()}
+    replies = {lang: ClaimJudge(judge, judged / name) for lang, name in names.items()}
     at_once, sat = settings.concurrency, settings.data_dir / "judges"
     exams = {lang: examine_claims(judge, lang, settings.corpora, sat, tick, at_once) for lang in names}
     columns = []
     for part, barred in parts:
         exam = exams.get(part.lang)
         why = barred or (exam.why if exam else "")
-        claimed = [] if why else claim_all(replies[part.lang], _items(part), tick, at_once)
+        claimed = [] if why else judge_claims(replies[part.lang], _items(part), tick, at_once)
         columns.append(_column(part, claimed, exam, why))
     return columns
 
 
-def _items(part: Part) -> list[tuple[Item, bool]]:
+def _items(part: VariantAnswers) -> list[tuple[JudgeItem, bool]]:
     """Each answer, and whether it says nothing: an abstention or a reply that cannot be read has no claims."""
     lang = language(part.lang)
     return [(row.item, outcome(row.prediction, lang) is not Outcome.ANSWERED) for row in part.rows]
 
 
-def _column(part: Part, claimed: Sequence[Claimed], exam: ClaimExam | None, why: str) -> ClaimColumn:
-    read = [(c.item.cluster, claim_figures(c.verdicts)) for c in claimed if c.verdicts is not None]
+def _column(part: VariantAnswers, claimed: Sequence[AnswerClaims], exam: ClaimExam | None, why: str) -> ClaimColumn:
+    read = [(c.item.cluster, compute_claim_metrics(c.verdicts)) for c in claimed if c.verdicts is not None]
     values = {
         name: [(cluster, value) for cluster, f in read if (value := getattr(f, field)) is not None]
         for name, field in CLAIMS.items()
@@ -91,7 +91,7 @@ def _column(part: Part, claimed: Sequence[Claimed], exam: ClaimExam | None, why:
     return ClaimColumn(part.variant, part.lang, values, len(read), len(claimed) - len(read), unread, exam, why)
 
 
-def figures(columns: Sequence[ClaimColumn], variant: str, langs: Sequence[str]) -> dict[str, Figure]:
+def mean_claim_metrics(columns: Sequence[ClaimColumn], variant: str, langs: Sequence[str]) -> dict[str, Figure]:
     """The six of a variant over some languages, each counting alike; none where no claim was judged."""
     there = [c for c in columns if c.variant == variant and c.lang in langs]
     rows = {name: {c.lang: c.values[name] for c in there if c.values[name]} for name in CLAIMS}

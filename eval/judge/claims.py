@@ -9,17 +9,17 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from eval.judge.claim_figures import Verdicts
-from eval.judge.items import Item
+from eval.judge.claim_metrics import ClaimVerdicts
+from eval.judge.items import JudgeItem
 from eval.judge.judge import Judge
 from eval.judge.prompts import (
     CLAIMS_SCHEMA,
     CLAIMS_VERSION,
-    checking,
+    build_check_prompt,
+    build_split_prompt,
+    claim_verdicts_schema,
     read_claims,
     read_verdicts,
-    splitting,
-    verdicts_schema,
 )
 from eval.runner.jsonl_log import append, at_once, rows
 from mlrag.errors import GeneratorBusyError, GeneratorError, GeneratorUnavailableError
@@ -28,23 +28,23 @@ from mlrag.generation.backends.base import Turn
 _ROOM = 1024  # tokens of a list of claims, or of the verdicts on them
 
 
-class UnreadableError(Exception):
+class UnreadableReplyError(Exception):
     """A reply of the judge that is not what was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
+class AnswerClaims:
     """One answer with its claims and the reference's. `verdicts` is None where a reply could not be had or read; `why`
     says so."""
 
-    item: Item
+    item: JudgeItem
     claims: tuple[str, ...] = ()
     golds: tuple[str, ...] = ()
-    verdicts: Verdicts | None = None
+    verdicts: ClaimVerdicts | None = None
     why: str = ""
 
 
-class Replies:
+class ClaimJudge:
     """A judge that is asked everything once: its replies lie in one file, under a fingerprint of what it was shown."""
 
     def __init__(self, judge: Judge, path: Path) -> None:
@@ -63,45 +63,45 @@ class Replies:
                 self._there[key] = raw
         return self._there[key]
 
-    def split(self, item: Item, text: str) -> list[str]:
-        found = read_claims(self.ask(item.id, splitting(item.lang, item.question, text), CLAIMS_SCHEMA))
+    def split(self, item: JudgeItem, text: str) -> list[str]:
+        found = read_claims(self.ask(item.id, build_split_prompt(item.lang, item.question, text), CLAIMS_SCHEMA))
         if found is None:
-            raise UnreadableError("its list of claims cannot be read")
+            raise UnreadableReplyError("its list of claims cannot be read")
         return found
 
-    def check(self, item: Item, title: str, text: str, claims: Sequence[str]) -> list[bool]:
+    def check(self, item: JudgeItem, title: str, text: str, claims: Sequence[str]) -> list[bool]:
         """Which of the claims the text entails; nothing is asked of no claims."""
         if not claims:
             return []
-        asked = checking(item.lang, item.question, title, text, claims)
-        found = read_verdicts(self.ask(item.id, asked, verdicts_schema(len(claims))), len(claims))
+        asked = build_check_prompt(item.lang, item.question, title, text, claims)
+        found = read_verdicts(self.ask(item.id, asked, claim_verdicts_schema(len(claims))), len(claims))
         if found is None:
-            raise UnreadableError("its verdicts on claims cannot be read")
+            raise UnreadableReplyError("its verdicts on claims cannot be read")
         return found
 
 
-def claim_all(
-    replies: Replies, items: Sequence[tuple[Item, bool]], tick: Callable[[], object], concurrency: int = 1
-) -> list[Claimed]:
+def judge_claims(
+    replies: ClaimJudge, items: Sequence[tuple[JudgeItem, bool]], tick: Callable[[], object], concurrency: int = 1
+) -> list[AnswerClaims]:
     """Every item's claims and verdicts, in order; with each whether it abstained, and so has no claims.
 
     Raises GeneratorUnavailableError; any other failure is an unscored answer.
     """
 
-    def ask(one: tuple[Item, bool]) -> Claimed:
+    def ask(one: tuple[JudgeItem, bool]) -> AnswerClaims:
         try:
             return _claimed(replies, *one)
-        except (GeneratorError, UnreadableError) as error:
+        except (GeneratorError, UnreadableReplyError) as error:
             if isinstance(error, GeneratorUnavailableError) and not isinstance(error, GeneratorBusyError):
                 raise
-            return Claimed(one[0], why=str(error))
+            return AnswerClaims(one[0], why=str(error))
         finally:
             tick()
 
     return at_once(ask, items, concurrency, replies.name)
 
 
-def _claimed(replies: Replies, item: Item, abstained: bool) -> Claimed:
+def _claimed(replies: ClaimJudge, item: JudgeItem, abstained: bool) -> AnswerClaims:
     """The gold claims are those of the first reference; an answer's claim may follow from any of them."""
     golds = replies.split(item, item.references[0])
     claims = [] if abstained else replies.split(item, item.answer)
@@ -112,4 +112,4 @@ def _claimed(replies: Replies, item: Item, abstained: bool) -> Claimed:
         said = replies.check(item, "Passage", passage, [*claims, *golds])
         backed.append(said[: len(claims)])
         held.append(said[len(claims) :])
-    return Claimed(item, tuple(claims), tuple(golds), Verdicts(right, found, backed, held))
+    return AnswerClaims(item, tuple(claims), tuple(golds), ClaimVerdicts(right, found, backed, held))

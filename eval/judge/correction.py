@@ -11,7 +11,7 @@ from eval.statistics.moments import Rows
 LEAST_LABELS = 20  # a person's labels that PPI++ is made from; with fewer the exam is used
 
 
-def from_exam(judged: Rows, right: Rows, other: Rows) -> Estimate:
+def correct_by_exam(judged: Rows, right: Rows, other: Rows) -> Estimate:
     """Rogan & Gladen (1978): (share called right + specificity - 1) / (sensitivity + specificity - 1), in [0, 1].
 
     Rows are (cluster, 1 where the judge says "right"): of the answers judged, of the exam's right answers and of its
@@ -47,7 +47,7 @@ def _rate(rows: Rows) -> Estimate:
     return Estimate(sum(values) / len(values), clustered_rate(values, [c for c, _ in rows]), len(rows))
 
 
-def from_labels(truth: Rows, judged: Sequence[float], rest: Rows) -> Estimate:
+def correct_by_labels(truth: Rows, judged: Sequence[float], rest: Rows) -> Estimate:
     """PPI++ from a person's labels: `truth` and `judged` speak of the same rows, `rest` of all others' verdicts.
 
     The labelled rows have to be drawn at random from the judged ones. Where nothing is left to predict, the labels

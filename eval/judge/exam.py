@@ -17,8 +17,8 @@ import regex
 
 from eval.baselines.scripted import Key, own_key
 from eval.datasets.own import QUESTIONS, Example
-from eval.judge.items import Item, Label, Verdict
-from eval.judge.judge import Judge, fingerprint, judge_all
+from eval.judge.items import Grade, JudgeItem, Label
+from eval.judge.judge import Judge, fingerprint, grade_all
 from eval.metrics.answers import containment
 from eval.runner.jsonl_log import file_name
 from eval.statistics import Estimate, Interval, clustered_rate
@@ -32,16 +32,16 @@ Rows = list[tuple[str, float]]
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class ExamItem:
     """One item of the exam with its truth. `kind` says how it was made."""
 
-    item: Item
+    item: JudgeItem
     truth: Label
     kind: str
 
 
 @dataclass(frozen=True, slots=True)
-class Examined:
+class ExamResult:
     """What a judge made of one language's exam.
 
     `sensitivity`: share of the right answers that it calls right; `specificity`: share of the others that it does not.
@@ -68,7 +68,7 @@ class Examined:
         return not self.why
 
 
-def changed_digit(text: str) -> str:
+def change_digit(text: str) -> str:
     """The first digit, of any script, made the next one from 1 to 9 and round; "" for a text without digits."""
     found = _DIGIT.search(text)
     if not found:
@@ -85,7 +85,7 @@ def _keys(corpora: Path) -> dict[str, Key]:
     return {c: own_key(c, corpora, "calibration") for c in there}
 
 
-def exam(lang: str, corpora: Path) -> list[Task]:
+def make_exam(lang: str, corpora: Path) -> list[ExamItem]:
     """All tasks of a language. Raises CorpusFormatError where we have no questions or documents of our own in it."""
     keys = _keys(corpora)
     if lang not in keys:
@@ -93,12 +93,12 @@ def exam(lang: str, corpora: Path) -> list[Task]:
     return [task for example in keys[lang].answerable for task in _tasks(keys, keys[lang], example)]
 
 
-def _tasks(keys: dict[str, Key], key: Key, example: Example) -> Iterator[Task]:
+def _tasks(keys: dict[str, Key], key: Key, example: Example) -> Iterator[ExamItem]:
     shown = tuple(p.indexed_text for p in key.passages if p.doc_id in example.gold_docs)
     for kind, truth, answer in _answers(keys, key, example):
         name = f"{example.id}~{kind}"
-        item = Item(name, example.lang, example.question, answer, example.answers, shown, example.id)
-        yield Task(item, truth, kind)
+        item = JudgeItem(name, example.lang, example.question, answer, example.answers, shown, example.id)
+        yield ExamItem(item, truth, kind)
 
 
 def _answers(keys: dict[str, Key], key: Key, example: Example) -> Iterator[tuple[str, Label, str]]:
@@ -106,7 +106,7 @@ def _answers(keys: dict[str, Key], key: Key, example: Example) -> Iterator[tuple
     gold, sentence, other = example.answers[0], key.answering[example.id], key.other(example)
     yield "gold", Label.RIGHT, gold
     yield "gold_sentence", Label.RIGHT, sentence
-    swapped = changed_digit(gold) or _alike(key, example)
+    swapped = change_digit(gold) or _alike(key, example)
     wrong = {
         "swapped": swapped,
         "swapped_sentence": sentence.replace(gold, swapped) if gold in sentence else "",
@@ -136,7 +136,7 @@ def _another_language(keys: dict[str, Key], example: Example) -> str:
     return keys[others[drawn % len(others)]].answering[example.id]
 
 
-def version(tasks: Sequence[Task]) -> str:
+def compute_version(tasks: Sequence[ExamItem]) -> str:
     """Changes with any item, any truth and the judge's prompt."""
     parts = "\0".join(f"{fingerprint(t.item)} {t.truth}" for t in tasks)
     return hashlib.sha256(parts.encode()).hexdigest()[:10]
@@ -150,33 +150,33 @@ def examine(
     tick: Callable[[], object],
     concurrency: int = 1,
     questions: int | None = None,
-) -> Examined:
+) -> ExamResult:
     """Sit the exam, or read what was said before: rows lie in `folder` by judge, exam version and language.
 
     `questions`: only the tasks of the first so many; None for all. Raises CorpusFormatError where there is no exam,
     GeneratorUnavailableError where the judge cannot be reached.
     """
-    tasks = exam(lang, corpora)
+    tasks = make_exam(lang, corpora)
     kept = list(dict.fromkeys(t.item.cluster for t in tasks))[:questions]
     tasks = [t for t in tasks if t.item.cluster in kept]
-    path = folder / file_name(judge.name) / f"exam-{version(tasks)}.{lang}.jsonl"
-    verdicts = judge_all(judge, [t.item for t in tasks], path, tick, concurrency)
-    return mark(judge.name, lang, tasks, verdicts)
+    path = folder / file_name(judge.name) / f"exam-{compute_version(tasks)}.{lang}.jsonl"
+    verdicts = grade_all(judge, [t.item for t in tasks], path, tick, concurrency)
+    return score_exam(judge.name, lang, tasks, verdicts)
 
 
-def mark(judge: str, lang: str, tasks: Sequence[Task], verdicts: Sequence[Verdict]) -> Examined:
+def score_exam(judge: str, lang: str, tasks: Sequence[ExamItem], verdicts: Sequence[Grade]) -> ExamResult:
     """The figures of a sat exam; intervals are over questions."""
     pairs = list(zip(tasks, verdicts, strict=True))
     truths = [(t, v) for t, v in pairs if t.truth is Label.RIGHT]
     others = [(t, v) for t, v in pairs if t.truth is not Label.RIGHT]
-    sensitivity = rate([(t.item.cluster, v.right) for t, v in truths])
-    specificity = rate([(t.item.cluster, float(v.scored) * (1 - v.right)) for t, v in others])
-    youden = sum_less_one(sensitivity, specificity)
+    sensitivity = mean_rate([(t.item.cluster, v.right) for t, v in truths])
+    specificity = mean_rate([(t.item.cluster, float(v.scored) * (1 - v.right)) for t, v in others])
+    youden = compute_youden(sensitivity, specificity)
     labels = [t.truth for t, _ in pairs], [v.label for _, v in pairs]
-    return Examined(
+    return ExamResult(
         lang=lang,
         judge=judge,
-        version=version(tasks),
+        version=compute_version(tasks),
         sensitivity=sensitivity,
         specificity=specificity,
         youden=youden,
@@ -189,13 +189,13 @@ def mark(judge: str, lang: str, tasks: Sequence[Task], verdicts: Sequence[Verdic
     )
 
 
-def rate(rows: Rows) -> Estimate:
+def mean_rate(rows: Rows) -> Estimate:
     """The mean of (cluster, value in [0, 1]), with its interval."""
     values = [value for _, value in rows]
     return Estimate(sum(values) / len(values), clustered_rate(values, [c for c, _ in rows]), len(rows))
 
 
-def sum_less_one(a: Estimate, b: Estimate) -> Estimate:
+def compute_youden(a: Estimate, b: Estimate) -> Estimate:
     """a + b - 1 with the interval that recovers its variance from theirs (Newcombe 1998, method 10)."""
     value = a.value + b.value - 1
     low = value - math.hypot(a.value - a.interval.low, b.value - b.interval.low)
@@ -203,7 +203,7 @@ def sum_less_one(a: Estimate, b: Estimate) -> Estimate:
     return Estimate(value, Interval(max(-1.0, low), min(1.0, high)), a.n + b.n)
 
 
-def _mistakes(pairs: Sequence[tuple[Task, Verdict]]) -> dict[str, str]:
+def _mistakes(pairs: Sequence[tuple[ExamItem, Grade]]) -> dict[str, str]:
     """By kind: how many verdicts fall on the wrong side of right, of how many."""
     found = {}
     for kind in dict.fromkeys(t.kind for t, _ in pairs):
@@ -213,7 +213,7 @@ def _mistakes(pairs: Sequence[tuple[Task, Verdict]]) -> dict[str, str]:
     return found
 
 
-def _why(youden: Estimate, verdicts: Sequence[Verdict]) -> str:
+def _why(youden: Estimate, verdicts: Sequence[Grade]) -> str:
     if youden.interval.low >= BAR:
         return ""
     failed = next((v.error for v in verdicts if v.error), "")

@@ -20,7 +20,7 @@ LABELS = (Label.RIGHT, Label.WRONG, Label.ABSTAINED)  # what a judge or a rater 
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class JudgeItem:
     """One answer to be judged, with what it is judged by.
 
     `references` are all forms that count as right, `passages` what the answer may rest on. `lang` is the language
@@ -37,7 +37,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Grade:
     """What the judge said of one item.
 
     `key` is the fingerprint of all that it was shown. `probability` in [0, 1] of "right", None where the backend

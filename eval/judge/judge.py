@@ -11,8 +11,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Literal
 
-from eval.judge.items import LABELS, Item, Label, Preference, Verdict
-from eval.judge.prompts import AS_WORD, CHOICES, VERSION, grading, preferring, schema
+from eval.judge.items import LABELS, Grade, JudgeItem, Label, Preference
+from eval.judge.prompts import AS_WORD, CHOICES, VERSION, build_grading_prompt, build_preference_prompt, verdict_schema
 from eval.runner.jsonl_log import append, at_once, rows
 from mlrag.errors import GeneratorBusyError, GeneratorError, GeneratorUnavailableError
 from mlrag.generation.backends.base import Call, Turn
@@ -41,22 +41,22 @@ class Judge:
         """What answers, marked where it is a stand-in."""
         return self._caller.model.label()
 
-    def verdict(self, item: Item) -> Verdict:
+    def grade(self, item: JudgeItem) -> Grade:
         """Raises GeneratorUnavailableError where no model can be reached; any other failure is an unscored row."""
         key = fingerprint(item)
         try:
-            raw = self._ask(grading(item), LABELS)
+            raw = self._ask(build_grading_prompt(item), LABELS)
             found = read_choice(raw, LABELS)
             probability = self._probability(item) if found else None
         except GeneratorError as error:
-            _reraise_unavailable(error)
-            return Verdict(item.id, key, Label.UNSCORED, error=str(error))
-        return Verdict(item.id, key, Label(found) if found else Label.UNSCORED, probability, raw)
+            raise_if_unavailable(error)
+            return Grade(item.id, key, Label.UNSCORED, error=str(error))
+        return Grade(item.id, key, Label(found) if found else Label.UNSCORED, probability, raw)
 
-    def prefer(self, item: Item, a: str, b: str) -> Preference:
+    def prefer(self, item: JudgeItem, a: str, b: str) -> Preference:
         """Which answer to the item's question is better, asked in both orders. Raises GeneratorError."""
-        straight = self._ask(preferring(item, a, b), CHOICES)
-        swapped = self._ask(preferring(item, b, a), CHOICES)
+        straight = self._ask(build_preference_prompt(item, a, b), CHOICES)
+        swapped = self._ask(build_preference_prompt(item, b, a), CHOICES)
         one, other = _STRAIGHT.get(read_choice(straight, CHOICES)), _SWAPPED.get(read_choice(swapped, CHOICES))
         if one is None or other is None:
             return Preference("unscored", (straight, swapped))
@@ -67,15 +67,17 @@ class Judge:
         return self._caller.reply(Call(turns, room, schema=schema)).text
 
     def _ask(self, turns: tuple[Turn, ...], choices: Sequence[str]) -> str:
-        return self.ask(turns, schema(choices))
+        return self.ask(turns, verdict_schema(choices))
 
-    def _probability(self, item: Item) -> float | None:
+    def _probability(self, item: JudgeItem) -> float | None:
         if not self._lists_tokens:
             return None
         try:
-            finish = self._caller.reply(Call(grading(item, AS_WORD), room=1, alternatives=_ALTERNATIVES)).finish
+            finish = self._caller.reply(
+                Call(build_grading_prompt(item, AS_WORD), room=1, alternatives=_ALTERNATIVES)
+            ).finish
         except GeneratorError as error:
-            _reraise_unavailable(error)
+            raise_if_unavailable(error)
             self._lists_tokens = error.retryable  # a refusal of log-probabilities is for good
             return None
         listed = finish.first_token if finish else {}
@@ -83,14 +85,14 @@ class Judge:
         return probability_of_right(listed)
 
 
-def fingerprint(item: Item) -> str:
+def fingerprint(item: JudgeItem) -> str:
     """Of all that the judge is shown."""
-    return _digest(grading(item))
+    return _digest(build_grading_prompt(item))
 
 
-def paired_fingerprint(item: Item, a: str, b: str) -> str:
+def pair_fingerprint(item: JudgeItem, a: str, b: str) -> str:
     """The same of a pair: what it is shown with a first tells what it is shown with b first."""
-    return _digest(preferring(item, a, b))
+    return _digest(build_preference_prompt(item, a, b))
 
 
 def _digest(turns: tuple[Turn, ...]) -> str:
@@ -124,14 +126,14 @@ def probability_of_right(listed: Mapping[str, float]) -> float | None:
     return mass[Label.RIGHT] / total if total >= _LEAST_MASS else None
 
 
-def _reraise_unavailable(error: GeneratorError) -> None:
+def raise_if_unavailable(error: GeneratorError) -> None:
     if isinstance(error, GeneratorUnavailableError) and not isinstance(error, GeneratorBusyError):
         raise error
 
 
-def judge_all(
-    judge: Judge, items: Sequence[Item], path: Path, tick: Callable[[], object], concurrency: int = 1
-) -> list[Verdict]:
+def grade_all(
+    judge: Judge, items: Sequence[JudgeItem], path: Path, tick: Callable[[], object], concurrency: int = 1
+) -> list[Grade]:
     """Every item's verdict in order, asking only what is not there yet, at most `concurrency` at once.
 
     A verdict counts as there if all that the judge is shown is still the same; failed ones are asked again. An
@@ -141,8 +143,8 @@ def judge_all(
     keys = [fingerprint(item) for item in items]
     lock = Lock()
 
-    def ask(item: Item) -> Verdict:
-        verdict = judge.verdict(item)
+    def ask(item: JudgeItem) -> Grade:
+        verdict = judge.grade(item)
         with lock:
             append(path, asdict(verdict))
         tick()
@@ -156,5 +158,5 @@ def judge_all(
     return [replace(there[key], id=item.id) for key, item in zip(keys, items, strict=True)]
 
 
-def _read(row: dict[str, Any]) -> Verdict:
-    return Verdict(**(row | {"label": Label(row["label"])}))
+def _read(row: dict[str, Any]) -> Grade:
+    return Grade(**(row | {"label": Label(row["label"])}))

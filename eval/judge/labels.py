@@ -10,7 +10,7 @@ from pathlib import Path
 
 from eval.judge.items import LABELS, Label
 from eval.judge.judge import fingerprint
-from eval.judge.rows import Part, Row
+from eval.judge.rows import AnswerRow, VariantAnswers
 from eval.runner.jsonl_log import append, file_name, rows
 from eval.statistics import Estimate
 from eval.statistics.kappa import kappa
@@ -52,13 +52,13 @@ class Labels:
         return found
 
 
-def draw(parts: Sequence[Part]) -> list[tuple[str, Row]]:
+def draw(parts: Sequence[VariantAnswers]) -> list[tuple[str, AnswerRow]]:
     """(variant, row) in an order drawn by hash, so that whatever a rater gets done is a random sample."""
     rows = [(part.variant, row) for part in parts for row in part.rows]
     return sorted(rows, key=lambda r: hashlib.sha256(f"{r[1].example.id} {r[0]}".encode()).digest())
 
 
-def human_truth(folder: Path, part: Part) -> dict[str, float]:
+def read_human_truth(folder: Path, part: VariantAnswers) -> dict[str, float]:
     """By example id, the share of raters who call the answer right; those who cannot tell do not count."""
     by_rater = Labels(folder, part.lang).read()
     found = {}
@@ -81,7 +81,7 @@ class Agreement:
     same: int
 
 
-def agreements(folder: Path, parts: Sequence[Part], lang: str) -> list[Agreement]:
+def measure_agreements(folder: Path, parts: Sequence[VariantAnswers], lang: str) -> list[Agreement]:
     """Every pair of raters with a row in common; clusters are the questions' own."""
     by_rater = Labels(folder, lang).read()
     clusters = {(p.variant, fingerprint(r.item)): r.item.cluster for p in parts if p.lang == lang for r in p.rows}

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
-from eval.judge.exam import Examined
-from eval.judge.items import Choice, Item, Preference
-from eval.judge.judge import Judge, paired_fingerprint
-from eval.judge.rows import Part, Row
-from eval.judge.verdict_columns import ALONE, Tick, is_own, self_preferences, sit_exams
+from eval.judge.exam import ExamResult
+from eval.judge.items import Choice, JudgeItem, Preference
+from eval.judge.judge import Judge, pair_fingerprint
+from eval.judge.rows import AnswerRow, VariantAnswers
+from eval.judge.verdict_columns import ALONE, Tick, is_own_model, measure_self_preferences, run_exams
 from eval.metrics.outcome import Outcome, outcome
 from eval.probes.figures import groups, rate
 from eval.results.scores import Figure
@@ -26,23 +26,23 @@ CHOSEN: Mapping[str, Choice] = {"first better": "a", "tie": "tie", "second bette
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class AnswerPair:
     """The answers of two variants to one question, neither an abstention nor unreadable."""
 
-    first: Row
-    second: Row
+    first: AnswerRow
+    second: AnswerRow
 
     @property
-    def item(self) -> Item:
+    def item(self) -> JudgeItem:
         return self.first.item
 
     @property
     def key(self) -> str:
-        return paired_fingerprint(self.item, self.first.prediction.text, self.second.prediction.text)
+        return pair_fingerprint(self.item, self.first.prediction.text, self.second.prediction.text)
 
 
 @dataclass(frozen=True, slots=True)
-class Contest:
+class PairwiseGroup:
     """One group, a language or a tier. `shares` of the `n` pairs that both orders decided alike; they add up to 1.
 
     `inconsistent`: the orders disagree; `unscored`: a reply that cannot be read, or none. Both are in no share. `why`:
@@ -65,12 +65,12 @@ class Pairwise:
     model: str
     first: str
     second: str
-    contests: Sequence[Contest]
+    contests: Sequence[PairwiseGroup]
     gaps: Mapping[str, Estimate | None]
 
 
-def pair_off(
-    judge: Judge, parts: Sequence[Part], names: tuple[str, str], folder: Path, settings: Settings, tick: Tick
+def judge_pairs(
+    judge: Judge, parts: Sequence[VariantAnswers], names: tuple[str, str], folder: Path, settings: Settings, tick: Tick
 ) -> Pairwise:
     """Ask the judge of every question that both variants answered, in the languages whose exam admits it.
 
@@ -83,36 +83,38 @@ def pair_off(
     if missing := set(names) - {p.variant for p in parts}:
         there = ", ".join(sorted({p.variant for p in parts}))
         raise ValueError(f"run {folder.name} has no row of {', '.join(sorted(missing))}, but of {there}")
-    exams, unexamined = sit_exams(judge, langs, settings, tick)
+    exams, unexamined = run_exams(judge, langs, settings, tick)
     why = {lang: unexamined.get(lang) or _refused(exams[lang]) for lang in langs}
     admitted = [p for p in parts if not why.get(p.lang, "no pair")]
-    own = {p.variant for p in parts if p.variant in names and is_own(judge, p, settings)}
-    gaps = self_preferences(judge, own, admitted, folder, settings, tick)
+    own = {p.variant for p in parts if p.variant in names and is_own_model(judge, p, settings)}
+    gaps = measure_self_preferences(judge, own, admitted, folder, settings, tick)
     if any(gap is None for gap in gaps.values()):
         why = {lang: said or ALONE for lang, said in why.items()}
-    said: dict[str, list[tuple[Pair, Preference]]] = {lang: [] for lang in langs}
+    said: dict[str, list[tuple[AnswerPair, Preference]]] = {lang: [] for lang in langs}
     for lang in (x for x in langs if not why[x] and all((n, x) in by for n in names)):
-        found = pairs(by[names[0], lang], by[names[1], lang])
+        found = pair_answers(by[names[0], lang], by[names[1], lang])
         path = folder / "judged" / f"{file_name(judge.name)}.pairs.{file_name(' '.join(names))}.{lang}.jsonl"
         said[lang] = list(zip(found, prefer_all(judge, found, path, tick, settings.concurrency), strict=True))
     contests = [_contest(group, members, said, why) for group, members in groups(langs).items()]
     return Pairwise(judge.name, judge.model, *names, contests, gaps)
 
 
-def pairs(first: Part, second: Part) -> list[Pair]:
+def pair_answers(first: VariantAnswers, second: VariantAnswers) -> list[AnswerPair]:
     """The questions that both answered."""
     lang = language(first.lang)
     there = {r.example.id: r for r in second.rows if outcome(r.prediction, lang) is Outcome.ANSWERED}
     asked = (r for r in first.rows if outcome(r.prediction, lang) is Outcome.ANSWERED)
-    return [Pair(r, there[r.example.id]) for r in asked if r.example.id in there]
+    return [AnswerPair(r, there[r.example.id]) for r in asked if r.example.id in there]
 
 
-def prefer_all(judge: Judge, asked: Sequence[Pair], path: Path, tick: Tick, concurrency: int = 1) -> list[Preference]:
+def prefer_all(
+    judge: Judge, asked: Sequence[AnswerPair], path: Path, tick: Tick, concurrency: int = 1
+) -> list[Preference]:
     """Every pair's preference in order, asking only what is not there yet; failed ones are asked again."""
     there = {r["key"]: Preference(r["choice"], tuple(r["raw"])) for r in rows(path)}
     lock = Lock()
 
-    def ask(pair: Pair) -> Preference:
+    def ask(pair: AnswerPair) -> Preference:
         found = _preferred(judge, pair)
         if not found.error:
             with lock:
@@ -125,7 +127,7 @@ def prefer_all(judge: Judge, asked: Sequence[Pair], path: Path, tick: Tick, conc
     return [there[p.key] for p in asked]
 
 
-def _preferred(judge: Judge, pair: Pair) -> Preference:
+def _preferred(judge: Judge, pair: AnswerPair) -> Preference:
     try:
         return judge.prefer(pair.item, pair.first.prediction.text, pair.second.prediction.text)
     except GeneratorError as error:
@@ -134,13 +136,16 @@ def _preferred(judge: Judge, pair: Pair) -> Preference:
         return Preference("unscored", ("", ""), str(error))
 
 
-def _refused(exam: Examined) -> str:
+def _refused(exam: ExamResult) -> str:
     return "" if exam.admitted else exam.why
 
 
 def _contest(
-    group: str, langs: Sequence[str], said: Mapping[str, Sequence[tuple[Pair, Preference]]], why: Mapping[str, str]
-) -> Contest:
+    group: str,
+    langs: Sequence[str],
+    said: Mapping[str, Sequence[tuple[AnswerPair, Preference]]],
+    why: Mapping[str, str],
+) -> PairwiseGroup:
     """A tier is the mean of its languages that were judged; which were not stands beside it."""
     decided = {x: [(p.item.cluster, v.choice) for p, v in said[x] if v.choice in CHOSEN.values()] for x in langs}
     shares = {
@@ -154,12 +159,12 @@ def _contest(
     if not told and not reasons:
         error = "no question that both answered"
     n = sum(map(len, decided.values()))
-    return Contest(
+    return PairwiseGroup(
         group, shares, n, count["inconsistent"], count["unscored"], "; ".join([*reasons, *filter(None, [error])])
     )
 
 
-def swap_rate(found: Contest) -> float:
+def swap_rate(found: PairwiseGroup) -> float:
     """The share of readable pairs whose orders disagree, in [0, 1]: how far position decides. nan for none."""
     readable = found.n + found.inconsistent
     return found.inconsistent / readable if readable else math.nan

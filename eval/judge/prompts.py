@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import regex
 
-from eval.judge.items import LABELS, Item
+from eval.judge.items import LABELS, JudgeItem
 from mlrag.generation.backends.base import Turn
 from mlrag.generation.prompts import MARK, marked
 from mlrag.languages import language
@@ -36,7 +36,7 @@ AS_JSON = 'Reply with JSON: {"verdict": …}, one of '
 AS_WORD = "Reply with one word and nothing else: "
 
 
-def schema(choices: Sequence[str]) -> dict[str, object]:
+def verdict_schema(choices: Sequence[str]) -> dict[str, object]:
     """{"verdict": one of the choices}, as a JSON schema."""
     verdict = {"type": "string", "enum": [str(c) for c in choices]}
     return {
@@ -52,36 +52,36 @@ def rubric(lang: str) -> tuple[str, ...]:
     return tuple(line.replace("{lang}", language(lang).name) for line in RUBRIC)
 
 
-def grading(item: Item, form: str = AS_JSON) -> tuple[Turn, ...]:
+def build_grading_prompt(item: JudgeItem, form: str = AS_JSON) -> tuple[Turn, ...]:
     """Asks for one of LABELS."""
     name = language(item.lang).name
     system = "\n".join([_GRADE, *rubric(item.lang), "", MATERIAL.replace("{lang}", name)])
-    user = [*_shown(item), part("Answer to grade", item.answer), form + ", ".join(LABELS)]
+    user = [*_shown(item), format_section("Answer to grade", item.answer), form + ", ".join(LABELS)]
     return Turn("system", system), Turn("user", "\n\n".join(user))
 
 
-def preferring(item: Item, first: str, second: str) -> tuple[Turn, ...]:
+def build_preference_prompt(item: JudgeItem, first: str, second: str) -> tuple[Turn, ...]:
     """Asks for one of CHOICES; the item's own answer is not shown."""
     name = language(item.lang).name
     system = [_PREFER.replace("{right}", rubric(item.lang)[0]), "", MATERIAL.replace("{lang}", name)]
-    answers = [part("First answer", first), part("Second answer", second)]
+    answers = [format_section("First answer", first), format_section("Second answer", second)]
     user = [*_shown(item), *answers, AS_JSON + ", ".join(CHOICES)]
     return Turn("system", "\n".join(system)), Turn("user", "\n\n".join(user))
 
 
-def _shown(item: Item) -> list[str]:
-    parts = [part("Question", item.question), part("Reference answers", "\n".join(item.references))]
-    return parts + [part(f"Passage {n}", text) for n, text in enumerate(item.passages, 1)]
+def _shown(item: JudgeItem) -> list[str]:
+    parts = [format_section("Question", item.question), format_section("Reference answers", "\n".join(item.references))]
+    return parts + [format_section(f"Passage {n}", text) for n, text in enumerate(item.passages, 1)]
 
 
-def part(title: str, text: str) -> str:
-    """A titled text, as material."""
+def format_section(title: str, text: str) -> str:
+    """A format_section text, as material."""
     return f"{title}:\n{marked(text) or MARK}"
 
 
 CLAIMS_VERSION = "1"  # raise it when what stands here changes: claims of before are then asked anew
 ENTAILED, NOT_ENTAILED = "entailed", "not_entailed"
-MOST = 20  # claims of one text; a judge that finds more repeats itself
+MAX_CLAIMS = 20  # claims of one text; a judge that finds more repeats itself
 _SAYS = regex.compile(r"[\p{L}\p{N}]")
 _SPLIT = (
     "You split one answer to a question into its claims. A claim is one short sentence in {lang} that says one thing "
@@ -97,23 +97,27 @@ _CHECK = (
 )
 CLAIMS_SCHEMA = {
     "type": "object",
-    "properties": {"claims": {"type": "array", "items": {"type": "string"}, "maxItems": MOST}},
+    "properties": {"claims": {"type": "array", "items": {"type": "string"}, "maxItems": MAX_CLAIMS}},
     "required": ["claims"],
     "additionalProperties": False,
 }
 
 
-def splitting(lang: str, question: str, answer: str) -> tuple[Turn, ...]:
+def build_split_prompt(lang: str, question: str, answer: str) -> tuple[Turn, ...]:
     """Asks for {"claims": […]}."""
-    user = [part("Question", question), part("Answer", answer), 'Reply with JSON: {"claims": ["…", …]}']
+    user = [
+        format_section("Question", question),
+        format_section("Answer", answer),
+        'Reply with JSON: {"claims": ["…", …]}',
+    ]
     return _turns(_SPLIT, lang, user)
 
 
-def checking(lang: str, question: str, title: str, text: str, claims: Sequence[str]) -> tuple[Turn, ...]:
+def build_check_prompt(lang: str, question: str, title: str, text: str, claims: Sequence[str]) -> tuple[Turn, ...]:
     """Asks for {"1": …, "2": …}, a verdict for each claim by its number. `title` says what the text is."""
-    shown = [part(f"Claim {n}", claim) for n, claim in enumerate(claims, 1)]
+    shown = [format_section(f"Claim {n}", claim) for n, claim in enumerate(claims, 1)]
     form = f'Reply with JSON: {{"1": …}}, a verdict for each claim, {ENTAILED} or {NOT_ENTAILED}'
-    return _turns(_CHECK, lang, [part("Question", question), part(title, text), *shown, form])
+    return _turns(_CHECK, lang, [format_section("Question", question), format_section(title, text), *shown, form])
 
 
 def _turns(task: str, lang: str, user: Sequence[str]) -> tuple[Turn, ...]:
@@ -122,7 +126,7 @@ def _turns(task: str, lang: str, user: Sequence[str]) -> tuple[Turn, ...]:
     return Turn("system", system), Turn("user", "\n\n".join(user))
 
 
-def verdicts_schema(claims: int) -> dict[str, object]:
+def claim_verdicts_schema(claims: int) -> dict[str, object]:
     """An object with the verdict on each claim under its number: closed labels, and none left out."""
     names = [str(n) for n in range(1, claims + 1)]
     verdict = {"type": "string", "enum": [ENTAILED, NOT_ENTAILED]}
@@ -137,10 +141,10 @@ def verdicts_schema(claims: int) -> dict[str, object]:
 def read_claims(raw: str) -> list[str] | None:
     """The claims of a reply, once each, without the sign ¦; those without a letter or digit are left out.
 
-    None for anything else, or more than `MOST`.
+    None for anything else, or more than `MAX_CLAIMS`.
     """
     said = _object(raw).get("claims")
-    if not isinstance(said, list) or not all(isinstance(claim, str) for claim in said) or len(said) > MOST:
+    if not isinstance(said, list) or not all(isinstance(claim, str) for claim in said) or len(said) > MAX_CLAIMS:
         return None
     return list(dict.fromkeys(claim.strip(f" \n{MARK}") for claim in said if _SAYS.search(claim)))
 

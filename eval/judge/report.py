@@ -10,7 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from eval.judge.claim_columns import CLAIMS, figures
+from eval.judge.claim_columns import CLAIMS, mean_claim_metrics
 from eval.judge.pairs import CHOSEN, Pairwise, swap_rate
 from eval.judge.verdict_columns import Column, Judgement
 from eval.report.plain import as_rich
@@ -73,7 +73,7 @@ def exam_rows(found: Judgement) -> list[list[str]]:
 def claim_rows(found: Judgement) -> list[list[str]]:
     rows = []
     for c in found.claims:
-        there = figures([c], c.variant, [c.lang])
+        there = mean_claim_metrics([c], c.variant, [c.lang])
         cells = (
             [f"no cell: {c.why}", *["–"] * (len(CLAIMS) - 1)] if c.why else [cell(there.get(name)) for name in CLAIMS]
         )
@@ -129,7 +129,7 @@ def as_json(found: Judgement) -> dict[str, Any]:
     claims = [
         {name: getattr(c, name) for name in ("variant", "lang", "n", "unscored", "unread", "why")}
         | {"exam": asdict(c.exam) if c.exam else None}
-        | {"figures": {name: asdict(f) for name, f in figures([c], c.variant, [c.lang]).items()}}
+        | {"figures": {name: asdict(f) for name, f in mean_claim_metrics([c], c.variant, [c.lang]).items()}}
         for c in found.claims
     ]
     whole: dict[str, Any] = plain(asdict(replace(found, claims=())) | {"exams": exams, "claims": claims})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eval.datasets.own import Example
-from eval.judge.items import Item
+from eval.judge.items import JudgeItem
 from eval.runner.plan import read_plan
 from eval.runner.rows import Prediction, Run
 from mlrag.errors import CorpusFormatError
@@ -15,35 +15,35 @@ from mlrag.languages import language
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class AnswerRow:
     """One answer of a variant, with its question."""
 
     example: Example
     prediction: Prediction
 
     @property
-    def item(self) -> Item:
+    def item(self) -> JudgeItem:
         e, p = self.example, self.prediction
-        return Item(e.id, e.lang, e.question, p.text, e.answers, p.passages, e.cluster or e.id)
+        return JudgeItem(e.id, e.lang, e.question, p.text, e.answers, p.passages, e.cluster or e.id)
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class VariantAnswers:
     """One variant's rows in one language."""
 
     variant: str
     lang: str
-    rows: tuple[Row, ...]
+    rows: tuple[AnswerRow, ...]
 
 
-def read_parts(folder: Path, langs: Collection[str] | None = None) -> list[Part]:
+def read_answers(folder: Path, langs: Collection[str] | None = None) -> list[VariantAnswers]:
     """Every variant and language of a run. Raises CorpusFormatError where the folder is no run's, or holds no row of
     an answerable question."""
     for code in langs or ():
         language(code)
     plan, run = read_plan(folder), Run(folder)
     parts = [
-        Part(variant, lang, _rows(run, variant, lang, examples))
+        VariantAnswers(variant, lang, _rows(run, variant, lang, examples))
         for variant in sorted(run.variants())
         for lang, examples in plan.asked(variant).items()
         if not langs or lang in langs
@@ -54,7 +54,7 @@ def read_parts(folder: Path, langs: Collection[str] | None = None) -> list[Part]
     return kept
 
 
-def _rows(run: Run, variant: str, lang: str, examples: Sequence[Example]) -> tuple[Row, ...]:
+def _rows(run: Run, variant: str, lang: str, examples: Sequence[Example]) -> tuple[AnswerRow, ...]:
     done = run.rows(variant, lang)
     asked = (e for e in examples if e.answerable and e.answers)
-    return tuple(Row(e, done[e.id]) for e in asked if e.id in done and not done[e.id].error)
+    return tuple(AnswerRow(e, done[e.id]) for e in asked if e.id in done and not done[e.id].error)

@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from eval.judge.judge import Judge
-from eval.judge.pairs import Pairwise, pair_off
+from eval.judge.pairs import Pairwise, judge_pairs
 from eval.judge.report import as_json, markdown, pair_markdown, pairwise_json
-from eval.judge.rows import read_parts
-from eval.judge.verdict_columns import Judgement, Tick, judge_parts, sit_exams
+from eval.judge.rows import read_answers
+from eval.judge.verdict_columns import Judgement, Tick, judge_answers, run_exams
 from eval.runner.jsonl_log import file_name
 from mlrag.factory import make_caller
 from mlrag.languages import language, languages
@@ -35,10 +35,10 @@ def judge_run(
     Raises CorpusFormatError, SettingsError, PrivacyError, ValueError for an impossible variant, and
     GeneratorUnavailableError; what was judged until then is kept.
     """
-    parts = read_parts(folder, langs)
+    parts = read_answers(folder, langs)
     judge = Judge(make_caller(settings, variant), variant)
     with _progress(variant, console) as tick:
-        return judge_parts(judge, parts, folder, settings, tick, claims)
+        return judge_answers(judge, parts, folder, settings, tick, claims)
 
 
 def compare_pairs(
@@ -50,10 +50,10 @@ def compare_pairs(
     console: Console,
 ) -> Pairwise:
     """Which of two variants' answers a judge prefers, in both orders; raises as `judge_run`."""
-    parts = read_parts(folder, langs)
+    parts = read_answers(folder, langs)
     judge = Judge(make_caller(settings, variant), variant)
     with _progress(variant, console) as tick:
-        return pair_off(judge, parts, names, folder, settings, tick)
+        return judge_pairs(judge, parts, names, folder, settings, tick)
 
 
 def examine_judge(
@@ -64,7 +64,7 @@ def examine_judge(
         language(code)
     judge = Judge(make_caller(settings, variant), variant)
     with _progress(variant, console) as tick:
-        exams, unexamined = sit_exams(judge, sorted(langs or languages()), settings, tick, questions)
+        exams, unexamined = run_exams(judge, sorted(langs or languages()), settings, tick, questions)
     return Judgement(judge.name, judge.model, exams, unexamined, [], {})
 
 

@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class GradeSample:
     """One verdict: on an answer of the judge's own model or of another, in [0, 1]; `stratum` holds what has to be equal
     for the two to be compared: the language, and whether a reference stands in the answer."""
 
@@ -45,7 +45,7 @@ def _name(variant: Variant) -> str:
     return variant.spec.name if variant.spec else variant.model
 
 
-def self_preference(seen: Sequence[Seen]) -> Estimate | None:
+def measure_self_preference(seen: Sequence[GradeSample]) -> Estimate | None:
     """Mean verdict on the judge's own answers less that on others', inside strata, weighed by the own rows of each.
 
     In [-1, 1]; above 0 the judge is kinder to itself. The interval is a bootstrap over clusters. None where no stratum

@@ -4,8 +4,8 @@ import json
 
 from eval.datasets.own import own_questions
 from eval.judge import Judge
-from eval.judge.exam import exam
-from eval.judge.prompts import AS_JSON, grading
+from eval.judge.exam import make_exam
+from eval.judge.prompts import AS_JSON, build_grading_prompt
 from eval.metrics.answers import containment
 from eval.runner.plan import Plan, write_plan
 from eval.runner.rows import Prediction, Run
@@ -61,9 +61,9 @@ class Perfect:
     """Knows the exam's truth, and of a run's answers whether a reference stands in them; `but` fools it."""
 
     def __init__(self, langs, but=()):
-        tasks = [t for lang in langs for t in exam(lang, CORPORA)]
-        self.truth = {grading(t.item, AS_JSON)[1].content: t.truth for t in tasks if t.kind not in but}
-        self.fooled = {grading(t.item, AS_JSON)[1].content for t in tasks if t.kind in but}
+        tasks = [t for lang in langs for t in make_exam(lang, CORPORA)]
+        self.truth = {build_grading_prompt(t.item, AS_JSON)[1].content: t.truth for t in tasks if t.kind not in but}
+        self.fooled = {build_grading_prompt(t.item, AS_JSON)[1].content for t in tasks if t.kind in but}
 
     def __call__(self, body):
         asked = prompt_of(body)

@@ -7,8 +7,8 @@ import typer
 from typer.testing import CliRunner
 
 from eval.judge.__main__ import main
-from eval.judge.pairs import pair_off
-from eval.judge.rows import read_parts
+from eval.judge.pairs import judge_pairs
+from eval.judge.rows import read_answers
 from eval.metrics.answers import containment
 from mlrag.languages import language
 from tests.support.judging import Perfect, double, judge, make_run, parts, settings, verdict
@@ -39,8 +39,8 @@ def always_first(*_):
 
 
 def paired(server, folder, run, name="31b", names=("e2b", "e4b")):
-    done = pair_off(
-        judge(server, folder, name), read_parts(run), names, run, settings(server.url, folder), lambda: None
+    done = judge_pairs(
+        judge(server, folder, name), read_answers(run), names, run, settings(server.url, folder), lambda: None
     )
     return {c.group: c for c in done.contests}, done
 

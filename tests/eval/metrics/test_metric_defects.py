@@ -3,7 +3,7 @@
 import pytest
 from sacrebleu.metrics.bleu import BLEU
 
-from eval.judge.claim_figures import Verdicts, claim_figures
+from eval.judge.claim_metrics import ClaimVerdicts, compute_claim_metrics
 from eval.metrics.answers import char3_recall, chrf, containment, exact_match, token_f1
 from eval.metrics.bleu import bleu_tokenizer, corpus_bleu
 from mlrag.languages import language, languages
@@ -122,4 +122,4 @@ def test_bleu_is_sacrebleus_on_long_references():
 
 def test_an_abstention_without_claims_is_not_faithful():
     """DeepEval gives 1, RAGAS a hard 0; there is nothing to be faithful with."""
-    assert claim_figures(Verdicts([], [False], [[]], [[True]])).faithfulness is None
+    assert compute_claim_metrics(ClaimVerdicts([], [False], [[]], [[True]])).faithfulness is None

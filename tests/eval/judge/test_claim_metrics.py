@@ -4,21 +4,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.judge.claim_figures import Verdicts, claim_figures
+from eval.judge.claim_metrics import ClaimVerdicts, compute_claim_metrics
 
 
 @st.composite
 def verdicts(draw):
     claims, golds, passages = (draw(st.integers(0, 5)) for _ in range(3))
     row = lambda n: draw(st.lists(st.booleans(), min_size=n, max_size=n))  # noqa: E731
-    return Verdicts(
+    return ClaimVerdicts(
         row(claims), row(golds), [row(claims) for _ in range(passages)], [row(golds) for _ in range(passages)]
     )
 
 
 def test_figures_are_the_ones_worked_out_by_hand():
-    found = claim_figures(
-        Verdicts(
+    found = compute_claim_metrics(
+        ClaimVerdicts(
             right=[True, False, False, False, True],
             found=[True, False],
             backed=[[True, True, False, False, False], [False, False, True, False, False]],
@@ -35,7 +35,7 @@ def test_figures_are_the_ones_worked_out_by_hand():
 
 @given(verdicts())
 def test_every_claim_is_right_or_noise_or_hallucinated(case):
-    found = claim_figures(case)
+    found = compute_claim_metrics(case)
     if not case.right:
         assert found.precision is None
         return
@@ -45,18 +45,18 @@ def test_every_claim_is_right_or_noise_or_hallucinated(case):
 
 
 def test_an_answer_without_claims_is_neither_faithful_nor_hallucinated():
-    found = claim_figures(Verdicts([], [True], [[]], [[True]]))
+    found = compute_claim_metrics(ClaimVerdicts([], [True], [[]], [[True]]))
     assert (found.precision, found.faithfulness, found.hallucination) == (None, None, None)
     assert found.claim_recall == 1.0
 
 
 def test_without_passages_everything_said_is_hallucinated_or_known():
-    found = claim_figures(Verdicts([True, False], [True], [], []))
+    found = compute_claim_metrics(ClaimVerdicts([True, False], [True], [], []))
     assert (found.hallucination, found.self_knowledge, found.context_precision) == (0.5, 0.5, None)
 
 
 def test_verdicts_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="2 verdicts"):
-        claim_figures(Verdicts([True, False], [], [[True]], [[]]))
+        compute_claim_metrics(ClaimVerdicts([True, False], [], [[True]], [[]]))
     with pytest.raises(ValueError, match="passages"):
-        claim_figures(Verdicts([True], [], [[True]], []))
+        compute_claim_metrics(ClaimVerdicts([True], [], [[True]], []))

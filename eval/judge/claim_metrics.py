@@ -15,7 +15,7 @@ Booleans = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdicts:
+class ClaimVerdicts:
     """What entails what, for one answer.
 
     `right[i]`: the reference entails the answer's claim i. `found[k]`: the answer entails the reference's claim
@@ -30,7 +30,7 @@ class Verdicts:
 
 
 @dataclass(frozen=True, slots=True)
-class ClaimFigures:
+class ClaimMetrics:
     """Shares in [0, 1]; None where there is nothing to divide by (no claim, no passage, nothing retrieved).
 
     The six of the generator are the last six. precision + noise_relevant + noise_irrelevant + hallucination = 1.
@@ -49,7 +49,7 @@ class ClaimFigures:
     noise_irrelevant: float | None
 
 
-def claim_figures(verdicts: Verdicts) -> ClaimFigures:
+def compute_claim_metrics(verdicts: ClaimVerdicts) -> ClaimMetrics:
     """All figures of one answer. Raises ValueError for matrices whose sides do not fit."""
     right, found = np.asarray(verdicts.right, bool), np.asarray(verdicts.found, bool)
     backed = _matrix(verdicts.backed, len(right), "backed")
@@ -60,7 +60,7 @@ def claim_figures(verdicts: Verdicts) -> ClaimFigures:
     any_backed, gold_held = backed.any(0), held.any(0)
     by_relevant = backed[relevant].any(0)
     precision, recall = _share(right), _share(found)
-    return ClaimFigures(
+    return ClaimMetrics(
         precision=precision,
         recall=recall,
         f1=_f1(precision, recall),
