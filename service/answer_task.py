@@ -1,15 +1,14 @@
-"""A question on its way: a worker thread answers it, the event loop hears what comes, and can stop it."""
+"""Answer one question in a worker thread; events are read on the event loop, which can also stop the work."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+import math
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
-from contextvars import copy_context
-from functools import partial
 
-from anyio import CapacityLimiter, WouldBlock
+import anyio
+import anyio.to_thread
+from anyio import CapacityLimiter
 from fastapi import Request
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -17,154 +16,128 @@ from starlette.types import Receive, Scope, Send
 from mlrag.answering.pipeline import Watch
 from mlrag.errors import StoppedError
 from mlrag.types import Answer, Evidence
-from service.threads import Threads
 
-Seen = Evidence | str | Answer
-Ask = Callable[[Watch], Answer]
-_LOOK = 0.5  # seconds between looks whether the client is still there
+AnswerEvent = Evidence | str | Answer
+AnswerFunction = Callable[[Watch], Answer]
+_DISCONNECT_POLL = 0.5  # seconds between checks whether the client is still connected
 
 
-class Asking:
-    """One question, begun at once. What is seen: evidence, the text so far, and the answer at last.
+class AnswerTask:
+    """One question, started at once: its events are evidence, the text so far, and finally the answer.
 
-    `workers` says how many may run at once. One reader hears what is seen; `note` hears the answer in any case, on the
-    event loop: what two processors write by turns costs a reply more than the way there.
+    Args:
+        answer_question: Runs in a worker thread and reports progress to the function that it is given.
+        limiter: Bounds how many questions are answered at once.
+        on_answer: Called with the answer on the event loop, even where the client has left.
     """
 
     def __init__(
-        self, ask: Ask, workers: CapacityLimiter, threads: Threads, note: Callable[[Answer], None] | None = None
+        self,
+        answer_question: AnswerFunction,
+        limiter: CapacityLimiter,
+        on_answer: Callable[[Answer], None] | None = None,
     ) -> None:
+        self._send, self._receive = anyio.create_memory_object_stream[AnswerEvent | Exception](math.inf)
         self._loop = asyncio.get_running_loop()
-        self._seen: deque[Seen | Exception] = deque()
-        self._reader: asyncio.Future[None] | None = None
-        self._called = False  # the loop is on its way to the reader
-        self._gone = False
-        self._last = ""
-        self._note = note
-        self._workers = workers
-        self._threads = threads
-        try:
-            workers.acquire_on_behalf_of_nowait(self)
-        except WouldBlock:
-            self._turn = asyncio.create_task(self._wait(ask))
-        else:
-            self._start(ask)
+        self._stopped = False
+        self._last_text = ""
+        self._on_answer = on_answer
+        self._task = asyncio.create_task(self._run(answer_question, limiter))  # kept: the loop holds tasks weakly
 
     def stop(self) -> None:
-        """Nobody waits: the model is stopped at the next piece of its reply, or half a second later."""
-        self._gone = True
+        """Ask the worker to stop: it does at the next piece of the model's reply, at the latest after half a second."""
+        self._stopped = True
 
-    async def _wait(self, ask: Ask) -> None:
-        await self._workers.acquire_on_behalf_of(self)
-        self._start(ask)
-
-    def _start(self, ask: Ask) -> None:
-        try:
-            self._threads.start(partial(copy_context().run, self._work, ask))
-        except RuntimeError as error:  # no more threads: the place is free again, and the asker hears it
-            self._end(error)
-
-    def _work(self, ask: Ask) -> None:
+    async def _run(self, answer_question: AnswerFunction, limiter: CapacityLimiter) -> None:
         result: Answer | Exception
         try:
-            if self._gone:  # while it waited for a thread
-                raise StoppedError
-            result = ask(self._tell)
+            result = await anyio.to_thread.run_sync(self._work, answer_question, limiter=limiter)
+        except asyncio.CancelledError:  # the event loop is closing
+            raise
         except Exception as error:
             result = error
-        except BaseException as error:  # a panic in a library's Rust
+        except BaseException as error:  # a panic in a library's Rust code is no Exception
             result = RuntimeError(repr(error))
-        with suppress(RuntimeError):  # the loop is closed, and nobody waits
-            self._loop.call_soon_threadsafe(self._end, result)
+        self._send.send_nowait(result)
+        if self._on_answer and isinstance(result, Answer):
+            self._on_answer(result)
 
-    def _end(self, result: Answer | Exception) -> None:
-        self._workers.release_on_behalf_of(self)
-        self._seen.append(result)
-        self._call()
-        if self._note and isinstance(result, Answer):
-            self._note(result)
-
-    def _tell(self, seen: Evidence | str) -> None:
-        if self._gone:
+    def _work(self, answer_question: AnswerFunction) -> Answer:
+        if self._stopped:  # while it waited for a worker thread
             raise StoppedError
-        if isinstance(seen, str):
-            if seen == self._last:
+        return answer_question(self._report)
+
+    def _report(self, event: Evidence | str) -> None:
+        """Hand an event to the event loop. Raises StoppedError where the question was stopped."""
+        if self._stopped:
+            raise StoppedError
+        if isinstance(event, str):
+            if event == self._last_text:
                 return
-            self._last = seen
-        self._seen.append(seen)
-        if not self._called:
-            self._called = True
-            self._loop.call_soon_threadsafe(self._call)
+            self._last_text = event
+        self._loop.call_soon_threadsafe(self._send.send_nowait, event)
 
-    def _call(self) -> None:
-        self._called = False
-        if self._seen:
-            self._wake()
+    async def next_event(self, seconds: float) -> AnswerEvent | Exception | None:
+        """Return the next event, the exception that ended the work, or None where nothing comes within `seconds`."""
+        with anyio.move_on_after(seconds):
+            return await self._receive.receive()
+        return None
 
-    def _wake(self) -> None:
-        if self._reader and not self._reader.done():
-            self._reader.set_result(None)
+    async def first_event(self, request: Request, seconds: float) -> AnswerEvent | None:
+        """Return the first event, while the status of the reply is still open.
 
-    async def next(self, seconds: float) -> Seen | Exception | None:
-        """What is seen next; None where nothing comes for so long."""
-        if not self._seen:
-            self._reader = self._loop.create_future()
-            late = self._loop.call_later(seconds, self._wake)
-            try:
-                await self._reader
-            finally:
-                late.cancel()
-        return self._seen.popleft() if self._seen else None
-
-    async def first(self, request: Request, seconds: float) -> Seen | None:
-        """What is seen first, while the status of the reply is still open. Raises what asking raised."""
+        None after `seconds` without one. Raises what answering raised; StoppedError where the client has left.
+        """
         try:
-            for _ in range(max(1, round(seconds / _LOOK))):
-                seen = await self.next(min(seconds, _LOOK))
-                if isinstance(seen, Exception):
-                    raise seen
-                if seen is not None:
-                    return seen
-                await self._look(request)
-        except BaseException:  # the deadline's cancellation among them
+            for _ in range(max(1, round(seconds / _DISCONNECT_POLL))):
+                event = await self.next_event(min(seconds, _DISCONNECT_POLL))
+                if isinstance(event, Exception):
+                    raise event
+                if event is not None:
+                    return event
+                await self._check_client(request)
+        except BaseException:  # including the cancellation by the deadline
             self.stop()
             raise
         return None
 
-    async def answer(self, request: Request) -> tuple[Answer, list[Evidence]]:
-        """The answer and the evidence of each search. Raises what asking raised; StoppedError for a lost client."""
+    async def wait_answer(self, request: Request) -> tuple[Answer, list[Evidence]]:
+        """Return the answer and the evidence of each search.
+
+        Raises what answering raised; StoppedError where the client has left.
+        """
         evidence: list[Evidence] = []
         try:
             while True:
-                seen = await self.next(_LOOK)
-                if isinstance(seen, Exception):
-                    raise seen
-                if isinstance(seen, Answer):
-                    return seen, evidence
-                if isinstance(seen, Evidence):
-                    evidence.append(seen)
-                elif seen is None:
-                    await self._look(request)
+                event = await self.next_event(_DISCONNECT_POLL)
+                if isinstance(event, Exception):
+                    raise event
+                if isinstance(event, Answer):
+                    return event, evidence
+                if isinstance(event, Evidence):
+                    evidence.append(event)
+                elif event is None:
+                    await self._check_client(request)
         finally:
             self.stop()
 
-    async def _look(self, request: Request) -> None:
+    async def _check_client(self, request: Request) -> None:
         if await request.is_disconnected():
             self.stop()
             raise StoppedError
 
 
-class Events(StreamingResponse):
-    """Server-sent events. However it ends, the asking behind it is stopped."""
+class EventStreamResponse(StreamingResponse):
+    """Server-sent events of one answer task, which is stopped when the response ends in any way."""
 
     media_type = "text/event-stream"
 
-    def __init__(self, content: AsyncIterator[bytes], asking: Asking) -> None:
+    def __init__(self, content: AsyncIterator[bytes], task: AnswerTask) -> None:
         super().__init__(content, headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
-        self._asking = asking
+        self._answer_task = task
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
         finally:
-            self._asking.stop()
+            self._answer_task.stop()

@@ -1,4 +1,4 @@
-"""A pipeline that remembers: looks in the cache first, counts and logs every answer."""
+"""A pipeline with an answer cache before it, which counts and logs every answer."""
 
 from __future__ import annotations
 
@@ -13,25 +13,24 @@ from mlrag.models.variants import parse_variant, with_thinking
 from mlrag.settings import Settings
 from mlrag.types import Answer
 from service.metrics import Metrics
-from service.middleware.access_log import note
 
 _log = logging.getLogger("mlrag.ask")
 
 
-def keep_from_files(variant: str, settings: Settings) -> None:
-    """Raises QuestionError for a variant that names a file, unless the settings name it: callers see no disk of ours.
+def reject_file_variant(variant: str, settings: Settings) -> None:
+    """Refuse a variant that names a model file, unless the settings name it: callers must not reach our disk.
 
-    Raises ValueError for a name that is none.
+    Raises QuestionError for such a file, ValueError for a name that is no variant.
     """
     plain = parse_variant(with_thinking(variant, "off"))
-    ours = {with_thinking(name, "off") for name in (settings.variant, *settings.variants)}
-    if plain.backend == "llamacpp" and plain.label not in ours:
+    configured = {with_thinking(name, "off") for name in (settings.variant, *settings.variants)}
+    if plain.backend == "llamacpp" and plain.label not in configured:
         raise QuestionError("a request may not name a file", "the operator can give it a name: [variants.NAME]")
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
-    """`cache` None: every question is answered anew. `log_questions`: their texts go to the log."""
+class CachedPipeline:
+    """`cache` None: every question is answered anew. `log_questions`: their texts are logged too."""
 
     pipeline: Pipeline
     variant: str
@@ -40,20 +39,23 @@ class Asker:
     log_questions: bool = False
 
     def ask(self, question: str, lang: str | None = None, *, fresh: bool = False, **options: Any) -> Answer:
-        """As Pipeline.ask. An answer from the cache has an `age`; `fresh` wants none, and a `watch` is told nothing."""
+        """Answer as Pipeline.ask does, from the cache where it holds the answer, unless `fresh`.
+
+        A cached answer has an `age`, and is reported to no `watch`.
+        """
         if fresh or not self.cache:
             return self.pipeline.ask(question, lang, **options)
-        asked = {name: value for name, value in options.items() if name != "watch"}
-        place = self.cache.key(question, lang, self.variant, asked)
-        answer = self.cache.find(place)
+        key_options = {name: value for name, value in options.items() if name != "watch"}
+        key = self.cache.key(question, lang, self.variant, key_options)
+        answer = self.cache.find(key)
         if answer is None:
             answer = self.pipeline.ask(question, lang, **options)
-            self.cache.keep(place, answer)
+            self.cache.keep(key, answer)
         return answer
 
-    def note(self, question: str, answer: Answer) -> None:
+    def record(self, question: str, answer: Answer) -> None:
         """Count and log an answer."""
-        self.metrics.observe(answer)
+        self.metrics.count_answer(answer)
         fields: dict[str, Any] = {
             "lang": answer.lang,
             "model": answer.model,
@@ -64,4 +66,4 @@ class Asker:
         }
         if self.log_questions:
             fields["question"] = question
-        note(_log, "answer", fields)
+        _log.info("answer", extra={"fields": fields})

@@ -1,4 +1,4 @@
-"""What the routes share: one retriever, one pipeline a variant, bounded work off the event loop, the upload jobs."""
+"""What the routes share: one retriever, one pipeline per variant, the worker threads' limiter, the upload jobs."""
 
 from __future__ import annotations
 
@@ -13,16 +13,20 @@ from mlrag.errors import QuestionError
 from mlrag.factory import make_board, make_cache, make_pipeline, make_retriever
 from mlrag.models.variants import with_thinking
 from mlrag.settings import Settings
-from service.cached_pipeline import Asker, keep_from_files
-from service.jobs import Jobs
+from service.cached_pipeline import CachedPipeline, reject_file_variant
+from service.jobs import UploadJobs
 from service.metrics import Metrics
-from service.threads import Threads
 
-_ASKERS = 32  # names come from requests: keep few
+_MAX_PIPELINES = 32  # variant names come from requests: keep few
 
 
-class Parts:
-    """`heartbeat`: seconds of silence after which a stream says that it is alive; `embedder`: one loaded already."""
+class Dependencies:
+    """The service's long-lived objects.
+
+    Args:
+        heartbeat: Seconds of silence after which a stream sends a comment.
+        embedder: One that is loaded already; by default it is made from the settings.
+    """
 
     def __init__(
         self, settings: Settings, metrics: Metrics, heartbeat: float = 10.0, embedder: Embedder | None = None
@@ -30,40 +34,43 @@ class Parts:
         self.settings = settings
         self.heartbeat = heartbeat
         self.retriever = make_retriever(settings, embedder)
-        self.jobs = Jobs(self.retriever, limits(settings), make_board(settings))
-        self.workers = CapacityLimiter(settings.max_asks)
-        self.threads = Threads(settings.max_asks)
+        self.jobs = UploadJobs(self.retriever, limits(settings), make_board(settings))
+        self.limiter = CapacityLimiter(settings.max_asks)
         self._cache = make_cache(settings, self.retriever)
         self._metrics = metrics
-        self._askers: dict[str, Asker] = {}
+        self._pipelines: dict[str, CachedPipeline] = {}
 
     def close(self) -> None:
         self.jobs.close(self.settings.drain)
-        self.threads.close()
         self.retriever.indexes.close()
         if self._cache:
             self._cache.close()
 
-    def asker(self, variant: str | None = None, think: bool | None = None) -> Asker:
-        """Raises QuestionError for a name that means nothing, or that names a file."""
+    def get_pipeline(self, variant: str | None = None, think: bool | None = None) -> CachedPipeline:
+        """Return the pipeline of a variant, by default the configured one, with thinking on, off or as configured.
+
+        Raises QuestionError for a name that is no variant, or that names a file.
+        """
         name = variant or self.settings.variant
         if think is not None:
             name = with_thinking(name, "on" if think else "off")
-        if name not in self._askers:
+        if name not in self._pipelines:
             try:
-                keep_from_files(name, self.settings)
+                reject_file_variant(name, self.settings)
                 pipeline = make_pipeline(self.settings, self.retriever, name)
             except ValueError as error:
                 raise QuestionError(str(error)) from error
-            if len(self._askers) >= _ASKERS:
-                self._askers.clear()
-            self._askers[name] = Asker(pipeline, name, self._cache, self._metrics, self.settings.log_questions)
-        return self._askers[name]
+            if len(self._pipelines) >= _MAX_PIPELINES:
+                self._pipelines.clear()
+            self._pipelines[name] = CachedPipeline(
+                pipeline, name, self._cache, self._metrics, self.settings.log_questions
+            )
+        return self._pipelines[name]
 
 
-async def _parts(request: Request) -> Parts:  # async: no thread for it
-    parts: Parts = request.app.state.parts
-    return parts
+async def get_dependencies(request: Request) -> Dependencies:  # async: FastAPI runs plain functions in a thread
+    dependencies: Dependencies = request.app.state.dependencies
+    return dependencies
 
 
-PartsDep = Annotated[Parts, Depends(_parts)]
+Deps = Annotated[Dependencies, Depends(get_dependencies)]

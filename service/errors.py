@@ -1,4 +1,4 @@
-"""The one place where errors become statuses and bodies."""
+"""Map errors to HTTP statuses and bodies, in this one place."""
 
 from __future__ import annotations
 
@@ -47,24 +47,26 @@ _STATUS: list[tuple[type[MlragError], int]] = [
     (StorageError, 507),
     (StoppedError, 499),  # the client is gone
 ]
-TOLD = (MlragError, RequestValidationError, HTTPException)  # what a caller is told; all else is a bug of ours
+_REPORTED_ERRORS = (MlragError, RequestValidationError, HTTPException)  # shown to callers; all else is a bug of ours
 _log = logging.getLogger("mlrag.service")
 
 
 class JSON(JSONResponse):
+    """A response encoded by orjson."""
+
     def render(self, content: Any) -> bytes:
         return orjson.dumps(content)
 
 
-def described(error: Exception) -> tuple[int, dict[str, Any]]:
-    """Status and body of an error; one that nobody foresaw is logged, and told without its details."""
+def describe_error(error: Exception) -> tuple[int, dict[str, Any]]:
+    """Return status and body of an error; an unexpected one is logged, and its details are not shown."""
     if isinstance(error, MlragError):
         status = next((s for kind, s in _STATUS if isinstance(error, kind)), 500)
         return status, _body(error.code, error.message, error.hint)
     if isinstance(error, HTTPException):
         return error.status_code, _body("http", str(error.detail), "GET /docs lists the paths")
     if isinstance(error, RequestValidationError):
-        return _invalid(error)
+        return _describe_invalid_request(error)
     _log.error("unexpected", exc_info=error)
     return 500, _body("internal", "something unexpected went wrong; the log has it")
 
@@ -73,7 +75,7 @@ def _body(code: str, message: str, hint: str = "") -> dict[str, Any]:
     return {"error": {"code": code, "message": message, "hint": hint}}
 
 
-def _invalid(error: RequestValidationError) -> tuple[int, dict[str, Any]]:
+def _describe_invalid_request(error: RequestValidationError) -> tuple[int, dict[str, Any]]:
     first = error.errors()[0]
     if first["type"] == "json_invalid":
         return 400, _body("bad_json", "the body is not valid JSON", "GET /docs shows every field")
@@ -81,11 +83,11 @@ def _invalid(error: RequestValidationError) -> tuple[int, dict[str, Any]]:
     return 422, _body("bad_request", f"{where}: {first['msg']}", "GET /docs shows every field")
 
 
-async def reply(_request: Request, error: Exception) -> Response:
-    status, body = described(error)
-    return JSON(body, status, headers=getattr(error, "headers", None))  # 405 says what is allowed
+async def _handle_error(_request: Request, error: Exception) -> Response:
+    status, body = describe_error(error)
+    return JSON(body, status, headers=getattr(error, "headers", None))  # 405 names the allowed methods in a header
 
 
-def handle_errors(app: FastAPI) -> None:
-    for kind in TOLD:
-        app.add_exception_handler(kind, reply)
+def add_error_handlers(app: FastAPI) -> None:
+    for kind in _REPORTED_ERRORS:
+        app.add_exception_handler(kind, _handle_error)

@@ -1,4 +1,4 @@
-"""What a request needs: one table, by path and method. What the table does not know needs most."""
+"""What a request requires: one table, by path and method. An unknown path requires the most."""
 
 from __future__ import annotations
 
@@ -7,42 +7,42 @@ from functools import lru_cache
 
 from mlrag.state.keys import Scope
 
-_LOOKS = ("GET", "HEAD")
+_READ_METHODS = ("GET", "HEAD")
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
-    """`scope` None: open to all. `asks`: it takes a place at the model. `uploads`: its body may be long."""
+class Permission:
+    """`scope` None: open to all. `asks`: counts against the questions at once. `uploads`: its body may be long."""
 
     scope: Scope | None
     asks: bool = False
     uploads: bool = False
 
 
-# The longest path that fits decides: it covers itself and all below it. What looking needs, then what the rest needs.
-_TABLE: dict[str, tuple[Need, Need]] = {
-    "/healthz": (Need(None), Need("admin")),
-    "/readyz": (Need(None), Need("admin")),
-    "/": (Need("read"), Need("write", uploads=True)),
-    "/ask": (Need("read", asks=True), Need("read", asks=True)),
-    "/chat": (Need("read", asks=True), Need("read", asks=True)),
-    "/v1": (Need("read"), Need("read", asks=True)),
-    "/search": (Need("read"), Need("read")),
-    "/admin": (Need("admin"), Need("admin")),
-    "/reports": (Need("admin"), Need("admin")),  # they quote documents and questions of every language
+# (to read, to change), by path prefix; the longest prefix that fits decides.
+_TABLE: dict[str, tuple[Permission, Permission]] = {
+    "/healthz": (Permission(None), Permission("admin")),
+    "/readyz": (Permission(None), Permission("admin")),
+    "/": (Permission("read"), Permission("write", uploads=True)),
+    "/ask": (Permission("read", asks=True), Permission("read", asks=True)),
+    "/chat": (Permission("read", asks=True), Permission("read", asks=True)),
+    "/v1": (Permission("read"), Permission("read", asks=True)),
+    "/search": (Permission("read"), Permission("read")),
+    "/admin": (Permission("admin"), Permission("admin")),
+    "/reports": (Permission("admin"), Permission("admin")),  # they quote documents and questions of every language
 }
 
 
 def language_in(path: str) -> str:
-    """The language whose documents a path is about, "ta" in /corpora/ta/documents; "" where it names none."""
+    """Return the language whose documents a path is about, "ta" in /corpora/ta/documents; "" where it names none."""
     parts = path.split("/")
     return parts[2] if len(parts) > 2 and parts[1] == "corpora" else ""
 
 
 @lru_cache(1024)
-def need_of(method: str, path: str) -> Need:
-    """What this request needs."""
+def required_permission(method: str, path: str) -> Permission:
+    """Return what this request requires."""
     parts = path.rstrip("/").split("/")
-    known = ("/".join(parts[:n]) or "/" for n in range(len(parts), 0, -1))
-    looks, changes = next(_TABLE[prefix] for prefix in known if prefix in _TABLE)
-    return looks if method in _LOOKS else changes
+    prefixes = ("/".join(parts[:n]) or "/" for n in range(len(parts), 0, -1))
+    to_read, to_change = next(_TABLE[prefix] for prefix in prefixes if prefix in _TABLE)
+    return to_read if method in _READ_METHODS else to_change

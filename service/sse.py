@@ -10,26 +10,26 @@ import orjson
 
 from mlrag.answering.serialize import wire, wire_hits
 from mlrag.types import Answer, Evidence, Hit
-from service.answer_task import Asking, Seen
-from service.errors import described
+from service.answer_task import AnswerEvent, AnswerTask
+from service.errors import describe_error
 
 HEARTBEAT = b": still at it\n\n"
 
 
-def frame(data: Any, event: str = "") -> bytes:
-    """One event. JSON has no line breaks, so its data is one line."""
-    named = f"event: {event}\n".encode() if event else b""
-    return named + b"data: " + orjson.dumps(data) + b"\n\n"
+def encode_event(data: Any, name: str = "") -> bytes:
+    """Return one event. JSON has no line breaks, so its data is one line."""
+    prefix = f"event: {name}\n".encode() if name else b""
+    return prefix + b"data: " + orjson.dumps(data) + b"\n\n"
 
 
 @dataclass(slots=True)
-class Shown:
-    """The text that a reader has seen so far."""
+class SentText:
+    """The text that a client has received so far."""
 
     text: str = ""
 
-    def step(self, text: str) -> tuple[bool, str]:
-        """(must the reader start over, what to add) to get from what is shown to `text`."""
+    def advance(self, text: str) -> tuple[bool, str]:
+        """Return (whether the client must start over, what to append) to get from the sent text to `text`."""
         before, self.text = self.text, text
         if text.startswith(before):
             return False, text[len(before) :]
@@ -37,57 +37,59 @@ class Shown:
 
 
 @dataclass(slots=True)
-class Told:
-    """Turns what is seen into events. `hold`: passages wait for the answer, which a safety filter may refuse."""
+class EventEncoder:
+    """Encodes the events of one question. `hold`: passages wait for the answer, which a safety filter may refuse."""
 
     explain: bool
     hold: bool
     question: str
-    shown: Shown = field(default_factory=Shown)
+    sent: SentText = field(default_factory=SentText)
     evidence: list[Evidence] = field(default_factory=list)
 
-    def events(self, seen: Seen | Exception) -> Iterator[bytes]:
-        if isinstance(seen, Evidence):
-            self.evidence.append(seen)
+    def encode(self, event: AnswerEvent | Exception) -> Iterator[bytes]:
+        if isinstance(event, Evidence):
+            self.evidence.append(event)
             if not self.hold:
-                yield _passages(seen.lang, seen.question, seen.hits)
-        elif isinstance(seen, str):
-            over, added = self.shown.step(seen)
-            if over:
-                yield frame({}, "restart")
-            if added:
-                yield frame({"text": added}, "text")
-        elif isinstance(seen, Answer):
-            yield from self._last(seen)
+                yield _encode_passages(event.lang, event.question, event.hits)
+        elif isinstance(event, str):
+            restart, addition = self.sent.advance(event)
+            if restart:
+                yield encode_event({}, "restart")
+            if addition:
+                yield encode_event({"text": addition}, "text")
+        elif isinstance(event, Answer):
+            yield from self._encode_answer(event)
         else:
-            status, body = described(seen)
-            yield frame(body | {"status": status}, "error")
+            status, body = describe_error(event)
+            yield encode_event(body | {"status": status}, "error")
 
-    def _last(self, answer: Answer) -> Iterator[bytes]:
-        if answer.age is not None:  # from the cache: nothing was told while it was made
-            yield _passages(answer.lang, answer.standalone_question or self.question, answer.hits)
-            yield frame({"text": answer.text}, "text")
+    def _encode_answer(self, answer: Answer) -> Iterator[bytes]:
+        if answer.age is not None:  # from the cache: there were no events before it
+            yield _encode_passages(answer.lang, answer.standalone_question or self.question, answer.hits)
+            yield encode_event({"text": answer.text}, "text")
         elif self.hold and answer.hits:
-            found = self.evidence[-1]
-            yield _passages(found.lang, found.question, found.hits)
-            yield frame({"text": answer.text}, "text")
+            latest = self.evidence[-1]
+            yield _encode_passages(latest.lang, latest.question, latest.hits)
+            yield encode_event({"text": answer.text}, "text")
         refused = self.hold and not answer.hits
-        yield frame(wire(answer, self.evidence if self.explain and not refused else ()), "answer")
+        yield encode_event(wire(answer, self.evidence if self.explain and not refused else ()), "answer")
 
 
-def _passages(lang: str, question: str, hits: Sequence[Hit]) -> bytes:
-    return frame({"lang": lang, "question": question, "hits": wire_hits(hits)}, "passages")
+def _encode_passages(lang: str, question: str, hits: Sequence[Hit]) -> bytes:
+    return encode_event({"lang": lang, "question": question, "hits": wire_hits(hits)}, "passages")
 
 
-async def stream(asking: Asking, first: Seen | None, told: Told, heartbeat: float) -> AsyncIterator[bytes]:
-    """Events until the answer or an error; a comment after so many seconds without one."""
-    seen: Seen | Exception | None = first
+async def stream_events(
+    task: AnswerTask, first: AnswerEvent | None, encoder: EventEncoder, heartbeat: float
+) -> AsyncIterator[bytes]:
+    """Yield events until the answer or an error; a comment after `heartbeat` seconds without one."""
+    event: AnswerEvent | Exception | None = first
     while True:
-        if seen is None:
+        if event is None:
             yield HEARTBEAT
         else:
-            for event in told.events(seen):
-                yield event
-            if isinstance(seen, Answer | Exception):
+            for encoded in encoder.encode(event):
+                yield encoded
+            if isinstance(event, Answer | Exception):
                 return
-        seen = await asking.next(heartbeat)
+        event = await task.next_event(heartbeat)

@@ -1,4 +1,4 @@
-"""The pages' templates: one frame around all, in the language of the reader."""
+"""Render the HTML pages in the language of the reader."""
 
 from __future__ import annotations
 
@@ -15,38 +15,41 @@ from service.middleware.security_headers import nonce
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-LANG = Annotated[
+PageLanguage = Annotated[
     str,
-    Query(description="The page's language; without it, or where there is no such, the browser's.", examples=["ta"]),
+    Query(description="The page's language; by default, and where there is no such, the browser's.", examples=["ta"]),
 ]
-NAV = (("ask", "/"), ("documents", "/documents"), ("status", "/health"), ("reports", "/reports"))
+_NAVIGATION = (("ask", "/"), ("documents", "/documents"), ("status", "/health"), ("reports", "/reports"))
 
 
 @cache
-def _templates() -> Environment:
+def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, select_autoescape
 
-    found = Environment(
+    environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=select_autoescape(["html"])
     )
-    found.globals["nonce"] = nonce
-    return found
+    environment.globals["nonce"] = nonce
+    return environment
 
 
-def page(request: Request, title: str, lang: str, **values: Any) -> HTMLResponse:
-    """A page; `title` is its key in NAV, and its template's name. In `lang`, else in the browser's, else in English."""
+def render_page(request: Request, title: str, lang: str, **values: Any) -> HTMLResponse:
+    """Render a page in `lang`, else in the browser's language, else in English.
+
+    `title` is the name of its template and of its entry in the navigation.
+    """
     packs = languages()
-    pack = packs[lang if lang in packs else _preferred(request.headers.get("accept-language", ""))]
+    pack = packs[lang if lang in packs else _preferred_language(request.headers.get("accept-language", ""))]
     by_code = {p.code: {"endonym": p.endonym, "direction": p.direction} for p in packs.values()}
     html = (
-        _templates()
+        _environment()
         .get_template(f"{title}.html")
-        .render(title=title, nav=NAV, pack=pack, fonts=packs.values(), packs_by_code=by_code, **values)
+        .render(title=title, nav=_NAVIGATION, pack=pack, fonts=packs.values(), packs_by_code=by_code, **values)
     )
     return HTMLResponse(html)
 
 
-def _preferred(accepted: str) -> str:
-    """The first of a browser's languages that has a pack: "ta-LK,ta;q=0.9,en;q=0.8" -> "ta". English without one."""
+def _preferred_language(accepted: str) -> str:
+    """Return the first accepted language with a pack, "ta-LK,ta;q=0.9,en;q=0.8" -> "ta"; "en" where there is none."""
     codes = (item.partition(";")[0].partition("-")[0].strip().lower() for item in accepted.split(","))
     return next((code for code in codes if code in languages()), "en")

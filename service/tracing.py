@@ -1,4 +1,4 @@
-"""OpenTelemetry: a span a request, the steps of its question inside it. On where OTEL_EXPORTER_OTLP_ENDPOINT is set."""
+"""OpenTelemetry: one span per request, with the steps of its question; on where OTEL_EXPORTER_OTLP_ENDPOINT is set."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT
 
 
 def endpoint() -> str:
-    """Where spans are sent, by OpenTelemetry's own variables; "" sends none."""
+    """Return where spans are sent, by OpenTelemetry's own variables; "" sends none."""
     return next((os.environ[name] for name in _ENDPOINTS if os.environ.get(name)), "")
 
 
-def tracer_provider(settings: Settings) -> TracerProvider:
-    """Sends spans in the background to `endpoint()`.
+def make_tracer_provider(settings: Settings) -> TracerProvider:
+    """Make a provider that sends spans to `endpoint()` in the background.
 
     Raises SettingsError without the extra; PrivacyError where that is another machine and the settings forbid it.
     """
@@ -53,7 +53,7 @@ def tracer_provider(settings: Settings) -> TracerProvider:
 
 
 class Tracing:
-    """A span a request, in the caller's trace where it names one (W3C `traceparent`). The query is left out."""
+    """Records a span per request, in the caller's trace where it names one (W3C `traceparent`), without the query."""
 
     def __init__(self, app: ASGIApp, provider: TracerProvider) -> None:
         self._app = app
@@ -65,13 +65,13 @@ class Tracing:
         with self._span(scope) as span:
             tokens = tracing.tracer.set(self._tracer), tracing.request_span.set(span)
 
-            async def noted(message: Message) -> None:
+            async def send_with_status(message: Message) -> None:
                 if message["type"] == "http.response.start":
                     span.set_attribute("http.response.status_code", message["status"])
                 await send(message)
 
             try:
-                await self._app(scope, receive, noted)
+                await self._app(scope, receive, send_with_status)
             finally:
                 tracing.tracer.reset(tokens[0])
                 tracing.request_span.reset(tokens[1])
@@ -81,7 +81,7 @@ class Tracing:
         from opentelemetry.trace import SpanKind
 
         headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
-        about = {"http.request.method": scope["method"], "url.path": scope["path"][:200]}
+        attributes = {"http.request.method": scope["method"], "url.path": scope["path"][:200]}
         return self._tracer.start_as_current_span(
-            f"{scope['method']} {scope['path'][:200]}", extract(headers), SpanKind.SERVER, about
+            f"{scope['method']} {scope['path'][:200]}", extract(headers), SpanKind.SERVER, attributes
         )

@@ -126,10 +126,10 @@ def service(folder: Path, made: str = "") -> Any:
     from mlrag.answering.pipeline import Pipeline
     from mlrag.settings import Settings
     from service.app import create_app
-    from service.middleware.access_log import configure
+    from service.middleware.access_log import configure_logging
 
     settings = Settings(data_dir=folder, variant="extractive", cache_answers=0, corpora=folder / "none")
-    configure(settings)
+    configure_logging(settings)
     if made:
         ask = cache(lambda own, question, lang: _ask(own, question, lang))
         _ask = Pipeline.ask

@@ -136,11 +136,7 @@ def serve(
     port: Annotated[int | None, typer.Option(min=1, max=65535)] = None,
 ) -> None:
     """Index corpora/ if needed, then answer over HTTP."""
-    import gc
     import importlib
-
-    gc.disable()  # while modules are imported there is little to collect
-    importlib.import_module("service.memory").one_arena()  # before anything starts a thread
 
     from mlrag.factory import make_keys, start_embedder
 
@@ -149,8 +145,6 @@ def serve(
     try:
         # `service` stands on mlrag and not the other way round: it is found by name, at run time.
         service = importlib.import_module("service.app")
-        gc.freeze()  # what is imported stays
-        gc.enable()
         service.check_binding(settings, make_keys(settings))
         embedder = start_embedder(settings)
         if settings.corpora.is_dir():

@@ -1,4 +1,4 @@
-"""All that stands around the routes, in its order."""
+"""The middleware stack, in its order."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from mlrag.state.keys import KeyRing
 from service.metrics import Metrics, metrics_page
 from service.middleware.access_log import AccessLog
 from service.middleware.auth import Auth
-from service.middleware.limits import BodyLimit, Deadline, Queue, RateLimit
+from service.middleware.limits import BodyLimit, Deadline, QuestionQueue, RateLimit
 from service.middleware.security_headers import SecurityHeaders
-from service.tracing import Tracing, endpoint, tracer_provider
+from service.tracing import Tracing, endpoint, make_tracer_provider
 
 
-def guard(app: FastAPI, settings: Settings) -> Metrics:
-    """Put the guards around an app and /metrics into it; gives what the routes count with.
+def add_middleware(app: FastAPI, settings: Settings) -> Metrics:
+    """Add the middleware stack and /metrics to an app; return the metrics that the routes count with.
 
-    Raises SettingsError, PrivacyError where spans are asked for and cannot or may not be sent, and with StorageError
+    Raises SettingsError, PrivacyError where spans are asked for and cannot or may not be sent; these and StorageError
     where keys and limits are on a server that cannot or may not be used.
     """
-    places = Semaphore(settings.max_asks, fast_acquire=True)  # a free place sends nobody round the loop
-    metrics = app.state.metrics = Metrics(places, settings.max_asks)
+    slots = Semaphore(settings.max_asks)
+    metrics = app.state.metrics = Metrics(slots, settings.max_asks)
     app.add_api_route(
         "/metrics",
         metrics_page,
@@ -34,8 +34,8 @@ def guard(app: FastAPI, settings: Settings) -> Metrics:
         responses={200: {"content": {"text/plain": {"example": 'mlrag_questions_total{lang="ta"} 7.0\n'}}}},
         tags=["service"],
     )
-    # The one added last stands outermost.
-    app.add_middleware(Queue, settings=settings, places=places)
+    # The one added last is the outermost.
+    app.add_middleware(QuestionQueue, settings=settings, slots=slots)
     app.add_middleware(Deadline, settings=settings)
     app.add_middleware(BodyLimit, settings=settings)
     app.add_middleware(RateLimit, settings=settings, window=make_rates(settings, "request"))
@@ -50,7 +50,7 @@ def guard(app: FastAPI, settings: Settings) -> Metrics:
         )
     app.add_middleware(AccessLog, metrics=metrics)
     if endpoint():
-        app.state.spans = tracer_provider(settings)
+        app.state.spans = make_tracer_provider(settings)
         app.add_middleware(Tracing, provider=app.state.spans)
     app.add_middleware(SecurityHeaders, cross_origin=bool(settings.cors_origins))
     return metrics

@@ -9,34 +9,25 @@ import re
 import sys
 import time
 import traceback
-from collections.abc import Awaitable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from functools import lru_cache
-from typing import Any, BinaryIO
 
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mlrag.settings import Settings
 from service.metrics import Metrics
-from service.middleware.asgi import Refusal, Sender, client_of, header, refuse
+from service.middleware.asgi import Rejection, ReplySender, client_address, get_header, send_rejection
 
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
-_GIVEN = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_PLAIN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _log = logging.getLogger("mlrag.http")
-_NOTE = logging.LogRecord("", logging.INFO, "", 0, "", None, None).__dict__
-
-
-@lru_cache(2)
-def _second(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 class JSONLines(logging.Formatter):
-    """A record as JSON: time, level, logger, message, request id, and what `extra={"fields": {…}}` adds.
+    """Formats a record as JSON: time, level, logger, message, request id, and what `extra={"fields": {…}}` adds.
 
-    The text of an exception may quote a question: it is left out unless `texts`, its kind and place are not.
+    The text of an exception may quote a question: it is left out unless `texts`; its type and traceback are not.
     """
 
     def __init__(self, texts: bool) -> None:
@@ -44,11 +35,8 @@ class JSONLines(logging.Formatter):
         self._texts = texts
 
     def format(self, record: logging.LogRecord) -> str:
-        return self.line(record).decode()
-
-    def line(self, record: logging.LogRecord) -> bytes:
         line = {
-            "time": f"{_second(int(record.created))}.{int(record.created % 1 * 1000):03}+00:00",
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -56,54 +44,23 @@ class JSONLines(logging.Formatter):
             **getattr(record, "fields", {}),
         }
         if record.exc_info and record.exc_info[1]:
-            line |= self._fault(record.exc_info[1])
+            line |= self._describe_exception(record.exc_info[1])
         try:
-            return orjson.dumps(line, default=str)
-        except TypeError:  # half of a surrogate pair
-            return json.dumps(line, ensure_ascii=False, default=str).encode("utf-8", "replace")
+            return orjson.dumps(line, default=str).decode()
+        except TypeError:  # a lone surrogate
+            return json.dumps(line, ensure_ascii=False, default=str).encode("utf-8", "replace").decode()
 
-    def _fault(self, error: BaseException) -> dict[str, str]:
+    def _describe_exception(self, error: BaseException) -> dict[str, str]:
         where = "".join(traceback.format_tb(error.__traceback__))
         text = {"error_text": str(error)} if self._texts else {}
         return {"error": type(error).__name__, "where": where, **text}
 
 
-class Lines(logging.Handler):
-    """Writes each record as one line of bytes. The stream keeps threads apart, so no lock is held around it."""
-
-    def __init__(self, stream: BinaryIO, lines: JSONLines) -> None:
-        super().__init__()
-        self.formatter = lines
-        self._stream = stream
-        self._lines = lines
-
-    def createLock(self) -> None:  # noqa: N802
-        self.lock = None
-
-    def handle(self, record: logging.LogRecord) -> bool:
-        self.emit(record)
-        return True
-
-    def emit(self, record: logging.LogRecord) -> None:
-        try:
-            self._stream.write(self._lines.line(record) + b"\n")
-            self._stream.flush()
-        except Exception:
-            self.handleError(record)
-
-
-def note(log: logging.Logger, message: str, fields: Mapping[str, Any]) -> None:
-    """A line of level info. `Logger.info` would find out the place in the code and the thread, which no line tells."""
-    if log.isEnabledFor(logging.INFO):
-        record = logging.LogRecord.__new__(logging.LogRecord)
-        record.__dict__ = _NOTE | {"name": log.name, "msg": message, "created": time.time(), "fields": fields}
-        log.handle(record)
-
-
-def configure(settings: Settings) -> None:
+def configure_logging(settings: Settings) -> None:
     """Send every logger of the process to stderr as JSON lines."""
-    lines = Lines(sys.stderr.buffer, JSONLines(settings.log_questions))
-    logging.basicConfig(handlers=[lines], level=settings.log_level.upper(), force=True)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JSONLines(settings.log_questions))
+    logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)
     for noisy in ("httpx", "httpcore"):  # they log addresses, and some backends put keys there
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
@@ -121,35 +78,36 @@ class AccessLog:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        given = header(scope, "x-request-id")
-        name = given if _GIVEN.fullmatch(given) else os.urandom(16).hex()
-        token = _request_id.set(name)
+        given = get_header(scope, "x-request-id")
+        request_id = given if _PLAIN_ID.fullmatch(given) else os.urandom(16).hex()
+        token = _request_id.set(request_id)
 
-        def named(message: Message) -> Awaitable[None]:
+        async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", name.encode())]
-            return send(message)
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+            await send(message)
 
-        sender, begun = Sender(named), time.perf_counter()
+        sender, begun = ReplySender(send_with_id), time.perf_counter()
         try:
             await self._app(scope, receive, sender)
         except Exception as error:
             _log.error("unexpected", exc_info=error)
             if sender.status:
                 raise
-            await refuse(sender, Refusal(500, "internal", "something unexpected went wrong; the log has it"))
+            rejection = Rejection(500, "internal", "something unexpected went wrong; the log has it")
+            await send_rejection(sender, rejection)
         finally:
-            self._line(scope, sender.status, time.perf_counter() - begun)
+            self._log_request(scope, sender.status, time.perf_counter() - begun)
             _request_id.reset(token)
 
-    def _line(self, scope: Scope, status: int, seconds: float) -> None:
-        self._metrics.replied(status)
+    def _log_request(self, scope: Scope, status: int, seconds: float) -> None:
+        self._metrics.count_reply(status)
         fields = {
             "method": scope["method"],
             "path": scope["path"][:200],
             "status": status,
             "seconds": round(seconds, 4),
-            "client": client_of(scope),
+            "client": client_address(scope),
             "key": scope.get("state", {}).get("key", ""),
         }
-        note(_log, "request", fields)
+        _log.info("request", extra={"fields": fields})

@@ -1,9 +1,9 @@
-"""What the pieces around the app share: the shape of a refusal, headers, and a sender that knows if a reply began."""
+"""What the middlewares share: error replies, request headers, and a `send` that knows whether a reply began."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -15,29 +15,29 @@ from starlette.types import Message, Scope, Send
 T = TypeVar("T")
 
 
-async def called(waits: bool, work: Callable[..., T], *values: Any) -> T:
-    """The result of some work: in a thread where it waits on another machine, else at once."""
-    return await anyio.to_thread.run_sync(partial(work, *values)) if waits else work(*values)
+async def call_store(waits: bool, function: Callable[..., T], *args: Any) -> T:
+    """Call a function of a store: in a worker thread where it `waits` on another machine, else directly."""
+    return await anyio.to_thread.run_sync(partial(function, *args)) if waits else function(*args)
 
 
-def header(scope: Scope, name: str) -> str:
-    """A request header; "" without it."""
-    sought = name.encode()
+def get_header(scope: Scope, name: str) -> str:
+    """Return a request header; "" where there is none."""
+    encoded = name.encode()
     for key, value in scope["headers"]:
-        if key == sought:
+        if key == encoded:
             return str(value.decode("latin-1"))
     return ""
 
 
-def client_of(scope: Scope) -> str:
-    """The caller's address; "" where there is none (a unix socket)."""
+def client_address(scope: Scope) -> str:
+    """Return the caller's address; "" where there is none (a unix socket)."""
     client = scope.get("client")
     return str(client[0]) if client else ""
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """An error in the shape that all of the service's errors have."""
+class Rejection:
+    """An error reply of a middleware, in the shape of all errors of the service."""
 
     status: int
     code: str
@@ -46,42 +46,33 @@ class Refusal:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def come_back(status: int, code: str, message: str, seconds: float) -> Refusal:
-    """A refusal that says when to try again."""
-    after = str(max(1, math.ceil(seconds)))
-    return Refusal(status, code, message, f"ask again in {after} s", {"retry-after": after})
+def retry_later(status: int, code: str, message: str, seconds: float) -> Rejection:
+    """Return a rejection that says when to try again."""
+    delay = str(max(1, math.ceil(seconds)))
+    return Rejection(status, code, message, f"ask again in {delay} s", {"retry-after": delay})
 
 
-async def refuse(send: Send, why: Refusal) -> None:
-    """Send it as the whole reply."""
-    body = orjson.dumps({"error": {"code": why.code, "message": why.message, "hint": why.hint}})
-    named = {"content-type": "application/json", "content-length": str(len(body)), **why.headers}
-    raw = [(name.encode(), value.encode()) for name, value in named.items()]
-    await send({"type": "http.response.start", "status": why.status, "headers": raw})
+async def send_rejection(send: Send, rejection: Rejection) -> None:
+    """Send a rejection as the whole reply."""
+    error = {"code": rejection.code, "message": rejection.message, "hint": rejection.hint}
+    body = orjson.dumps({"error": error})
+    headers = {"content-type": "application/json", "content-length": str(len(body)), **rejection.headers}
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": rejection.status, "headers": raw})
     await send({"type": "http.response.body", "body": body})
 
 
-class Sender:
-    """`send`, with the status of the reply that went through it, 0 before one began. Closed: it drops the rest.
-
-    It hands on what is to be awaited, and so do the others around a reply: a coroutine a layer would cost more than
-    what the layer does.
-    """
-
-    __slots__ = ("_send", "closed", "status")
+class ReplySender:
+    """Wraps `send`; `status` is that of the reply, 0 before it began. Where `closed`, messages are dropped."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
         self.status = 0
         self.closed = False
 
-    def __call__(self, message: Message) -> Awaitable[None]:
+    async def __call__(self, message: Message) -> None:
         if self.closed:
-            return _dropped()
+            return
         if message["type"] == "http.response.start":
             self.status = message["status"]
-        return self._send(message)
-
-
-async def _dropped() -> None:
-    """Nobody reads it."""
+        await self._send(message)

@@ -1,4 +1,4 @@
-"""Who may come in. Without keys: this machine alone. With keys: whoever has one that holds the scope.
+"""Authentication. Without keys, only this machine is answered. With keys, a request needs one with the right scope.
 
 Keys come as `Authorization: Bearer`, as `X-API-Key`, or as the password of HTTP Basic, so that browsers can ask.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import binascii
 import ipaddress
-from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -17,26 +16,37 @@ from mlrag.errors import ForbiddenLanguageError, SettingsError, StorageError
 from mlrag.language_access import only
 from mlrag.settings import Settings
 from mlrag.state.keys import FileKeys, Key, KeyRing, Keys, KeyStore
-from service.middleware.asgi import Refusal, called, client_of, header, refuse
-from service.permissions import language_in, need_of
+from service.middleware.asgi import Rejection, call_store, client_address, get_header, send_rejection
+from service.permissions import language_in, required_permission
 
 _CHALLENGE = {"www-authenticate": 'Bearer realm="mlrag", Basic realm="mlrag", charset="UTF-8"'}
-_NO_KEY = Refusal(401, "no_key", "this needs a key", "send it as: Authorization: Bearer KEY", _CHALLENGE)
-_LOCAL_ONLY = Refusal(403, "local_only", "without keys, only this machine is answered", "make one: mlrag keys add NAME")
-_NOBODY = Keys({})
+_NO_KEY = Rejection(401, "no_key", "this needs a key", "send it as: Authorization: Bearer KEY", _CHALLENGE)
+_LOCAL_ONLY = Rejection(
+    403, "local_only", "without keys, only this machine is answered", "make one: mlrag keys add NAME"
+)
+_NO_KEYS = Keys({})
 
 
 def is_loopback(host: str) -> bool:
-    """Is this name or address this machine's own?"""
+    """Return whether this name or address is this machine's own."""
+    address = _parse_address(host.strip("[]"))
+    return host == "localhost" if address is None else address.is_loopback
+
+
+def _parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return an IP address; None for any other text."""
     try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
+        return ipaddress.ip_address(text)
     except ValueError:
-        return host == "localhost"
+        return None
 
 
 def check_binding(settings: Settings, keys: KeyStore) -> None:
-    """Raises SettingsError where the service would stand open to other machines, and where it would stand open to a
-    proxy because its keys were left behind in the data folder; StorageError."""
+    """Check that other machines cannot reach the service without a key.
+
+    Raises SettingsError where they could, and where a proxy could because the keys were left behind in the data
+    folder; StorageError.
+    """
     if keys.read():
         return
     if keys.waits and FileKeys(settings.keys_file).read():
@@ -52,43 +62,31 @@ def check_binding(settings: Settings, keys: KeyStore) -> None:
 
 
 def _token(scope: Scope) -> str:
-    kind, _, value = header(scope, "authorization").partition(" ")
+    """Return the key that the request carries; "" where it carries none."""
+    kind, _, value = get_header(scope, "authorization").partition(" ")
     if kind.lower() == "basic":
         try:
             return base64.b64decode(value.strip(), validate=True).decode().partition(":")[2]
         except (binascii.Error, UnicodeDecodeError):
             return ""
-    return value.strip() if kind.lower() == "bearer" else header(scope, "x-api-key").strip()
+    return value.strip() if kind.lower() == "bearer" else get_header(scope, "x-api-key").strip()
 
 
-def _not_local(scope: Scope) -> bool:
-    """Did this request start elsewhere? Another address; or a name that a page may have bent to this machine."""
-    return _is_address(client_of(scope), loopback=False) or _is_elsewhere(header(scope, "host"))
+def _is_from_elsewhere(scope: Scope) -> bool:
+    """Return whether a request comes from another machine, or from a page that bent a name of its own to this one."""
+    client = _parse_address(client_address(scope))
+    if client is not None and not client.is_loopback:
+        return True
+    name = (urlsplit(f"//{get_header(scope, 'host')}").hostname or "").rstrip(".")
+    return "." in name and _parse_address(name) is None  # DNS rebinding: example.org may resolve to 127.0.0.1
 
 
-@lru_cache(1024)
-def _is_elsewhere(host: str) -> bool:
-    """Is it a name that others may have given this machine?"""
-    name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
-    return "." in name and not _is_address(name)
-
-
-@lru_cache(1024)
-def _is_address(text: str, loopback: bool = True) -> bool:
-    """Is it an IP address, and, where `loopback` is false, another machine's?"""
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return loopback or not address.is_loopback
-
-
-def _cross_site(scope: Scope, allowed: tuple[str, ...]) -> bool:
-    """Does a page of another site make a browser change something here?"""
-    origin = header(scope, "origin")
+def _is_cross_site(scope: Scope, allowed: tuple[str, ...]) -> bool:
+    """Return whether a page of another site makes a browser change something here."""
+    origin = get_header(scope, "origin")
     if scope["method"] in ("GET", "HEAD", "OPTIONS") or not origin or {origin, "*"} & set(allowed):
         return False
-    return urlsplit(origin).netloc != header(scope, "host")
+    return urlsplit(origin).netloc != get_header(scope, "host")
 
 
 class Auth:
@@ -103,40 +101,43 @@ class Auth:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         try:
-            keys = await self._known(scope)
+            keys = await self._read_keys(scope)
         except (SettingsError, StorageError) as error:
-            why = Refusal(503, error.code, "the keys cannot be read", "the operator must mend it")
-            return await refuse(send, why)
+            rejection = Rejection(503, error.code, "the keys cannot be read", "the operator must mend it")
+            return await send_rejection(send, rejection)
         key = keys.find(_token(scope)) if keys else None
         problem = self._problem(scope, key, bool(keys))
         if problem:
-            return await refuse(send, problem)
+            return await send_rejection(send, problem)
         state = scope.setdefault("state", {})
         state["key"], state["keyed"] = key.name if key else "", bool(keys)
         with only(frozenset(key.languages) if key and key.languages else None):
             return await self._app(scope, receive, send)
 
-    async def _known(self, scope: Scope) -> Keys:
-        """The keys; none for what is open to all, which shall need none. Raises SettingsError, StorageError."""
-        if need_of(scope["method"], scope["path"]).scope is None:
-            return _NOBODY
-        return await called(self._keys.waits, self._keys.current)
+    async def _read_keys(self, scope: Scope) -> Keys:
+        """Return the keys; none for a path that is open to all, which must not depend on the key store.
 
-    def _problem(self, scope: Scope, key: Key | None, keyed: bool) -> Refusal | None:
-        """Why it may not pass."""
-        if _cross_site(scope, self._origins):
-            return Refusal(403, "cross_site", "a page of another site may not do this", "name it in cors_origins")
-        needed = need_of(scope["method"], scope["path"]).scope
-        if needed is None:
+        Raises SettingsError, StorageError.
+        """
+        if required_permission(scope["method"], scope["path"]).scope is None:
+            return _NO_KEYS
+        return await call_store(self._keys.waits, self._keys.current)
+
+    def _problem(self, scope: Scope, key: Key | None, keyed: bool) -> Rejection | None:
+        """Return why the request may not pass; None where it may."""
+        if _is_cross_site(scope, self._origins):
+            return Rejection(403, "cross_site", "a page of another site may not do this", "name it in cors_origins")
+        required = required_permission(scope["method"], scope["path"]).scope
+        if required is None:
             return None
         if not keyed:
-            return _LOCAL_ONLY if _not_local(scope) else None
+            return _LOCAL_ONLY if _is_from_elsewhere(scope) else None
         if key is None:
             return _NO_KEY
         lang = language_in(scope["path"])
         if lang and key.languages and lang not in key.languages:
             error = ForbiddenLanguageError(lang, key.languages)
-            return Refusal(403, error.code, error.message, error.hint)
-        if not key.holds(needed):
-            return Refusal(403, "scope", f"this needs a key with the scope {needed!r}", f"this one has {key.scope!r}")
+            return Rejection(403, error.code, error.message, error.hint)
+        if not key.holds(required):
+            return Rejection(403, "scope", f"this needs a key with the scope {required!r}", f"this has {key.scope!r}")
         return None

@@ -1,10 +1,9 @@
-"""Bounds: bytes of a body, requests a minute, questions at once, seconds a request."""
+"""Limits: bytes of a body, requests a minute, questions at once, seconds a request."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -14,52 +13,59 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mlrag.settings import Settings
 from mlrag.state.rate_limit import Rates
-from service.middleware.asgi import Refusal, Sender, called, client_of, come_back, header, refuse
-from service.permissions import need_of
+from service.middleware.asgi import (
+    Rejection,
+    ReplySender,
+    call_store,
+    client_address,
+    get_header,
+    retry_later,
+    send_rejection,
+)
+from service.permissions import required_permission
 
 if TYPE_CHECKING:
     from limits import RateLimitItem
 
 
 class BodyLimit:
-    """413 for a body that is, or turns out to be, too long."""
+    """413 for a body that is too long, by its header or while it is read: the rest of it is not read."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
-        self._limits = {False: settings.max_body, True: settings.max_upload}
+        self._max_body = settings.max_body
+        self._max_upload = settings.max_upload
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        most = self._limits[need_of(scope["method"], scope["path"]).uploads]
-        said = header(scope, "content-length")
-        if said.isascii() and said.isdecimal() and int(said) > most:
-            return await _too_large(send, most)
-        counted = _Counted(receive, most)
-        sender = Sender(send)
+        uploads = required_permission(scope["method"], scope["path"]).uploads
+        limit = self._max_upload if uploads else self._max_body
+        length = get_header(scope, "content-length")
+        if length.isascii() and length.isdecimal() and int(length) > limit:
+            return await _send_too_large(send, limit)
+        limited, sender = _LimitedReceive(receive, limit), ReplySender(send)
 
-        def guarded(message: Message) -> Awaitable[None]:
-            return refused() if counted.exceeded and not sender.status else sender(message)
-
-        async def refused() -> None:
-            await _too_large(sender, most)
-            sender.closed = True
+        async def send_unless_exceeded(message: Message) -> None:
+            """Replace what the app replies to a cut body, for example that it is no valid JSON."""
+            if limited.exceeded and not sender.status:
+                await _send_too_large(sender, limit)
+                sender.closed = True
+            await sender(message)
 
         try:
-            await self._app(scope, counted, guarded)
+            await self._app(scope, limited, send_unless_exceeded)
         except ClientDisconnect:
-            if not counted.exceeded or sender.status:
+            if not limited.exceeded or sender.status:
                 raise
-            await _too_large(sender, most)
+            await _send_too_large(sender, limit)
 
 
-class _Counted:
-    """`receive` that ends a body grown too long as if the caller had gone: nobody takes its start for all of it."""
+class _LimitedReceive:
+    """`receive` that ends a body grown too long with a disconnect, so that nobody takes its start for all of it."""
 
-    __slots__ = ("_left", "_receive", "exceeded")
-
-    def __init__(self, receive: Receive, most: int) -> None:
-        self._receive, self._left = receive, most
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self._receive, self._left = receive, limit
         self.exceeded = False
 
     async def __call__(self) -> Message:
@@ -71,98 +77,100 @@ class _Counted:
         return {"type": "http.disconnect"}
 
 
-async def _too_large(send: Send, most: int) -> None:
-    await refuse(send, Refusal(413, "too_large", f"the body is longer than {most} bytes", "send less at once"))
+async def _send_too_large(send: Send, limit: int) -> None:
+    await send_rejection(send, Rejection(413, "too_large", f"the body is longer than {limit} bytes", "send less"))
 
 
 class RateLimit:
-    """429 for a key that asks too often; without keys there is only this machine, and no limit."""
+    """429 for a key that asks too often; without keys only this machine is answered, without a limit."""
 
     def __init__(self, app: ASGIApp, settings: Settings, window: Rates) -> None:
         self._app = app
-        self._said = settings.rate_limit
+        self._setting = settings.rate_limit
         self._window = window
 
     @cached_property
     def _rates(self) -> list[RateLimitItem]:
         from limits import parse_many
 
-        return parse_many(self._said) if self._said else []
+        return parse_many(self._setting) if self._setting else []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["state"]["keyed"] and need_of(scope["method"], scope["path"]).scope:
-            who = scope["state"]["key"] or f"address {client_of(scope)}"
-            full = await called(self._window.waits, self._full, who)
-            if full:
-                return await refuse(send, full)
+        if scope["type"] != "http" or not scope["state"]["keyed"]:
+            return await self._app(scope, receive, send)
+        if required_permission(scope["method"], scope["path"]).scope:
+            who = scope["state"]["key"] or f"address {client_address(scope)}"
+            rejection = await call_store(self._window.waits, self._count_request, who)
+            if rejection:
+                return await send_rejection(send, rejection)
         return await self._app(scope, receive, send)
 
-    def _full(self, who: str) -> Refusal | None:
-        """Count a request; why it may not pass, where a rate is used up."""
-        full = next((rate for rate in self._rates if not self._window.hit(rate, who)), None)
-        if full is None:
-            return None
-        return come_back(429, "too_many_requests", f"more than {full}", self._window.opens_in(full, who))
+    def _count_request(self, who: str) -> Rejection | None:
+        """Count a request; return a rejection where one of the rates is used up."""
+        for rate in self._rates:
+            if not self._window.hit(rate, who):
+                seconds = self._window.opens_in(rate, who)
+                return retry_later(429, "too_many_requests", f"more than {rate}", seconds)
+        return None
 
 
 class Deadline:
     """504 for a request that takes too long; a reply that had begun is cut, which its reader sees.
 
-    A question stops at the next thing it tells, or within half a second of a model's silence. Other work in a thread
-    cannot be stopped: it keeps its place until it ends, and its reply is dropped.
+    A question stops at its next event, or within half a second of a model's silence. Other work in a worker thread
+    cannot be stopped: it keeps its slot until it ends, and its reply is dropped.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._seconds = settings.deadline
 
-    @cached_property
-    def _scope(self) -> type[CancelScope]:
-        """The kind of this event loop; `CancelScope` itself would look for the loop at every request."""
-        return type(CancelScope())
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        sender = Sender(send)
-        said: list[asyncio.Task[None]] = []
+        sender = ReplySender(send)
+        replies: list[asyncio.Task[None]] = []
+
+        # Not anyio.move_on_after: work in a thread cannot be cancelled, and the 504 must not wait for its end.
+        def expire() -> None:
+            sender.closed = True
+            cancel_scope.cancel()
+            if not sender.status:
+                message = f"no answer within {self._seconds:g} s"
+                rejection = Rejection(504, "deadline", message, "ask again, or ask for less")
+                replies.append(asyncio.create_task(send_rejection(send, rejection)))
+
         try:
-            with self._scope() as running:
-                watch = asyncio.get_running_loop().call_later(self._seconds, self._late, sender, send, running, said)
+            with CancelScope() as cancel_scope:
+                timer = asyncio.get_running_loop().call_later(self._seconds, expire)
                 try:
                     await self._app(scope, receive, sender)
                 finally:
-                    watch.cancel()
+                    timer.cancel()
         finally:
-            for task in said:  # what it says goes out before the request is over
-                await task
-
-    def _late(self, sender: Sender, send: Send, running: CancelScope, said: list[asyncio.Task[None]]) -> None:
-        sender.closed = True
-        running.cancel()
-        if not sender.status:
-            late = f"no answer within {self._seconds:g} s"
-            why = Refusal(504, "deadline", late, "ask again, or ask for less")
-            said.append(asyncio.create_task(refuse(send, why)))
+            for reply in replies:  # the rejection is sent before the request is over
+                await reply
 
 
-class Queue:
-    """At most so many questions at once; so many more wait; the rest get 503 and when to come back."""
+class QuestionQueue:
+    """At most `max_asks` questions run at once and `max_waiting` wait; the rest get 503 and when to come back."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, places: Semaphore) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, slots: Semaphore) -> None:
         self._app = app
-        self._places = places
-        self._most = settings.max_asks
-        self._most_waiting = settings.max_waiting
-        self._seconds = 1.0  # what a question takes, as a moving mean
+        self._slots = slots
+        self._max_running = settings.max_asks
+        self._max_waiting = settings.max_waiting
+        self._seconds = 1.0  # moving average of a question's duration
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not need_of(scope["method"], scope["path"]).asks:
+        if scope["type"] != "http" or not required_permission(scope["method"], scope["path"]).asks:
             return await self._app(scope, receive, send)
-        if not self._places.value and (waiting := self._places.statistics().tasks_waiting) >= self._most_waiting:
-            rounds = 1 + waiting / self._most
-            return await refuse(send, come_back(503, "busy", "too many questions at once", rounds * self._seconds))
-        async with self._places:
+        waiting = self._slots.statistics().tasks_waiting
+        if not self._slots.value and waiting >= self._max_waiting:
+            rounds = 1 + waiting / self._max_running
+            rejection = retry_later(503, "busy", "too many questions at once", rounds * self._seconds)
+            return await send_rejection(send, rejection)
+        async with self._slots:
             begun = time.monotonic()
             try:
                 await self._app(scope, receive, send)

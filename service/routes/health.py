@@ -1,4 +1,4 @@
-"""Is it alive, can it answer, in which languages."""
+"""Liveness, readiness, and the installed languages."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from fastapi.responses import Response
 
 import mlrag
 from mlrag.languages import languages
-from service.dependencies import PartsDep
+from service.dependencies import Deps
 from service.errors import JSON
 from service.schemas.error_responses import Responses
 from service.schemas.mlrag import AliveReply, ErrorReply, LanguageReply, ReadyReply
-from service.shutdown import draining
+from service.shutdown import is_stopping
 
-EMPTY = Annotated[bool, Query(description="Without any index it is ready too: to take documents.")]
+Empty = Annotated[bool, Query(description="Count as ready without any index too: ready to take documents.")]
 router = APIRouter(tags=["service"])
-_READY: Responses = {
+_READY_RESPONSES: Responses = {
     200: {"model": ReadyReply},
     503: {"model": ReadyReply | ErrorReply, "description": "No language has an index yet, or it is about to stop."},
 }
 
 
 @router.get("/languages", response_class=JSON, responses={200: {"model": list[LanguageReply]}})
-def list_languages(parts: PartsDep) -> Response:
+def list_languages(deps: Deps) -> Response:
     """Every installed language, and whether it has an index."""
-    indexed = set(parts.retriever.languages())
+    indexed = set(deps.retriever.languages())
     return JSON(
         [
             {
@@ -45,16 +45,18 @@ def list_languages(parts: PartsDep) -> Response:
 
 @router.get("/healthz", response_class=JSON, responses={200: {"model": AliveReply}})
 async def healthz() -> Response:
-    """Is the process alive?"""
+    """The process is alive."""
     return JSON({"status": "ok", "version": mlrag.__version__})
 
 
-@router.get("/readyz", response_class=JSON, responses=_READY)
-def readyz(parts: PartsDep, request: Request, empty: EMPTY = False) -> Response:
-    """Can it answer, and shall it be asked? 503 until a language has an index, and once it is about to stop; the reply
-    waits for the embedder."""
-    _ = parts.retriever.embedder.engine
-    indexed = parts.retriever.languages()
-    status = "stopping" if draining(request.app) else "ready" if indexed or empty else "no index"
-    body = {"status": status, "languages": indexed, "variant": parts.settings.variant}
+@router.get("/readyz", response_class=JSON, responses=_READY_RESPONSES)
+def readyz(deps: Deps, request: Request, empty: Empty = False) -> Response:
+    """The service can answer. 503 until a language has an index, and once it is about to stop.
+
+    The reply waits until the embedder is loaded.
+    """
+    _ = deps.retriever.embedder.engine
+    indexed = deps.retriever.languages()
+    status = "stopping" if is_stopping(request.app) else "ready" if indexed or empty else "no index"
+    body = {"status": status, "languages": indexed, "variant": deps.settings.variant}
     return JSON(body, status_code=200 if status == "ready" else 503)

@@ -1,4 +1,4 @@
-"""The pages for people: ask, documents, status. The list of reports stands with the reports."""
+"""The HTML pages: ask, documents, status. The list of reports is in `reports`."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from mlrag.factory import is_remote
 from mlrag.languages import Language, languages, off_topic
 from mlrag.models.variants import family
 from mlrag.settings import Settings
-from service.dependencies import Parts, PartsDep
-from service.templating import LANG, page
+from service.dependencies import Dependencies, Deps
+from service.templating import PageLanguage, render_page
 
 router = APIRouter(tags=["pages"], default_response_class=HTMLResponse)
-_VALIDATED: frozenset[str] = frozenset()  # languages in which the support of sentences was held against human labels
+_VALIDATED: frozenset[str] = frozenset()  # languages in which sentence support was validated against human labels
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """How a language stands. `calibrated`: abstaining is decided by what is known of the embedder and this index.
+class LanguageStatus:
+    """The state of one language. `calibrated`: abstention is calibrated for the embedder and this index.
 
-    `checked`: the checks of whole sentences are validated in it.
+    `checked`: the sentence checks are validated in it.
     """
 
     pack: Language
@@ -38,8 +38,8 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Backend:
-    """Who answers. `state` is a key of the packs' words; `detail` is the same in every language."""
+class BackendStatus:
+    """One model server. `state` is a key of the packs' `ui` texts; `detail` is not translated."""
 
     name: str
     state: str
@@ -47,64 +47,65 @@ class Backend:
 
 
 @router.get("/")
-async def ask_page(parts: PartsDep, request: Request, lang: LANG = "") -> Response:
-    """Ask, and see where the answer stands. The page itself asks ?q= at once; without ?lang= it detects."""
-    packs, indexed = languages(), await anyio.to_thread.run_sync(parts.retriever.languages, limiter=parts.workers)
-    return page(
+async def ask_page(deps: Deps, request: Request, lang: PageLanguage = "") -> Response:
+    """Ask, and see the cited passages. The page asks ?q= at once; without ?lang= the language is detected."""
+    packs = languages()
+    indexed = await anyio.to_thread.run_sync(deps.retriever.languages, limiter=deps.limiter)
+    return render_page(
         request,
         "ask",
         lang,
         shown=[p for p in packs.values() if p.code in indexed] or list(packs.values()),
         chosen=lang,
-        longest=parts.settings.max_question,
-        variant=parts.settings.variant,
-        variants=["extractive", "auto", *family(), *parts.settings.variants],
+        longest=deps.settings.max_question,
+        variant=deps.settings.variant,
+        variants=["extractive", "auto", *family(), *deps.settings.variants],
     )
 
 
 @router.get("/documents")
-async def documents_page(request: Request, lang: LANG = "") -> Response:
-    """Add documents, see them, delete them."""
-    return page(request, "documents", lang, shown=list(languages().values()))
+async def documents_page(request: Request, lang: PageLanguage = "") -> Response:
+    """Add, list and delete documents."""
+    return render_page(request, "documents", lang, shown=list(languages().values()))
 
 
-def _row(parts: Parts, pack: Language, indexed: bool) -> Row:
+def _language_status(deps: Dependencies, pack: Language, indexed: bool) -> LanguageStatus:
     if not indexed:
-        return Row(pack, 0, 0, False, False, False)
-    index = parts.retriever.index(pack.code)
-    counts = index.store.counts()
-    known = bool(len(shipped_calibration(parts.retriever.embedder.name).weights)) and bool(off_topic(pack.code))
-    return Row(pack, counts.documents, counts.passages, True, known, pack.code in _VALIDATED)
+        return LanguageStatus(pack, 0, 0, False, False, False)
+    counts = deps.retriever.index(pack.code).store.counts()
+    has_weights = bool(len(shipped_calibration(deps.retriever.embedder.name).weights))
+    calibrated = has_weights and bool(off_topic(pack.code))
+    return LanguageStatus(pack, counts.documents, counts.passages, True, calibrated, pack.code in _VALIDATED)
 
 
-def _backends(settings: Settings) -> list[Backend]:
-    """Who can answer; Ollama is asked, the others are not."""
+def _language_statuses(deps: Dependencies) -> list[LanguageStatus]:
+    indexed = set(deps.retriever.languages())
+    return [_language_status(deps, pack, pack.code in indexed) for pack in languages().values()]
+
+
+def _backend_statuses(settings: Settings) -> list[BackendStatus]:
+    """Return the state of the model servers; only Ollama is asked."""
     keys = {"openai": settings.openai_url, "gemini": settings.gemini_key.get_secret_value()}
-    remote = [Backend(name, "configured" if told else "not_configured") for name, told in keys.items()]
-    return [Backend("extractive", "ready"), _ollama(settings), *remote]
+    remote = [BackendStatus(name, "configured" if key else "not_configured") for name, key in keys.items()]
+    return [BackendStatus("extractive", "ready"), _ollama_status(settings), *remote]
 
 
-def _ollama(settings: Settings) -> Backend:
+def _ollama_status(settings: Settings) -> BackendStatus:
     from mlrag.generation.backends.ollama import installed
 
     host = settings.ollama_host
     if settings.private and is_remote(urlsplit(host).netloc or host, settings):
-        return Backend("ollama", "private", host)
+        return BackendStatus("ollama", "private", host)
     try:
         tags = installed(host)
     except GeneratorError:
-        return Backend("ollama", "unreachable", host)
-    return Backend("ollama", "ready", ", ".join(tags)) if tags else Backend("ollama", "no_model", host)
-
-
-def _rows(parts: Parts) -> list[Row]:
-    indexed = set(parts.retriever.languages())
-    return [_row(parts, pack, pack.code in indexed) for pack in languages().values()]
+        return BackendStatus("ollama", "unreachable", host)
+    return BackendStatus("ollama", "ready", ", ".join(tags)) if tags else BackendStatus("ollama", "no_model", host)
 
 
 @router.get("/health")
-async def health_page(parts: PartsDep, request: Request, lang: LANG = "") -> Response:
-    """How every language stands, and who answers."""
-    rows = await anyio.to_thread.run_sync(_rows, parts, limiter=parts.workers)
-    backends = await anyio.to_thread.run_sync(_backends, parts.settings, limiter=parts.workers)
-    return page(request, "status", lang, rows=rows, backends=backends, embedder=parts.retriever.embedder)
+async def health_page(deps: Deps, request: Request, lang: PageLanguage = "") -> Response:
+    """The state of every language and of the model servers."""
+    rows = await anyio.to_thread.run_sync(_language_statuses, deps, limiter=deps.limiter)
+    backends = await anyio.to_thread.run_sync(_backend_statuses, deps.settings, limiter=deps.limiter)
+    return render_page(request, "status", lang, rows=rows, backends=backends, embedder=deps.retriever.embedder)

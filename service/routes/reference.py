@@ -1,4 +1,4 @@
-"""The API's reference: Swagger UI, from a package beside us and not from a CDN."""
+"""The API reference: Swagger UI from an installed package, not from a CDN."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FILES = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css
 
 @router.get("/docs")
 async def reference(request: Request) -> HTMLResponse:
-    """Every route and field, to try."""
+    """Show every route and field, to try out."""
     script, style, icon = (str(request.url_for("swagger", name=name).path) for name in _FILES)
     page = get_swagger_ui_html(
         openapi_url=request.scope.get("root_path", "").rstrip("/") + request.app.openapi_url,
@@ -32,7 +32,7 @@ async def reference(request: Request) -> HTMLResponse:
 
 @router.get("/docs/{name}", name="swagger")
 async def swagger(name: str) -> Response:
-    """A file of Swagger UI."""
+    """Serve a file of Swagger UI."""
     if name not in _FILES:
         raise HTTPException(404)
     content = (files("fastapi_swagger") / "resources" / name).read_bytes()

@@ -1,4 +1,4 @@
-"""The bodies of requests and replies, with examples: what OpenAPI shows."""
+"""The bodies of requests and replies, with examples, as OpenAPI shows them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from mlrag.types import Said
 
 MAX_TURNS = 20
 MAX_TURN = 8000  # characters
-ASKED = "டெங்கு கொசு எப்போது கடிக்கும்?"
-NOT_EMPTY: dict[str, Any] = {"minLength": 1, "pattern": r"\S"}  # what the pipeline asks of a question
+EXAMPLE_QUESTION = "டெங்கு கொசு எப்போது கடிக்கும்?"
+NOT_EMPTY: dict[str, Any] = {"minLength": 1, "pattern": r"\S"}  # as the pipeline requires
 Scalar = str | int | float | bool
 FilterValue = Scalar | Annotated[list[Scalar], Field(max_length=50)]
 FilterMap = Annotated[dict[Annotated[str, Field(max_length=200)], FilterValue], Field(max_length=10)]
-K = Annotated[int | None, Field(ge=1, le=50, description="Passages to look at.")]
-FILTERS = "Front matter's fields and the values that will do, e.g. topic: dengue; a list: any of them."
+K = Annotated[int | None, Field(ge=1, le=50, description="How many passages to retrieve.")]
+FILTERS = "Fields of the documents' front matter and the accepted values, e.g. topic: dengue; a list: any of them."
 
 
-class Turn(BaseModel):
+class ConversationTurn(BaseModel):
     """An earlier turn of the conversation."""
 
     model_config = ConfigDict(extra="forbid")
@@ -27,34 +27,34 @@ class Turn(BaseModel):
     role: Literal["user", "assistant"]
     text: str = Field(max_length=MAX_TURN)
 
-    def said(self) -> Said:
+    def to_message(self) -> Said:
         return Said(self.role, self.text)
 
 
-class Search(BaseModel):
+class SearchRequest(BaseModel):
     """The body of POST /search."""
 
     model_config = ConfigDict(
         extra="forbid",
-        json_schema_extra={"examples": [{"q": ASKED, "lang": "ta", "k": 3, "filters": {"topic": "dengue"}}]},
+        json_schema_extra={"examples": [{"q": EXAMPLE_QUESTION, "lang": "ta", "k": 3, "filters": {"topic": "dengue"}}]},
     )
 
     q: str = Field(description="The question.", json_schema_extra=NOT_EMPTY)
-    lang: str | None = Field(None, description="Its language, e.g. ta; detected where not given.")
+    lang: str | None = Field(None, description="Its language, e.g. ta; detected by default.")
     k: K = None
     filters: FilterMap = Field(default={}, description=FILTERS)
-    explain: bool = Field(False, description="Tell what each leg of the search thought of the passages.")
+    explain: bool = Field(False, description="Add the scores of both rankers.")
 
 
-class Question(Search):
+class AskRequest(SearchRequest):
     """The body of POST /ask."""
 
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={
             "examples": [
-                {"q": ASKED, "lang": "ta"},
-                {"q": ASKED, "lang": "ta", "variant": "e4b", "stream": True, "explain": True},
+                {"q": EXAMPLE_QUESTION, "lang": "ta"},
+                {"q": EXAMPLE_QUESTION, "lang": "ta", "variant": "e4b", "stream": True, "explain": True},
                 {
                     "q": "அதன் உயரம் எவ்வளவு?",
                     "turns": [
@@ -67,20 +67,20 @@ class Question(Search):
     )
 
     variant: str | None = Field(
-        None, min_length=1, max_length=200, description="Who answers: extractive, e4b, any tag."
+        None, min_length=1, max_length=200, description="The model that answers: extractive, e4b, or any tag."
     )
     think: bool | None = Field(None, description="Let the model think first.")
     cross_language: bool | None = Field(
-        None, description="Look in other languages when this one has nothing; as the settings say where not given."
+        None, description="Search other languages where this one has nothing; by default as the settings say."
     )
     stream: bool = Field(False, description="Server-sent events; as the header Accept: text/event-stream asks.")
-    turns: list[Turn] = Field(
+    turns: list[ConversationTurn] = Field(
         default=[], max_length=MAX_TURNS, description="The conversation so far, oldest first; q goes on with it."
     )
 
 
-class Passage(BaseModel):
-    """A passage found. Offsets count code points of its document; `dense` is a cosine, `lexical` is BM25."""
+class PassageReply(BaseModel):
+    """A retrieved passage. Offsets count code points of its document; `dense` is a cosine, `lexical` is BM25."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -112,7 +112,7 @@ class CitationReply(BaseModel):
 
 
 class UsageReply(BaseModel):
-    """What the model read and wrote; null where its backend does not say."""
+    """Tokens and seconds of the model; null where its backend does not report them."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -124,7 +124,7 @@ class UsageReply(BaseModel):
 
 
 class AnswerReply(BaseModel):
-    """An answer. Where `abstained`, the text says in the question's language that the documents do not say."""
+    """An answer. Where `abstained`, the text says, in the question's language, that the documents hold no answer."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -132,7 +132,7 @@ class AnswerReply(BaseModel):
     lang: str = Field(examples=["ta"])
     abstained: bool
     citations: list[CitationReply]
-    hits: list[Passage]
+    hits: list[PassageReply]
     model: str = Field(examples=["extractive", "ollama:gemma4:e4b"])
     embedder: str
     warnings: list[str] = Field(examples=[["follow_up:joined"], ["other_language:si"]])
@@ -142,21 +142,21 @@ class AnswerReply(BaseModel):
     left_machine: bool
     host: str
     thinking: str = Field(description="The model's thoughts, where `keep_thinking` is set.")
-    cached: bool = Field(description="It was made for an equal question before.")
-    age: float | None = Field(description="Seconds since then.")
+    cached: bool = Field(description="The answer comes from the cache.")
+    age: float | None = Field(description="Seconds since it was cached.")
     standalone_question: str = Field(examples=["சிகிரியா பாறையின் உயரம் எவ்வளவு?"])
     explanation: dict[str, Any] | None = None
 
 
 class SearchReply(BaseModel):
-    """The passages found, best first."""
+    """The retrieved passages, best first."""
 
     model_config = ConfigDict(extra="forbid")
 
     lang: str = Field(examples=["ta"])
-    question: str = Field(examples=[ASKED])
+    question: str = Field(examples=[EXAMPLE_QUESTION])
     embedder: str
-    hits: list[Passage]
+    hits: list[PassageReply]
     explanation: dict[str, Any] | None = None
 
 
@@ -195,11 +195,11 @@ class DocumentReply(BaseModel):
     source: str = Field(examples=["upload:டெங்கு.md"])
     meta: dict[str, Any] = Field(examples=[{"topic": "dengue"}])
     text: str = Field(examples=["இந்த கொசு பெரும்பாலும் பகல் நேரத்தில் கடிக்கும். கொசு தேங்கிய நீரில் முட்டையிடும்."])
-    detected: bool = Field(description="Its language was found out rather than told.")
+    detected: bool = Field(description="Its language was detected, not given.")
 
 
 class DocumentText(BaseModel):
-    """A document given in JSON; `name` is its id, where its front matter has none."""
+    """A document in JSON; `name` is its id where its front matter has none."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -214,7 +214,7 @@ class DocumentsBody(BaseModel):
 
 
 class FileReply(BaseModel):
-    """What came of one file: its (first) document's id, what looks wrong in it, or why it could not be read."""
+    """The result of one file: the id of its (first) document, warnings, or why it could not be read."""
 
     name: str = Field(examples=["மழை.md"])
     doc_id: str = ""
@@ -224,7 +224,7 @@ class FileReply(BaseModel):
 
 
 class JobReply(BaseModel):
-    """An upload on its way into the index. A file that cannot be read does not keep the others out."""
+    """Status of an upload. A file that cannot be read does not stop the others."""
 
     id: str
     lang: str
@@ -239,7 +239,7 @@ class RunReply(BaseModel):
 
 
 class LanguageReply(BaseModel):
-    """An installed language. `tier`: 1 where a model knows it best, to 4. `native_checked`: a native reader did."""
+    """An installed language. `tier`: 1 (models know it best) to 4. `native_checked`: checked by a native reader."""
 
     code: str = Field(examples=["ta"])
     name: str = Field(examples=["Tamil"])

@@ -1,4 +1,4 @@
-"""What OpenAI's protocol sends, as far as it is read here; fields that mean nothing here are ignored."""
+"""The bodies of OpenAI's protocol that are read here; other fields are ignored."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.schemas.mlrag import MAX_TURN, MAX_TURNS, AnswerReply, FilterMap, K, Question, Turn
+from service.schemas.mlrag import MAX_TURN, MAX_TURNS, AnswerReply, AskRequest, ConversationTurn, FilterMap, K
 
 MAX_INPUTS = 512
 InputText = Annotated[str, Field(min_length=1)]
 FOOTNOTES = "\n\n[1] "  # where the footnotes of an answer begin
 
 
-class Content(BaseModel):
-    """A part of a message; images and other kinds are refused: documents are asked, not pictures."""
+class TextContent(BaseModel):
+    """A part of a message; images and other kinds are refused."""
 
     type: Literal["text"]
     text: str
 
 
-class Message(BaseModel):
+class ChatMessage(BaseModel):
     """`system`, `developer` and `tool` messages are not read: the answer comes from the documents alone."""
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: str | list[Content] | None = None
+    content: str | list[TextContent] | None = None
 
     @property
     def text(self) -> str:
@@ -34,7 +34,7 @@ class Message(BaseModel):
 
 
 class Extension(BaseModel):
-    """What OpenAI's protocol has no field for: send it as `extra_body={"mlrag": {…}}`."""
+    """Options without a field in OpenAI's protocol: send them as `extra_body={"mlrag": {…}}`."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -43,10 +43,10 @@ class Extension(BaseModel):
     filters: FilterMap = {}
     cross_language: bool | None = None
     think: bool | None = None
-    footnotes: bool = Field(default=True, description="Marks in the text, and the sources below it.")
+    footnotes: bool = Field(default=True, description="Add citation marks to the text, and the sources below it.")
     unchecked: bool = Field(
         default=False,
-        description="Stream the text as it is written; a chunk with mlrag.restart takes it all back.",
+        description="Stream the text before it is checked; a chunk with mlrag.restart discards all of it.",
     )
 
 
@@ -69,27 +69,28 @@ class ChatRequest(BaseModel):
         }
     )
 
-    model: str = Field(min_length=1, max_length=200, description="Who answers: an id of /v1/models, or any variant.")
-    messages: list[Message] = Field(min_length=1, max_length=2000)
+    model: str = Field(min_length=1, max_length=200, description="An id of /v1/models, or any variant.")
+    messages: list[ChatMessage] = Field(min_length=1, max_length=2000)
     stream: bool = False
     stream_options: StreamOptions | None = None
     n: Literal[1] | None = None
     mlrag: Extension = Extension()
 
-    def question(self) -> Question:
-        """Earlier messages as turns, the latest of them, without our own footnotes."""
-        said: list[Turn] = []
+    def to_request(self) -> AskRequest:
+        """Return the question with the latest earlier messages as turns, without our own footnotes."""
+        turns: list[ConversationTurn] = []
         for message in self.messages[:-1]:
             if message.role == "user" and message.text.strip():
-                said.append(Turn(role="user", text=message.text[:MAX_TURN]))
+                turns.append(ConversationTurn(role="user", text=message.text[:MAX_TURN]))
             elif message.role == "assistant" and message.text.strip():
-                said.append(Turn(role="assistant", text=message.text.split(FOOTNOTES)[0][:MAX_TURN]))
-        own: dict[str, Any] = self.mlrag.model_dump(include={"lang", "k", "filters", "cross_language", "think"})
-        return Question(q=self.messages[-1].text, variant=self.model, turns=said[-MAX_TURNS:], **own)
+                text = message.text.split(FOOTNOTES)[0]
+                turns.append(ConversationTurn(role="assistant", text=text[:MAX_TURN]))
+        options: dict[str, Any] = self.mlrag.model_dump(include={"lang", "k", "filters", "cross_language", "think"})
+        return AskRequest(q=self.messages[-1].text, variant=self.model, turns=turns[-MAX_TURNS:], **options)
 
 
 class EmbeddingsRequest(BaseModel):
-    """`input_type` is ours: a passage to be found (also without it), or the query that looks for it."""
+    """`input_type` is an extension: "passage" (the default) for documents, "query" for questions."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -119,13 +120,13 @@ class ModelList(BaseModel):
     data: list[ModelCard]
 
 
-class Usage(BaseModel):
+class CompletionUsage(BaseModel):
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
 
 
-class Said(BaseModel):
+class AssistantMessage(BaseModel):
     role: Literal["assistant"]
     content: str = Field(
         examples=["இந்த கொசு பெரும்பாலும் பகல் நேரத்தில் கடிக்கும். [1]\n\n[1] டெங்கு: பகலில் கடிக்கும் கொசு (ta-dengue)"]
@@ -133,26 +134,26 @@ class Said(BaseModel):
     refusal: None
 
 
-class Choice(BaseModel):
+class CompletionChoice(BaseModel):
     index: int
-    message: Said
+    message: AssistantMessage
     finish_reason: Literal["stop"]
     logprobs: None
 
 
 class Completion(BaseModel):
-    """`usage` is null where no model counted. `mlrag`: the answer as /ask gives it."""
+    """`usage` is null where no model reported tokens. `mlrag`: the answer as /ask gives it."""
 
     id: str = Field(examples=["chatcmpl-4c9184f37cff01bc"])
     object: Literal["chat.completion"]
     created: int
     model: str = Field(examples=["extractive"])
-    choices: list[Choice]
-    usage: Usage | None
+    choices: list[CompletionChoice]
+    usage: CompletionUsage | None
     mlrag: AnswerReply
 
 
-class Embedding(BaseModel):
+class EmbeddingRow(BaseModel):
     object: Literal["embedding"]
     index: int
     embedding: list[float] | str
@@ -160,6 +161,6 @@ class Embedding(BaseModel):
 
 class EmbeddingList(BaseModel):
     object: Literal["list"]
-    data: list[Embedding]
+    data: list[EmbeddingRow]
     model: str
     usage: None

@@ -16,7 +16,7 @@ from mlrag.cli.main import app
 from mlrag.errors import MissingIndexError
 from mlrag.index.local.indexes import FolderIndexes
 from mlrag.index.local.store import Store
-from service.jobs import Jobs
+from service.jobs import UploadJobs
 from service.uploads import Upload
 from tests.conftest import HOUSE
 
@@ -216,7 +216,7 @@ def test_an_id_is_not_taken_through_a_part_in_another_language(docs):
 
 def test_an_id_is_not_taken_from_an_upload(docs, embedder):
     folder = docs.parent / "var" / "index"
-    jobs = Jobs(Retriever(FolderIndexes(folder), embedder))
+    jobs = UploadJobs(Retriever(FolderIndexes(folder), embedder))
     job = wait_for_job(jobs, jobs.add("ta", [Upload("a.txt", TAMIL.encode())]))
     assert (job.status, job.files[0].warnings) == ("done", ())
     write(docs / "a.txt", f"{TAMIL} வேறு.")

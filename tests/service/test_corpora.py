@@ -13,8 +13,9 @@ from mlrag.index.local.indexes import FolderIndexes
 from mlrag.ingest.index_documents import index_documents
 from mlrag.settings import Settings
 from service.app import create_app
-from service.jobs import WAITING, Jobs
+from service.jobs import MAX_WAITING, UploadJobs
 from service.uploads import Upload
+from tests.support.guarded_service import code, in_process, opened
 from tests.support.serving import serving
 
 ZORAN = (
@@ -97,6 +98,35 @@ def test_several_files_json_and_a_bare_body_come_in(client):
     reply = client.put("/corpora/ta/documents", params={"name": "மழை.md"}, content="மழை பெய்கிறது.".encode())
     assert done(client, reply)["files"][0]["doc_id"] == "மழை.md"
     assert done(client, client.post("/corpora/ta/documents", files=[bad]))["status"] == "failed"
+
+
+@in_process
+async def test_a_form_that_is_too_long_is_refused_and_not_read_whole(folder):
+    read = 0
+
+    async def pieces():
+        nonlocal read
+        yield b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.md"\r\n\r\n'
+        for _ in range(1000):
+            read += 1
+            yield b"a" * 10_000
+
+    async with opened(folder, max_upload=100_000) as c:
+        form = {"Content-Type": "multipart/form-data; boundary=x"}
+        reply = await c.post("/corpora/ta/documents", content=pieces(), headers=form)
+        assert (reply.status_code, code(reply)) == (413, "too_large")
+        assert read == 10
+        reply = await c.post("/corpora/ta/documents", files={"files": ("a.md", b"a" * 100_001)})
+        assert (reply.status_code, code(reply)) == (413, "too_large")
+
+
+def test_names_in_a_form_are_taken_as_browsers_write_them(client):
+    head = 'Content-Disposition: form-data; name="files"; filename="%22மழை%22 1.md"'.encode()
+    body = b"--x\r\n" + head + b"\r\n\r\n" + ZORAN.encode() + b"\r\n--x--\r\n"
+    reply = client.post(
+        "/corpora/ta/documents", content=body, headers={"Content-Type": "multipart/form-data; boundary=x"}
+    )
+    assert [f["name"] for f in reply.json()["files"]] == ['"மழை" 1.md']
 
 
 def test_the_same_again_changes_nothing_and_new_text_replaces(client):
@@ -205,9 +235,9 @@ def test_uploads_that_would_wait_too_long_are_turned_away(folder, embedder):
 
     retriever = Retriever(FolderIndexes(folder / "index"), embedder)
     retriever.baselines = SlowBaselines(embedder)
-    jobs = Jobs(retriever)
+    jobs = UploadJobs(retriever)
     upload = [Upload("p.md", ZORAN.encode())]
-    added = [jobs.add("ta", upload) for _ in range(WAITING + 2)]
+    added = [jobs.add("ta", upload) for _ in range(MAX_WAITING + 2)]
     assert added[-1] is None
     busy.set()
     jobs.close()

@@ -1,12 +1,7 @@
 """The service over a real HTTP server."""
 
-import socket
-import threading
-import time
-
 import httpx
 import pytest
-import uvicorn
 
 from mlrag.embedding.background import Loading
 from mlrag.errors import EmbedderError
@@ -17,18 +12,8 @@ from tests.support.serving import serving
 
 @pytest.fixture(scope="module")
 def client(settings):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), port=port, log_level="error", ws="none"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.02)
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+    with serving(create_app(settings)) as address, httpx.Client(base_url=address, timeout=60) as client:
         yield client
-    server.should_exit = True
-    thread.join(10)
 
 
 def test_ask_answers_in_tamil_with_citations(client):

@@ -17,9 +17,9 @@ from mlrag.settings import Settings
 from mlrag.state.answers import SqliteRows
 from mlrag.testing import OllamaDouble
 from mlrag.types import Document
-from service import templating as pages
 from service.app import create_app
 from service.middleware.access_log import JSONLines
+from service.templating import render_page
 from tests.support.guarded_service import SINHALA, TAMIL, in_process, opened, slow_app
 
 # Headers
@@ -27,7 +27,7 @@ from tests.support.guarded_service import SINHALA, TAMIL, in_process, opened, sl
 
 @in_process
 async def test_every_reply_carries_the_headers_and_an_id(folder):
-    async with opened(folder, slow_app(folder, 0)) as c:
+    async with opened(folder, slow_app(folder)) as c:
         for path in ("/", "/ask", "/nothing", "/ask/bug", "/healthz"):
             reply = await c.get(path)
             assert reply.headers["x-content-type-options"] == "nosniff"
@@ -69,7 +69,7 @@ async def test_what_documents_hold_is_escaped(folder):
     async def page():
         hostile = "</script><script>alert(1)</script>"
         shown = list(languages().values())
-        return pages.page("ask", "en", shown=shown, chosen="en", longest=9, variant=hostile, variants=[hostile])
+        return render_page("ask", "en", shown=shown, chosen="en", longest=9, variant=hostile, variants=[hostile])
 
     app.add_api_route("/hostile", page)
     async with opened(folder, app) as c:
@@ -139,7 +139,7 @@ def logged(texts=False):
 @in_process
 async def test_logs_are_json_and_hold_no_question_unless_asked(folder):
     for asked in (False, True):
-        async with opened(folder, slow_app(folder, 0, log_questions=asked)) as c:
+        async with opened(folder, slow_app(folder, log_questions=asked)) as c:
             with logged(asked) as lines:
                 await c.get("/ask", params={"q": TAMIL}, headers={"X-Request-ID": "r-7"})
                 await c.post("/ask", json={"q": TAMIL})

@@ -13,7 +13,7 @@ from mlrag.state.keys import FileKeys, make_key
 from mlrag.testing import OllamaDouble, first_sentence
 from mlrag.types import Document
 from service.app import create_app
-from service.jobs import Jobs
+from service.jobs import UploadJobs
 from service.middleware.auth import check_binding
 from tests.support.guarded_service import in_process, opened
 from tests.support.postgres import PostgresNode, missing
@@ -162,7 +162,7 @@ async def test_a_service_that_is_about_to_stop_is_not_ready_and_still_answers(sh
     app = create_app(shared("a"), embedder=embedder)
     async with opened(None, app) as a:
         assert (await a.get("/readyz")).json()["status"] == "ready"
-        app.state.draining = True
+        app.state.stopping = True
         reply = await a.get("/readyz")
         assert (reply.status_code, reply.json()["status"]) == (503, "stopping")
         assert (await a.get("/ask", params=NILE)).status_code == 200
@@ -179,7 +179,7 @@ async def test_a_service_without_documents_is_ready_for_who_says_so(tmp_path, em
 async def test_what_is_open_to_all_asks_no_server_for_keys(shared, embedder):
     app = create_app(shared("a"), embedder=embedder)
     async with opened(None, app) as a:
-        server = app.state.parts.jobs._board._server
+        server = app.state.dependencies.jobs._board._server
         server.write(lambda c: c.execute("ALTER TABLE mlrag.api_key RENAME TO away"))
         try:
             time.sleep(1)  # until the keys are read anew
@@ -195,13 +195,13 @@ def test_a_job_is_known_to_all_replicas_and_one_that_waited_at_its_end_is_told(s
     from service.uploads import Upload
 
     retriever = make_retriever(shared("a"), embedder)
-    first, second = (Jobs(retriever, board=make_board(shared(name))) for name in "ab")
+    first, second = (UploadJobs(retriever, board=make_board(shared(name))) for name in "ab")
     job = first.add("en", [Upload("a.txt", b"Tea was first planted in 1867.")])
     waits = first.add("en", [Upload("b.txt", b"Tea was first planted in 1867.")])
     first.close()
     assert second.get(job.id).status == "done" or "send it again" in second.get(job.id).error
     assert second.get(waits.id).finished
-    first = Jobs(retriever, board=make_board(shared("a")))
+    first = UploadJobs(retriever, board=make_board(shared("a")))
     jobs = [first.add("en", [Upload(f"{n}.txt", b"Tea was first planted in 1867.")]) for n in range(3)]
     first.close(60.0)
     assert [second.get(job.id).status for job in jobs] == ["done"] * 3

@@ -11,11 +11,10 @@ from anyio import CapacityLimiter
 
 from mlrag.errors import StoppedError
 from mlrag.testing import OllamaDouble, first_sentence
-from service.answer_task import Asking
+from service.answer_task import AnswerTask
 from service.app import create_app
-from service.threads import Threads
 from tests.support.guarded_service import in_process
-from tests.support.serving import events, serving
+from tests.support.serving import events, serving, wait_until
 
 ASKED = {"q": "டெங்கு கொசு எப்போது கடிக்கும்?", "lang": "ta"}
 
@@ -133,32 +132,28 @@ def test_a_deadline_stops_the_model_and_those_that_wait_for_it(settings, double)
     with serving(app) as address, httpx.Client(base_url=address, timeout=30) as client, ThreadPoolExecutor(2) as pool:
         late = list(pool.map(lambda _: client.post("/ask", json=ASKED | {"variant": "e4b"}), range(2)))
         assert [reply.status_code for reply in late] == [504, 504]
-        until = time.monotonic() + 20
-        while app.state.parts.workers.statistics().borrowed_tokens and time.monotonic() < until:
-            time.sleep(0.1)
-        assert app.state.parts.workers.statistics().borrowed_tokens == 0
+        wait_until(lambda: app.state.dependencies.limiter.borrowed_tokens == 0)
 
 
 @in_process
-async def test_what_ends_no_answer_is_told_and_frees_its_place(monkeypatch):
+async def test_a_panic_and_a_missing_thread_are_errors_and_free_their_slot(monkeypatch):
     class Panic(BaseException):
         """As a library's Rust code raises it."""
 
     def panics(_watch):
         raise Panic("index out of bounds")
 
-    def no_thread(_work):
+    async def no_thread(*_args, **_options):
         raise RuntimeError("can't start new thread")
 
-    workers, threads = CapacityLimiter(1), Threads(1)
+    limiter = CapacityLimiter(1)
     with pytest.raises(RuntimeError, match="index out of bounds"):
-        await Asking(panics, workers, threads).first(None, 10.0)
-    monkeypatch.setattr(threads, "start", no_thread)
+        await AnswerTask(panics, limiter).first_event(None, 60.0)
+    monkeypatch.setattr("anyio.to_thread.run_sync", no_thread)
     for _ in range(2):
         with pytest.raises(RuntimeError, match="can't start new thread"):
-            await Asking(panics, workers, threads).first(None, 10.0)
-    assert workers.borrowed_tokens == 0
-    threads.close()
+            await AnswerTask(panics, limiter).first_event(None, 60.0)
+    assert limiter.borrowed_tokens == 0
 
 
 @in_process
@@ -168,17 +163,30 @@ async def test_a_question_cut_off_before_its_first_word_is_stopped():
     def ask(watch):
         try:
             while True:
-                time.sleep(0.05)
+                time.sleep(0.01)
                 watch("")
         finally:
             ended.set()
 
-    asking = Asking(ask, CapacityLimiter(1), Threads(1))
+    task = AnswerTask(ask, CapacityLimiter(1))
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.3):
-            await asking.first(None, 10.0)
-    assert isinstance(await asking.next(20.0), StoppedError)
+        async with asyncio.timeout(0.1):
+            await task.first_event(None, 60.0)
+    assert isinstance(await task.next_event(60.0), StoppedError)
     assert ended.is_set()
+
+
+@in_process
+async def test_a_question_stopped_while_it_waits_for_a_thread_is_never_asked():
+    free, asked = threading.Event(), []
+    limiter = CapacityLimiter(1)
+    running = AnswerTask(lambda _watch: free.wait(60), limiter)
+    waiting = AnswerTask(asked.append, limiter)
+    waiting.stop()
+    free.set()
+    assert await running.next_event(60.0) is True
+    assert isinstance(await waiting.next_event(60.0), StoppedError)
+    assert asked == []
 
 
 @pytest.mark.parametrize("unsafe", [False, True])

@@ -12,7 +12,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from mlrag.errors import PrivacyError
 from mlrag.settings import Settings
 from service.app import create_app
-from tests.support.guarded_service import TAMIL, opened, served
+from tests.support.guarded_service import TAMIL, opened
+from tests.support.serving import serving
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
@@ -70,7 +71,7 @@ def test_fastapi_sends_no_spans_of_its_own_for_they_hold_the_query(folder, monke
     monkeypatch.setenv("FASTAPI_OTEL_AUTO_CONFIGURE", "true")
     with receiver() as (to, bodies):
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", to)
-        with served(create_app(Settings(data_dir=folder))) as (url, _, _):
+        with serving(create_app(Settings(data_dir=folder))) as url:
             assert httpx.get(f"{url}/ask", params={"q": TAMIL, "lang": "ta"}).status_code == 200
     assert b"GET /ask" in b"".join(bodies)
     assert b"url.query" not in b"".join(bodies)

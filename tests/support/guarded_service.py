@@ -1,15 +1,12 @@
-"""The service with all its guards, in this process or behind a port, and routes that take their time."""
+"""The service with its middleware, in this process, and slow routes."""
 
 import asyncio
-import socket
 import threading
-import time
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from functools import wraps
 
 import anyio
 import httpx
-import uvicorn
 from fastapi.responses import StreamingResponse
 
 from mlrag.settings import Settings
@@ -46,34 +43,21 @@ def code(reply):
     return reply.json()["error"]["code"]
 
 
-@contextmanager
-def served(app, **config):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error", ws="none", **config))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.02)
-    yield f"http://127.0.0.1:{port}", server, thread
-    server.should_exit = True
-    thread.join(10)
-
-
-def slow_app(folder, seconds, **settings):
-    """The service with routes that take their time, in a place where questions go."""
+def slow_app(folder, **settings):
+    """The service with routes, counted as questions, that wait until `app.state.release` is set; and one with a bug."""
     app = create_app(Settings(data_dir=folder, **settings))
+    release = app.state.release = threading.Event()
 
     async def slow():
-        await anyio.to_thread.run_sync(time.sleep, seconds)
+        await anyio.to_thread.run_sync(release.wait, 60)
         return {"done": True}
 
     async def stream():
         async def pieces():
             for number in range(5):
                 yield f"{number}\n"
-                await asyncio.sleep(seconds)
+                while not release.is_set():
+                    await anyio.sleep(0.01)
 
         return StreamingResponse(pieces())
 
