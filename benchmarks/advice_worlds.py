@@ -8,9 +8,9 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.advice.constraints import candidate, fit
+from eval.advice.constraints import check_candidate, parse_candidate
 from eval.advice.decision_rule import Table
-from eval.advice.need import Machine, Need
+from eval.advice.need import Requirements, TargetHardware
 from mlrag.models.variants import VariantSpec, family
 
 Floats = NDArray[np.float64]
@@ -53,10 +53,10 @@ class World:
 def machine(rng: Rng) -> tuple[float, tuple[Runner, ...]]:
     """The GB for a model and who fits there, as eval.advise finds it, at a context drawn by chance."""
     room, context = float(rng.choice(_MACHINES)), int(rng.choice([2048, 8192, 32768]))
-    here, need = Machine(None, room, None, 8, "given"), Need({"ta": 1.0}, context)
+    here, need = TargetHardware(None, room, None, 8, "given"), Requirements({"ta": 1.0}, context)
     runners = [Runner(None, False, 0.0)]
     for spec in family().values():
-        found = fit(candidate(spec.name), need, here)
+        found = check_candidate(parse_candidate(spec.name), need, here)
         if found.feasible and found.memory is not None:
             runners += [Runner(spec, False, found.memory), Runner(spec, True, found.memory + 0.01)]
     return room, tuple(runners)

@@ -11,20 +11,20 @@ from rich.console import Console
 
 from eval.advice import gain
 from eval.advice.decide import Advice, advise
-from eval.advice.evidence import NOTHING, Evidence, read_evidence
-from eval.advice.matrix import GAMMA, Matrix, make_matrix, weights_for
+from eval.advice.evidence import NOTHING, RunEvidence, read_evidence
+from eval.advice.matrix import GAMMA, Matrix, make_matrix, weigh_dimensions
 from eval.advice.need import (
-    Need,
-    build,
-    known,
-    machine_for,
+    Requirements,
+    build_requirements,
+    find_preset,
+    normalize_weights,
     parse_weights,
-    shares,
+    plan_hardware,
     weights_of_corpus,
     weights_of_log,
 )
 from eval.advice.serialize import as_json
-from eval.advice.show import show, write_page
+from eval.advice.show import print_advice, write_page
 from eval.probes.history import read_stored
 from eval.runner.plan import find_run, latest_run
 from mlrag.errors import CorpusFormatError, MlragError
@@ -44,7 +44,7 @@ def mix(langs: str | None, log: Path | None, corpus: Path | None, corpora: Path)
         return weights_of_log(log)
     if corpus:
         return weights_of_corpus(corpus)
-    return shares({code: 1.0 for code in languages() if (corpora / code).is_dir()})
+    return normalize_weights({code: 1.0 for code in languages() if (corpora / code).is_dir()})
 
 
 def folders(data_dir: Path, runs: list[str], published: bool) -> list[Path]:
@@ -123,12 +123,12 @@ def main(
     }
     try:
         settings = Settings()
-        need = build(mix(langs, log, corpus, settings.corpora), scenario, regime, given)
-        preset = known("scenario", scenario) if scenario else {}
+        need = build_requirements(mix(langs, log, corpus, settings.corpora), scenario, regime, given)
+        preset = find_preset("scenario", scenario) if scenario else {}
         asked = {"ram": ram, "vram": vram, "disk": disk}
         wanted = {k: preset.get(k) if v is None else v for k, v in asked.items()}
-        machine = machine_for(probe(), settings.data_dir, wanted)
-        by_dimension = weights_for(preset, parse_numbers(weights))
+        machine = plan_hardware(probe(), settings.data_dir, wanted)
+        by_dimension = weigh_dimensions(preset, parse_numbers(weights))
         evidence = _evidence(settings, need, run or [], published, console)
         gained = _gained(evidence, compare, settings)
         advice = advise(need, machine, evidence, settings.variants)
@@ -143,11 +143,13 @@ def main(
     if as_json_:
         print(json.dumps(told, ensure_ascii=False, allow_nan=False))  # noqa: T201
     else:
-        show(advice, matrix, made, gained, Console())
+        print_advice(advice, matrix, made, gained, Console())
     console.print(f"page: {folder}/advice.html, to follow: {folder}/advice.json", markup=False)
 
 
-def _evidence(settings: Settings, need: Need, runs: list[str], published: bool, console: Console) -> Evidence:
+def _evidence(
+    settings: Settings, need: Requirements, runs: list[str], published: bool, console: Console
+) -> RunEvidence:
     chosen = folders(settings.data_dir, runs, published)
     if not chosen:
         return NOTHING
@@ -155,12 +157,12 @@ def _evidence(settings: Settings, need: Need, runs: list[str], published: bool, 
         return read_evidence(chosen, need.weights, settings.variants, lambda name: status.update(f"scoring {name}"))
 
 
-def _gained(evidence: Evidence, compare: str | None, settings: Settings) -> tuple[Any, ...]:
+def _gained(evidence: RunEvidence, compare: str | None, settings: Settings) -> tuple[Any, ...]:
     """Head and rows, for the terminal and the page."""
     if compare is None:
         return ()
-    base, found = gain.gains(evidence, compare, settings.variants)
-    return gain.GAIN_HEAD, gain.in_words(found), base
+    base, found = gain.measure_gains(evidence, compare, settings.variants)
+    return gain.GAIN_HEAD, gain.describe_gains(found), base
 
 
 def _rows(gained: tuple[Any, ...]) -> dict[str, Any]:
@@ -168,10 +170,10 @@ def _rows(gained: tuple[Any, ...]) -> dict[str, Any]:
 
 
 def _made(scenario: str | None, regime: str | None, weights: dict[str, float], compare: str | None) -> dict[str, Any]:
-    law = known("regime", regime) if regime else {}
+    law = find_preset("regime", regime) if regime else {}
     return {
         "scenario": scenario,
-        "scenario_title": known("scenario", scenario)["title"] if scenario else None,
+        "scenario_title": find_preset("scenario", scenario)["title"] if scenario else None,
         "regime": regime,
         "regime_title": law.get("title"),
         "regime_says": law.get("says"),

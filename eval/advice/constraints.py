@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from eval.advice.need import Machine, Need, presets
+from eval.advice.need import Requirements, TargetHardware, presets
 from mlrag.models.memory_fit import memory_gb
 from mlrag.models.variants import CustomVariant, Quantisation, Variant, VariantSpec, family, parse_variant
 
-Place = Literal["here", "openrouter", "gemini"]
+Location = Literal["here", "openrouter", "gemini"]
 QUANTISATIONS: tuple[Quantisation, ...] = ("q4_0", "q4_k_m", "sfp8", "bf16")
 _GIB = 2**30 / 1e9
 _OVERHEAD = 1.2  # of Google's memory figures, docs/variants.md
@@ -32,7 +32,7 @@ class Candidate:
     key: tuple[str, str, bool]
     spec: VariantSpec | None
     quantisation: Quantisation | None
-    place: Place
+    place: Location
     think: bool
     own: bool = False
 
@@ -50,7 +50,7 @@ class Obstacle:
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
+class Feasibility:
     """`memory` in GB for weights, caches and runtime, `disk` in GB; None where not known. No obstacles: feasible."""
 
     candidate: Candidate
@@ -65,7 +65,7 @@ class Fit:
         return not self.obstacles
 
 
-def candidate(name: str, own: Mapping[str, CustomVariant] | None = None) -> Candidate:
+def parse_candidate(name: str, own: Mapping[str, CustomVariant] | None = None) -> Candidate:
     """From a name as `--variant` takes it. Raises ValueError as `parse_variant` does."""
     chosen = parse_variant(name, own)
     custom = bool(own) and name.removesuffix("+think") in (own or {})
@@ -76,7 +76,7 @@ def candidate(name: str, own: Mapping[str, CustomVariant] | None = None) -> Cand
     return Candidate(chosen.label, key, chosen.spec, size, place, chosen.think, custom)
 
 
-def _place(chosen: Variant) -> Place:
+def _place(chosen: Variant) -> Location:
     if chosen.backend == "gemini":
         return "gemini"
     routed = chosen.spec.ids.get("openrouter") if chosen.spec else None
@@ -94,7 +94,7 @@ def _quantisation(chosen: Variant, custom: bool) -> Quantisation | None:
     return "q4_k_m" if custom or (chosen.backend == "ollama" and plain) else None
 
 
-def way(spec: VariantSpec, quantisation: Quantisation) -> str | None:
+def find_variant_name(spec: VariantSpec, quantisation: Quantisation) -> str | None:
     """The name under which mlrag runs a member so; None where no backend of it has that."""
     names = {
         "q4_k_m": spec.name,
@@ -104,15 +104,15 @@ def way(spec: VariantSpec, quantisation: Quantisation) -> str | None:
     return names.get(quantisation)
 
 
-def all_ways() -> list[Candidate]:
+def list_candidates() -> list[Candidate]:
     """extractive, and every member in every way that mlrag can run it or reach it, with thinking off and on."""
     names = ["extractive"]
     for spec in family().values():
-        here = [n for q in _NAMED if (n := way(spec, q))]  # type: ignore[arg-type]
+        here = [n for q in _NAMED if (n := find_variant_name(spec, q))]  # type: ignore[arg-type]
         there = [f"gemini:{spec.name}"] if "gemini" in spec.ids else []
         routed = [f"openai:{spec.ids['openrouter']}"] if "openrouter" in spec.ids else []
         names += [n + t for n in (*here, *there, *routed) for t in ("", "+think")]
-    return [candidate(name) for name in names]
+    return [parse_candidate(name) for name in names]
 
 
 def disk_gb(spec: VariantSpec, quantisation: Quantisation) -> float:
@@ -121,7 +121,7 @@ def disk_gb(spec: VariantSpec, quantisation: Quantisation) -> float:
     return published if quantisation == "q4_k_m" else published * _GIB / _OVERHEAD
 
 
-def room(need: Need, machine: Machine) -> tuple[float | None, str]:
+def find_available_memory(need: Requirements, machine: TargetHardware) -> tuple[float | None, str]:
     """GB for one model, and where: GPU memory, or RAM less the reserve, whichever is more; None if not known."""
     ram = None if machine.ram is None else max(0.0, machine.ram - need.reserve)
     if machine.vram and machine.vram >= (ram or 0.0):
@@ -129,7 +129,9 @@ def room(need: Need, machine: Machine) -> tuple[float | None, str]:
     return ram, "RAM" + (f" ({machine.ram:g} less {need.reserve:g} for everything else)" if ram else "")
 
 
-def fit(one: Candidate, need: Need, machine: Machine, p95: float | None = None, dollars: float | None = None) -> Fit:
+def check_candidate(
+    one: Candidate, need: Requirements, machine: TargetHardware, p95: float | None = None, dollars: float | None = None
+) -> Feasibility:
     """Hold a candidate to every constraint. `p95`: its measured seconds, `dollars`: its price of 1,000 questions."""
     spec, size = one.spec, one.quantisation
     memory = memory_gb(spec, size, need.context, need.concurrency) if spec and size else None
@@ -147,10 +149,10 @@ def fit(one: Candidate, need: Need, machine: Machine, p95: float | None = None, 
         _dear(dollars, need),
     ]
     notes = _notes(one, need, machine, memory, p95, dollars)
-    return Fit(one, 0.0 if one.modelless else memory, disk, price, tuple(o for o in found if o), tuple(notes))
+    return Feasibility(one, 0.0 if one.modelless else memory, disk, price, tuple(o for o in found if o), tuple(notes))
 
 
-def _where(one: Candidate, need: Need) -> Obstacle | None:
+def _where(one: Candidate, need: Requirements) -> Obstacle | None:
     if one.place == "here":
         return None
     title = presets()["offer"][one.place]["title"]
@@ -161,7 +163,7 @@ def _where(one: Candidate, need: Need) -> Obstacle | None:
     return None
 
 
-def _senses(one: Candidate, need: Need) -> Obstacle | None:
+def _senses(one: Candidate, need: Requirements) -> Obstacle | None:
     wanted = [sense for sense, asked in (("audio", need.audio), ("image", need.images)) if asked]
     lacking = [s for s in wanted if not one.spec or s not in one.spec.modalities]
     if not lacking:
@@ -170,7 +172,7 @@ def _senses(one: Candidate, need: Need) -> Obstacle | None:
     return Obstacle(f"it takes no {' and no '.join(lacking)} (model card)", f"{NO_CHANGE}; {', '.join(able)} can")
 
 
-def _tools(one: Candidate, need: Need) -> Obstacle | None:
+def _tools(one: Candidate, need: Requirements) -> Obstacle | None:
     if not need.tools:
         return None
     if one.spec is None:
@@ -181,16 +183,16 @@ def _tools(one: Candidate, need: Need) -> Obstacle | None:
     return Obstacle(f"{TOOLS} {score} is below {need.tools_floor:g} (published)", f"--tools-floor {score:g}")
 
 
-def _context(one: Candidate, need: Need) -> Obstacle | None:
+def _context(one: Candidate, need: Requirements) -> Obstacle | None:
     if one.spec is None or need.context <= one.spec.context:
         return None
     return Obstacle(f"it ends at {one.spec.context} tokens of context", f"--context {one.spec.context}")
 
 
-def _memory(one: Candidate, need: Need, machine: Machine, memory: float | None) -> Obstacle | None:
+def _memory(one: Candidate, need: Requirements, machine: TargetHardware, memory: float | None) -> Obstacle | None:
     if one.place != "here" or one.modelless:
         return None
-    there, place = room(need, machine)
+    there, place = find_available_memory(need, machine)
     if memory is None:
         return Obstacle("how much memory it needs is not known", "name its base under [variants.NAME] in mlrag.toml")
     if there is None or memory <= there:
@@ -199,7 +201,7 @@ def _memory(one: Candidate, need: Need, machine: Machine, memory: float | None) 
     return Obstacle(f"it needs {memory:.1f} GB and has {there:.1f} of {place}", _smaller(one, need, there, short))
 
 
-def _smaller(one: Candidate, need: Need, there: float, short: float) -> str:
+def _smaller(one: Candidate, need: Requirements, there: float, short: float) -> str:
     """The first that suffices of: fewer at once, a shorter context, fewer bits, more memory."""
     assert one.spec and one.quantisation
     spec, size = one.spec, one.quantisation
@@ -216,20 +218,20 @@ def _smaller(one: Candidate, need: Need, there: float, short: float) -> str:
     return f"{short:.1f} GB more"
 
 
-def _disk(disk: float | None, machine: Machine) -> Obstacle | None:
+def _disk(disk: float | None, machine: TargetHardware) -> Obstacle | None:
     if disk is None or machine.disk is None or disk <= machine.disk:
         return None
     lacking = disk - machine.disk
     return Obstacle(f"its file takes {disk:.1f} GB, and {machine.disk:.1f} are free", f"free {lacking:.1f} GB of disk")
 
 
-def _slow(p95: float | None, need: Need) -> Obstacle | None:
+def _slow(p95: float | None, need: Requirements) -> Obstacle | None:
     if p95 is None or need.p95 is None or p95 <= need.p95:
         return None
     return Obstacle(f"measured p95 is {p95:.2f} s, asked for: {need.p95:g}", f"--p95 {p95:.2g}, or a faster machine")
 
 
-def _dear(dollars: float | None, need: Need) -> Obstacle | None:
+def _dear(dollars: float | None, need: Requirements) -> Obstacle | None:
     if dollars is None or need.budget is None or dollars <= need.budget:
         return None
     return Obstacle(
@@ -238,7 +240,12 @@ def _dear(dollars: float | None, need: Need) -> Obstacle | None:
 
 
 def _notes(
-    one: Candidate, need: Need, machine: Machine, memory: float | None, p95: float | None, dollars: float | None
+    one: Candidate,
+    need: Requirements,
+    machine: TargetHardware,
+    memory: float | None,
+    p95: float | None,
+    dollars: float | None,
 ) -> list[str]:
     """What was not held against it, because nobody knows."""
     notes = []

@@ -53,7 +53,7 @@ class Losses:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RankedCandidate:
     """Where a candidate stands. `p`: adjusted, for "its loss is at least the margin".
 
     `behind` is how far it is behind the best of the others (negative: ahead), with its two-sided 95 % interval.
@@ -77,7 +77,7 @@ class Ruling:
     """`chosen` is None where nothing can be told; `more` then says how many more rows, by stratum, would."""
 
     chosen: str | None
-    standings: tuple[Standing, ...]
+    standings: tuple[RankedCandidate, ...]
     more: Mapping[int, int]
     pair: tuple[str, str] | None
 
@@ -87,7 +87,7 @@ class Ruling:
         return max(self.standings, key=lambda s: s.mean).name
 
 
-def losses(table: Table) -> Losses:
+def compute_losses(table: Table) -> Losses:
     """All paired differences at once, by the formulas of `eval.statistics.macro_difference` with weighted strata."""
     strata, groups = len(table.weights), int(table.cluster.max()) + 1
     sizes = np.bincount(table.stratum, minlength=strata)
@@ -133,7 +133,7 @@ def decide(table: Table, cost: Sequence[float], margin: float) -> Ruling:
     """Choose. `cost` by candidate: the least is the cheapest; `margin` in (0, 1]. ValueError for fewer than two."""
     if len(table.names) < 2 or not 0 < margin <= 1:
         raise ValueError(f"the rule compares two or more at a margin in (0, 1], got {table.names} and {margin}")
-    found = losses(table)
+    found = compute_losses(table)
     standings = _standings(table.names, found, margin)
     within = [i for i, s in enumerate(standings) if s.within]
     if within:
@@ -144,7 +144,7 @@ def decide(table: Table, cost: Sequence[float], margin: float) -> Ruling:
     return Ruling(None, standings, more, (table.names[pair[0]], table.names[pair[1]]))
 
 
-def _standings(names: Sequence[str], found: Losses, margin: float) -> tuple[Standing, ...]:
+def _standings(names: Sequence[str], found: Losses, margin: float) -> tuple[RankedCandidate, ...]:
     error = np.sqrt(found.variance)
     steps = (margin - found.gap) / error
     np.fill_diagonal(steps, np.inf)
@@ -154,7 +154,9 @@ def _standings(names: Sequence[str], found: Losses, margin: float) -> tuple[Stan
     made = []
     for c, r in enumerate(rivals):
         gap, wide = float(found.gap[c, r]), half * float(error[c, r])
-        made.append(Standing(names[c], float(found.means[c]), gap, gap - wide, gap + wide, adjusted[c], names[r]))
+        made.append(
+            RankedCandidate(names[c], float(found.means[c]), gap, gap - wide, gap + wide, adjusted[c], names[r])
+        )
     return tuple(made)
 
 
@@ -217,7 +219,7 @@ def _more(table: Table, pair: tuple[int, int], target: float, now: float) -> dic
     return more or dict(enumerate(sizes.tolist()))
 
 
-def own_mean(table: Table, place: int) -> tuple[float, float, float]:
+def compute_mean(table: Table, place: int) -> tuple[float, float, float]:
     """One candidate's weighted mean and the ends of its 95 % interval: Wilson's on the effective number of rows."""
     strata, groups = len(table.weights), int(table.cluster.max()) + 1
     sizes = np.bincount(table.stratum, minlength=strata)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eval.advice.constraints import Candidate, candidate
+from eval.advice.constraints import Candidate, parse_candidate
 from eval.advice.decision_rule import Table
 from eval.datasets.own import ARTICLE_REMOVED, NEAR_MISS, Example
 from eval.metrics.summary import ANSWER, SILENCE
@@ -20,12 +20,12 @@ from eval.statistics import macro_rate
 from mlrag.languages import language
 from mlrag.models.variants import CustomVariant
 
-ENOUGH = 0.8  # of the rows that the best asked candidate has in a language; fewer are not compared
+ENOUGH = 0.8  # of the rows that the best asked candidate has in a language; fewer are not compare
 _MAY_DIFFER = {"langs", "limit", "corpus_and_questions", "index_commits", "data", "suite", "own_variants"}
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ReplyScore:
     """What one reply was worth, in [0, 1]. `kind`: "answer", or why it was unanswerable."""
 
     cluster: str
@@ -34,12 +34,12 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class CandidateResults:
     """One candidate's rows by language. Seconds are a question's, None where no row ran; tokens None if uncounted."""
 
     candidate: Candidate
     models: tuple[str, ...]
-    outcomes: Mapping[str, Mapping[str, Outcome]]
+    outcomes: Mapping[str, Mapping[str, ReplyScore]]
     rows: Mapping[str, Rows]
     failed: Mapping[str, int]
     seconds: float | None
@@ -60,15 +60,15 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class RunEvidence:
     """All that is measured, by candidate's name. `warnings` say what makes runs differ."""
 
-    measured: Mapping[str, Measured]
+    measured: Mapping[str, CandidateResults]
     runs: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
-NOTHING = Evidence({}, (), ())
+NOTHING = RunEvidence({}, (), ())
 Found = dict[str, dict[str, dict[str, tuple[Example, Prediction]]]]
 
 
@@ -77,7 +77,7 @@ def read_evidence(
     langs: Iterable[str],
     own: Mapping[str, CustomVariant],
     tick: Callable[[str], None] = lambda _: None,
-) -> Evidence:
+) -> RunEvidence:
     """Every variant of these runs in these languages; of a question asked twice, the later run's row counts.
 
     `tick` is told of each variant before it is scored. Rows of a closed book are left out.
@@ -89,7 +89,7 @@ def read_evidence(
         run = Run(folder)
         known = {n: CustomVariant(**c) for n, c in plan.signature.get("own_variants", {}).items()} | dict(own)
         for variant in (v for v in run.variants() if not is_closed(v)):
-            one = candidate(variant, known)
+            one = parse_candidate(variant, known)
             name = next((n for n, c in names.items() if c.key == one.key and not c.own), one.name)
             names.setdefault(name, one)
             for lang in (x for x in langs if x in plan.examples):
@@ -100,10 +100,10 @@ def read_evidence(
     for name, by_lang in found.items():
         tick(name)
         measured[name] = _measured(names[name], by_lang)
-    return Evidence(measured, tuple(p.name for p in plans), _warnings([p.signature for p in plans]))
+    return RunEvidence(measured, tuple(p.name for p in plans), _warnings([p.signature for p in plans]))
 
 
-def _measured(one: Candidate, by_lang: Mapping[str, Mapping[str, tuple[Example, Prediction]]]) -> Measured:
+def _measured(one: Candidate, by_lang: Mapping[str, Mapping[str, tuple[Example, Prediction]]]) -> CandidateResults:
     outcomes, rows, failed = {}, {}, {}
     said = [p for pairs in by_lang.values() for _, p in pairs.values() if not p.error]
     for lang, pairs in by_lang.items():
@@ -115,7 +115,7 @@ def _measured(one: Candidate, by_lang: Mapping[str, Mapping[str, tuple[Example, 
         outcomes[lang] = {e.id: o for e, o in scored if o}
     seconds, counted = [p.seconds for p in said], cost(said)
     tokens = (counted.prompt_tokens or 0.0, counted.output_tokens) if counted.output_tokens is not None else None
-    return Measured(
+    return CandidateResults(
         candidate=one,
         models=tuple(sorted({p.model for p in said if p.model})),
         outcomes=outcomes,
@@ -127,24 +127,26 @@ def _measured(one: Candidate, by_lang: Mapping[str, Mapping[str, tuple[Example, 
     )
 
 
-def _outcome(example: Example, values: Mapping[str, float] | None) -> Outcome | None:
+def _outcome(example: Example, values: Mapping[str, float] | None) -> ReplyScore | None:
     """The worth of a reply to an answerable question, silence towards another (eval/metrics/summary.py)."""
     for name, value in (values or {}).items():
         if name == ANSWER or name.startswith(SILENCE):
-            return Outcome(example.cluster or example.id, name.removeprefix(SILENCE).replace(ANSWER, "answer"), value)
+            return ReplyScore(
+                example.cluster or example.id, name.removeprefix(SILENCE).replace(ANSWER, "answer"), value
+            )
     return None
 
 
 def _warnings(signatures: Sequence[Mapping[str, object]]) -> tuple[str, ...]:
     keys = {key for s in signatures for key in s} - _MAY_DIFFER
     differing = sorted(k for k in keys if len({str(s.get(k)) for s in signatures}) > 1)
-    return (f"the runs differ in {', '.join(differing)}: variants of one are not quite compared alike",) * bool(
+    return (f"the runs differ in {', '.join(differing)}: variants of one are not quite compare alike",) * bool(
         differing
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class Comparison:
     """A table with the (language, kind) of each stratum; `left_out` says why each other candidate is not in it."""
 
     table: Table | None
@@ -165,7 +167,7 @@ class Compared:
         return {lang: twins[lang] + n.get(NEAR_MISS, 0) for lang, n in found.items()}
 
 
-def compared(found: Mapping[str, Measured], weights: Mapping[str, float], answerable: float) -> Compared:
+def compare(found: Mapping[str, CandidateResults], weights: Mapping[str, float], answerable: float) -> Comparison:
     """The rows that all of them have: languages by `weights`; in each, answerable questions by `answerable` and the
     other kinds alike. Who has too few rows in a language is left out; no table where nobody is left."""
     left_out = _too_few(found, weights)
@@ -178,11 +180,11 @@ def compared(found: Mapping[str, Measured], weights: Mapping[str, float], answer
             by_kind.setdefault(found[names[0]].outcomes[lang][example].kind, []).append(example)
         strata += [(lang, k, weight * _part(k, by_kind, answerable), ids) for k, ids in sorted(by_kind.items())]
     if not strata or len({lang for lang, *_ in strata}) < len(weights):
-        return Compared(None, (), left_out)
-    return Compared(_table(found, names, strata), tuple((lang, kind) for lang, kind, *_ in strata), left_out)
+        return Comparison(None, (), left_out)
+    return Comparison(_table(found, names, strata), tuple((lang, kind) for lang, kind, *_ in strata), left_out)
 
 
-def _too_few(found: Mapping[str, Measured], weights: Mapping[str, float]) -> dict[str, str]:
+def _too_few(found: Mapping[str, CandidateResults], weights: Mapping[str, float]) -> dict[str, str]:
     most = {x: max((len(m.outcomes.get(x, {})) for m in found.values()), default=0) for x in weights}
     left_out = {}
     for name, m in found.items():
@@ -201,7 +203,7 @@ def _part(kind: str, kinds: Mapping[str, Sequence[str]], answerable: float) -> f
 
 
 def _table(
-    found: Mapping[str, Measured], names: tuple[str, ...], strata: Sequence[tuple[str, str, float, list[str]]]
+    found: Mapping[str, CandidateResults], names: tuple[str, ...], strata: Sequence[tuple[str, str, float, list[str]]]
 ) -> Table:
     rows = [(s, lang, i) for s, (lang, _, _, ids) in enumerate(strata) for i in ids]
     clusters: dict[str, int] = {}

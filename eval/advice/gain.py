@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from eval.advice.constraints import candidate
-from eval.advice.evidence import Evidence, Measured
+from eval.advice.constraints import parse_candidate
+from eval.advice.evidence import CandidateResults, RunEvidence
 from eval.statistics import Difference, holm, paired_difference
 from mlrag.errors import CorpusFormatError
 from mlrag.models.variants import CustomVariant, parse_variant
@@ -21,20 +21,20 @@ class Gain:
     p: float
 
 
-def gains(evidence: Evidence, tuned: str, own: Mapping[str, CustomVariant]) -> tuple[str, list[Gain]]:
+def measure_gains(evidence: RunEvidence, tuned: str, own: Mapping[str, CustomVariant]) -> tuple[str, list[Gain]]:
     """The base's name and the gains. Raises CorpusFormatError where one of the two has no rows to pair."""
-    first = _find(evidence, candidate(tuned, own).key, tuned)
+    first = _find(evidence, parse_candidate(tuned, own).key, tuned)
     chosen = parse_variant(tuned, own)
     if chosen.spec is None:
         raise CorpusFormatError(f"{tuned!r} names no base", "give it one under [variants.NAME] in mlrag.toml")
     base = chosen.spec.name + "+think" * chosen.think
-    second = _find(evidence, candidate(base).key, base)
+    second = _find(evidence, parse_candidate(base).key, base)
     found = {lang: _difference(first, second, lang) for lang in first.outcomes if second.outcomes.get(lang)}
     adjusted = holm([d.p for d in found.values()])
     return base, [Gain(lang, d, p) for (lang, d), p in zip(found.items(), adjusted, strict=True)]
 
 
-def _find(evidence: Evidence, key: tuple[str, str, bool], name: str) -> Measured:
+def _find(evidence: RunEvidence, key: tuple[str, str, bool], name: str) -> CandidateResults:
     for measured in evidence.measured.values():
         if measured.candidate.key == key:
             return measured
@@ -44,7 +44,7 @@ def _find(evidence: Evidence, key: tuple[str, str, bool], name: str) -> Measured
     )
 
 
-def _difference(first: Measured, second: Measured, lang: str) -> Difference:
+def _difference(first: CandidateResults, second: CandidateResults, lang: str) -> Difference:
     a, b = first.outcomes[lang], second.outcomes[lang]
     shared = [i for i in a if i in b]
     return paired_difference([a[i].value - b[i].value for i in shared], [a[i].cluster for i in shared])
@@ -53,7 +53,7 @@ def _difference(first: Measured, second: Measured, lang: str) -> Difference:
 GAIN_HEAD = ("language", "tuned minus base, points [95 %]", "n", "Holm p")
 
 
-def in_words(found: list[Gain]) -> list[list[str]]:
+def describe_gains(found: list[Gain]) -> list[list[str]]:
     """Rows under GAIN_HEAD."""
     return [
         [

@@ -16,17 +16,17 @@ from typing import Any, Literal
 
 import numpy as np
 
-from eval.advice.constraints import Candidate, Fit, candidate
+from eval.advice.constraints import Candidate, Feasibility, parse_candidate
 from eval.advice.decide import Advice
 from eval.advice.need import CostBasis, presets
-from eval.advice.published import published
-from eval.advice.totals import Costs, Total, costs, totals
+from eval.advice.published import find_scores
+from eval.advice.totals import Costs, Total, compute_totals, rank_costs
 from eval.probes.history import HEADLINES, Stored, Taken, take
 from eval.results.scores import Figure
 from mlrag.models.variants import CustomVariant, family
 
 Kind = Literal["measured", "published"]
-Source = Literal["measured", "published", "computed", "unknown"]
+CellSource = Literal["measured", "published", "computed", "unknown"]
 KINDS: tuple[Kind, ...] = ("measured", "published")
 GAMMA = 0.25  # how strongly cost counts: sixteen times the cost halves the score
 
@@ -35,7 +35,7 @@ GAMMA = 0.25  # how strongly cost counts: sixteen times the cost halves the scor
 class Cell:
     """`score` in [0, 1] counts in a total; None does not. `said` is what is shown, `why` where it comes from."""
 
-    source: Source
+    source: CellSource
     said: str
     why: str = ""
     score: float | None = None
@@ -45,7 +45,7 @@ UNKNOWN = Cell("unknown", "–")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class MatrixRow:
     """One dimension. `kind` is None for facts, which carry no weight."""
 
     name: str
@@ -60,13 +60,13 @@ class Matrix:
     """Columns are the candidates in the order of `names`."""
 
     names: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[MatrixRow, ...]
     totals: Mapping[Kind, tuple[Total, ...]]
     gamma: float
     basis: Mapping[Kind, CostBasis]
 
 
-def weights_for(scenario: Mapping[str, Any] | None, given: Mapping[str, float]) -> dict[str, float]:
+def weigh_dimensions(scenario: Mapping[str, Any] | None, given: Mapping[str, float]) -> dict[str, float]:
     """By dimension: the preset's, the scenario's in their place, then those given. Raises ValueError for others."""
     found = {d["name"]: float(d["weight"]) for d in presets()["dimension"]}
     changed = {**(scenario or {}).get("weights", {}), **given}
@@ -81,47 +81,47 @@ def make_matrix(
     advice: Advice, weights: Mapping[str, float], gamma: float = GAMMA, stored: Sequence[Stored] = ()
 ) -> Matrix:
     """`weights` by dimension; what the columns are says `shown`. `stored`: results of suites on this machine."""
-    fits = shown(advice)
+    fits = select_columns(advice)
     names = tuple(f.candidate.name for f in fits)
-    priced: dict[Kind, Costs] = {"measured": advice.costs, "published": costs(fits, {}, advice.need, "memory")}
+    priced: dict[Kind, Costs] = {"measured": advice.costs, "published": rank_costs(fits, {}, advice.need, "memory")}
     rows = [_dimension_row(d, fits, advice, weights[d["name"]], stored) for d in presets()["dimension"]]
     sums = {kind: _totals([r for r in rows if r.kind == kind], names, priced[kind], gamma) for kind in KINDS}
     basis = {kind: priced[kind].basis for kind in KINDS}
     return Matrix(names, (*rows, *_facts(fits, advice, stored)), sums, gamma, basis)
 
 
-def shown(advice: Advice) -> list[Fit]:
+def select_columns(advice: Advice) -> list[Feasibility]:
     """The columns: what is feasible and measured, and the first way of each other feasible member and thinking."""
     measured = [f for f in advice.feasible if f.candidate.name in advice.evidence.measured]
-    first: dict[tuple[str, bool], Fit] = {}
+    first: dict[tuple[str, bool], Feasibility] = {}
     for f in (*measured, *advice.feasible):
         if f.candidate.spec and not f.candidate.own:
             first.setdefault((f.candidate.spec.name, f.candidate.think), f)
     return sorted([*measured, *(f for f in first.values() if f not in measured)], key=_place_in_line)
 
 
-def _place_in_line(found: Fit) -> tuple[int, str, bool]:
+def _place_in_line(found: Feasibility) -> tuple[int, str, bool]:
     """extractive, then the family from the smallest up, each without and with thinking, then strangers."""
     one = found.candidate
     size = list(family()).index(one.spec.name) if one.spec else -1 if one.modelless else len(family())
     return size, one.name.removesuffix("+think"), one.think
 
 
-def _totals(rows: Sequence[Row], names: Sequence[str], priced: Costs, gamma: float) -> tuple[Total, ...]:
+def _totals(rows: Sequence[MatrixRow], names: Sequence[str], priced: Costs, gamma: float) -> tuple[Total, ...]:
     score = np.array([[math.nan if c.score is None else c.score for c in r.cells] for r in rows], float)
-    return totals(names, score, np.array([r.weight for r in rows], float), priced, gamma)
+    return compute_totals(names, score, np.array([r.weight for r in rows], float), priced, gamma)
 
 
 def _dimension_row(
-    d: Mapping[str, Any], fits: Sequence[Fit], advice: Advice, weight: float, stored: Sequence[Stored]
-) -> Row:
+    d: Mapping[str, Any], fits: Sequence[Feasibility], advice: Advice, weight: float, stored: Sequence[Stored]
+) -> MatrixRow:
     if "suite" in d:
         there = suite_cells(d["suite"], d["headline"], [f.candidate for f in fits], list(advice.need.weights), stored)
         counted = any(c.score is not None for c in there)  # what nobody has is no gap in what is known
-        return Row(d["name"], d["title"], d["kind"], weight if counted else 0.0, there)
+        return MatrixRow(d["name"], d["title"], d["kind"], weight if counted else 0.0, there)
     cells = [_measured_cell(d, f.candidate.name, advice) if d["kind"] == "measured" else _published_cell(d, f.candidate)
              for f in fits]  # fmt: skip
-    return Row(d["name"], d["title"], d["kind"], weight, tuple(cells))
+    return MatrixRow(d["name"], d["title"], d["kind"], weight, tuple(cells))
 
 
 def _measured_cell(d: Mapping[str, Any], name: str, advice: Advice) -> Cell:
@@ -147,21 +147,21 @@ def _measured_cell(d: Mapping[str, Any], name: str, advice: Advice) -> Cell:
 def suite_cells(
     suite: str, title: str, candidates: Sequence[Candidate], langs: Sequence[str], stored: Sequence[Stored]
 ) -> tuple[Cell, ...]:
-    """A suite's headline for each candidate, from its latest result; unknown where there is none.
+    """A suite's write_headline for each candidate, from its latest result; unknown where there is none.
 
     Over exactly the languages wanted it counts; over others it is shown, with their number.
     """
-    headline = next(h for h in HEADLINES if (h.suite, h.title) == (suite, title))
+    write_headline = next(h for h in HEADLINES if (h.suite, h.title) == (suite, title))
 
     def cell(wanted: Candidate) -> Cell:
         def same(name: str, one: Stored) -> bool:
             own = {n: CustomVariant(**c) for n, c in one.signature.get("own_variants", {}).items()}
-            found = candidate(name, own)
+            found = parse_candidate(name, own)
             return found.name == wanted.name or (found.key == wanted.key and not found.own and not wanted.own)
 
-        if exact := take(stored, headline, same, langs):
+        if exact := take(stored, write_headline, same, langs):
             return _suite_cell(exact, True)
-        return _suite_cell(take(stored, headline, same, langs, whole=True), False)
+        return _suite_cell(take(stored, write_headline, same, langs, whole=True), False)
 
     return tuple(map(cell, candidates))
 
@@ -176,7 +176,7 @@ def _suite_cell(found: Taken | None, exact: bool) -> Cell:
 
 def _published_cell(d: Mapping[str, Any], one: Candidate) -> Cell:
     """A fine-tune's base was published, not the fine-tune."""
-    this, other = published(one.spec, d["benchmark"], one.think)
+    this, other = find_scores(one.spec, d["benchmark"], one.think)
     score = this or other
     if score is None:
         return UNKNOWN
@@ -190,7 +190,7 @@ def _published_cell(d: Mapping[str, Any], one: Candidate) -> Cell:
     return Cell("published", f"{score.value:g}", why, score.value / 100)
 
 
-def _facts(fits: Sequence[Fit], advice: Advice, stored: Sequence[Stored]) -> list[Row]:
+def _facts(fits: Sequence[Feasibility], advice: Advice, stored: Sequence[Stored]) -> list[MatrixRow]:
     measured = advice.evidence.measured
     seconds = [_seconds(measured[f.candidate.name].p95) if f.candidate.name in measured else UNKNOWN for f in fits]
     speed = suite_cells("efficiency", "write tokens/s", [f.candidate for f in fits], (), stored)
@@ -204,32 +204,32 @@ def _facts(fits: Sequence[Fit], advice: Advice, stored: Sequence[Stored]) -> lis
         ("price", "$ for a million tokens in / out", [_price(f) for f in fits]),
         ("licence", "licence", [_spec(f, "licence") for f in fits]),
     )
-    return [Row(name, title, None, 0.0, tuple(cells)) for name, title, cells in told]
+    return [MatrixRow(name, title, None, 0.0, tuple(cells)) for name, title, cells in told]
 
 
 def _seconds(value: float | None) -> Cell:
     return UNKNOWN if value is None else Cell("measured", f"{value:.2f}")
 
 
-def _memory(found: Fit) -> Cell:
+def _memory(found: Feasibility) -> Cell:
     if found.candidate.place != "here":
         return Cell("computed", "0 (not here)")
     why = "published weights, computed caches (docs/variants.md)"
     return UNKNOWN if found.memory is None else Cell("computed", f"{found.memory:.1f}", why)
 
 
-def _spec(found: Fit, name: str) -> Cell:
+def _spec(found: Feasibility, name: str) -> Cell:
     if found.candidate.spec is None:
         return UNKNOWN
     value = getattr(found.candidate.spec, name)
     return Cell("published", ", ".join(value) if isinstance(value, tuple) else str(value), "model card")
 
 
-def _place(found: Fit) -> str:
+def _place(found: Feasibility) -> str:
     return "on your machine" if found.candidate.place == "here" else presets()["offer"][found.candidate.place]["title"]
 
 
-def _price(found: Fit) -> Cell:
+def _price(found: Feasibility) -> Cell:
     if found.candidate.place == "here":
         return Cell("computed", "0")
     source = presets()["offer"][found.candidate.place]["source"]
@@ -240,7 +240,7 @@ def _price(found: Fit) -> Cell:
     )
 
 
-def frontier(advice: Advice) -> list[str]:
+def find_frontier(advice: Advice) -> list[str]:
     """The measured candidates that no other one beats in both mean and cost, from the cheapest up."""
     means = advice.mix.means
     priced = {n: v for n in means if (v := advice.costs.values.get(n)) is not None}
@@ -252,7 +252,7 @@ def frontier(advice: Advice) -> list[str]:
     return kept
 
 
-def sources(matrix: Matrix) -> list[str]:
+def list_sources(matrix: Matrix) -> list[str]:
     """Where published cells come from: dimension, source, and the value of each candidate that has one from there."""
     said = []
     for row in (r for r in matrix.rows if r.kind == "published"):

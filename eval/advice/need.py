@@ -25,7 +25,7 @@ COSTS: tuple[CostBasis, ...] = ("seconds", "memory", "money")
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class TargetHardware:
     """The machine that models would run on. GB of 10^9 bytes; None: not known. `source` is "probed" or "given"."""
 
     ram: float | None
@@ -36,7 +36,7 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class Requirements:
     """One person's wishes. `weights` by language sum to 1.
 
     `context` in tokens, `concurrency` questions at once, `p95` in seconds and `budget` in dollars for 1,000 questions:
@@ -67,7 +67,7 @@ def presets() -> dict[str, Any]:
     return tomllib.loads(Path(__file__).with_name("scenarios.toml").read_text(encoding="utf-8"))
 
 
-def known(kind: str, name: str) -> dict[str, Any]:
+def find_preset(kind: str, name: str) -> dict[str, Any]:
     """One scenario or regime. Raises ValueError with those there are."""
     found = presets()[kind]
     if name not in found:
@@ -75,11 +75,17 @@ def known(kind: str, name: str) -> dict[str, Any]:
     return dict(found[name])
 
 
-def build(weights: Mapping[str, float], scenario: str | None, regime: str | None, given: Mapping[str, Any]) -> Need:
+def build_requirements(
+    weights: Mapping[str, float], scenario: str | None, regime: str | None, given: Mapping[str, Any]
+) -> Requirements:
     """Defaults, then the scenario, then the regime's locality, then what was `given` (None: not). Raises ValueError."""
-    names = {f.name for f in fields(Need)}
-    need = Need(weights)
-    for layer in (known("scenario", scenario) if scenario else {}, known("regime", regime) if regime else {}, given):
+    names = {f.name for f in fields(Requirements)}
+    need = Requirements(weights)
+    for layer in (
+        find_preset("scenario", scenario) if scenario else {},
+        find_preset("regime", regime) if regime else {},
+        given,
+    ):
         need = replace(need, **{k: v for k, v in layer.items() if k in names - {"weights"} and v is not None})
     if need.locality not in LOCALITIES or need.cost not in (None, *COSTS):
         raise ValueError(f"locality is one of {', '.join(LOCALITIES)}, cost one of {', '.join(COSTS)}")
@@ -89,10 +95,10 @@ def build(weights: Mapping[str, float], scenario: str | None, regime: str | None
     return need
 
 
-def machine_for(memory: Memory, folder: Path, given: Mapping[str, float | None]) -> Machine:
+def plan_hardware(memory: Memory, folder: Path, given: Mapping[str, float | None]) -> TargetHardware:
     """The probed machine, with what was `given` (ram, vram, disk) in its place."""
     there = next(p for p in (folder, *folder.absolute().parents) if p.is_dir())
-    probed = Machine(
+    probed = TargetHardware(
         memory.ram_total, memory.vram_total, shutil.disk_usage(there).free / 1e9, physical_cores(), "probed"
     )
     chosen = {k: v for k, v in given.items() if v is not None}
@@ -108,10 +114,10 @@ def parse_weights(text: str) -> dict[str, float]:
             found[language(code.strip()).code] = float(weight or 1)
         except ValueError:
             raise ValueError(f"{part!r} is no weight; for example: --langs ta=3,si=1") from None
-    return shares(found)
+    return normalize_weights(found)
 
 
-def shares(found: Mapping[str, float]) -> dict[str, float]:
+def normalize_weights(found: Mapping[str, float]) -> dict[str, float]:
     """The same, summing to 1. Raises ValueError where nothing or less than nothing is there."""
     total = sum(found.values())
     if not found or min(found.values()) <= 0:
@@ -140,4 +146,4 @@ def _counted(found: Iterable[tuple[str, float]]) -> dict[str, float]:
             counts[code] += amount  # type: ignore[assignment]
     if not counts:
         raise CorpusFormatError("no text in an installed language was found", "give --langs ta=3,si=1 instead")
-    return shares(counts)
+    return normalize_weights(counts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from eval.advice.constraints import NO_CHANGE, Candidate, Fit
+from eval.advice.constraints import NO_CHANGE, Candidate, Feasibility
 from mlrag.models.variants import PublishedScore, VariantSpec, family
 
 RANKED_BY = "MMMLU"
@@ -16,7 +16,7 @@ COVERED: Mapping[str, frozenset[str]] = {  # languages of ours in it
 _PREFERRED = ("q4_k_m", "q4_0", "bf16", "sfp8")  # Ollama's tag first: one command
 
 
-def published(
+def find_scores(
     spec: VariantSpec | None, benchmark: str, think: bool
 ) -> tuple[PublishedScore | None, PublishedScore | None]:
     """The score for this thinking setting, and the one for the other; what names neither counts for both."""
@@ -27,7 +27,7 @@ def published(
 
 
 @dataclass(frozen=True, slots=True)
-class Pick:
+class PublishedRanking:
     """The best published, and the one behind it; `silent`: wanted languages that the ranking benchmark lacks."""
 
     chosen: str | None
@@ -36,7 +36,7 @@ class Pick:
     said: str
 
 
-def pick(fits: Sequence[Fit], langs: Sequence[str]) -> Pick:
+def rank_published(fits: Sequence[Feasibility], langs: Sequence[str]) -> PublishedRanking:
     """Among what is feasible: the member with the highest published score, in the way with least work."""
     best: dict[str, Candidate] = {}
     for one in sorted((f.candidate for f in fits if f.feasible and f.candidate.spec), key=_effort):
@@ -47,12 +47,12 @@ def pick(fits: Sequence[Fit], langs: Sequence[str]) -> Pick:
     names = [best[name].name for name in order]
     if not names:
         fallback = next((f.candidate.name for f in fits if f.feasible and f.candidate.modelless), None)
-        return Pick(fallback, None, silent, "no model fits; extractive needs none")
+        return PublishedRanking(fallback, None, silent, "no model fits; extractive needs none")
     scores = ", ".join(f"{name} {family()[name].score(RANKED_BY)}" for name in order)
-    return Pick(names[0], names[1] if names[1:] else None, silent, f"{RANKED_BY}, thinking on: {scores}")
+    return PublishedRanking(names[0], names[1] if names[1:] else None, silent, f"{RANKED_BY}, thinking on: {scores}")
 
 
-def kept_out(fits: Sequence[Fit], chosen: str | None) -> list[str]:
+def list_excluded_members(fits: Sequence[Feasibility], chosen: str | None) -> list[str]:
     """Members published above the chosen one that no way admits, each with the least that would."""
     scores = {f.candidate.name: f.candidate.spec.score(RANKED_BY) for f in fits if f.candidate.spec}
     able = {f.candidate.spec.name for f in fits if f.feasible and f.candidate.spec}
@@ -77,7 +77,7 @@ def _effort(one: Candidate) -> tuple[int, str]:
     return local if one.place == "here" else len(_PREFERRED) + (one.place == "openrouter"), one.name
 
 
-def of_language(lang: str) -> list[str]:
+def list_language_scores(lang: str) -> list[str]:
     """Published figures that speak of one language, in words; of Sinhala there is one."""
     return [
         f"{spec.name} {score.value} on {score.benchmark} ({score.conditions}; {score.source}, {score.date})"

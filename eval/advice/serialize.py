@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from eval.advice import wording
-from eval.advice.decide import MIX, Advice, Line
-from eval.advice.matrix import Matrix, frontier
+from eval.advice.decide import MIX, Advice, GroupDecision
+from eval.advice.matrix import Matrix, find_frontier
 from eval.results.jsonable import plain
 from mlrag.languages import language
 
@@ -28,22 +28,22 @@ def as_json(advice: Advice, matrix: Matrix, made: Mapping[str, Any]) -> Any:
             "status": advice.mix.status,
             "choice": advice.choice,
             "runner_up": advice.mix.runner_up or advice.published.runner_up,
-            "headline": wording.headline(advice),
-            "cautions": list(wording.cautions(advice)),
+            "headline": wording.write_headline(advice),
+            "cautions": list(wording.list_cautions(advice)),
             "flips": list(advice.flips),
-            "commands": list(wording.next_steps(advice)),
-            "route": route(advice),
+            "commands": list(wording.list_next_steps(advice)),
+            "route": make_route(advice),
             "lines": [_line(line) for line in advice.lines],
             "published": asdict(advice.published),
             "feasibility": [_fit(f) for f in advice.fits],
             "costs": {"basis": advice.costs.basis, "values": dict(advice.costs.values)},
-            "frontier": frontier(advice),
+            "frontier": find_frontier(advice),
             "matrix": _matrix(matrix),
         }
     )
 
 
-def route(advice: Advice) -> dict[str, Any]:
+def make_route(advice: Advice) -> dict[str, Any]:
     """Who answers, by default, by tier and by language, with what to do when it fails or is not sure."""
     by_group = {line.group: line for line in advice.lines}
     default = _step(by_group[MIX], advice, None)
@@ -57,7 +57,7 @@ def _tier(lang: str) -> str:
     return f"T{language(lang).tier}"
 
 
-def _step(line: Line | None, advice: Advice, wider: dict[str, Any] | None) -> dict[str, Any]:
+def _step(line: GroupDecision | None, advice: Advice, wider: dict[str, Any] | None) -> dict[str, Any]:
     """A group's own choice where the rule stands behind it, else that of the wider group, which says whose it is."""
     if wider is not None and (line is None or line.chosen is None):
         return wider
@@ -84,7 +84,7 @@ def _fallbacks(name: str | None, advice: Advice) -> list[str]:
     return [*found, *(["extractive"] if "extractive" in backend and name != "extractive" else [])]
 
 
-def _escalation(name: str | None, line: Line | None, advice: Advice) -> str | None:
+def _escalation(name: str | None, line: GroupDecision | None, advice: Advice) -> str | None:
     """Who is asked when `name` abstains or fails a check: the best dearer one that was measured, if it leads at all."""
     if line is None or name is None or name not in line.means:
         return None
@@ -93,7 +93,7 @@ def _escalation(name: str | None, line: Line | None, advice: Advice) -> str | No
     return max(dearer, key=lambda n: means[n].value) if dearer else None
 
 
-def _lighter(name: str | None, line: Line | None, advice: Advice) -> str | None:
+def _lighter(name: str | None, line: GroupDecision | None, advice: Advice) -> str | None:
     """Who stands in while `name` is busy: the best of the cheaper ones that were measured."""
     if line is None or name is None or name not in line.means:
         return None
@@ -102,7 +102,7 @@ def _lighter(name: str | None, line: Line | None, advice: Advice) -> str | None:
     return max(cheaper, key=lambda n: means[n].value) if cheaper else None
 
 
-def _line(line: Line) -> dict[str, Any]:
+def _line(line: GroupDecision) -> dict[str, Any]:
     standings = [asdict(s) | {"within": s.within} for s in line.ruling.standings] if line.ruling else []
     return {
         "group": line.group,

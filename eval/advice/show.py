@@ -11,7 +11,7 @@ from rich.console import Console
 
 from eval.advice import wording
 from eval.advice.decide import Advice
-from eval.advice.matrix import KINDS, Matrix, frontier, sources
+from eval.advice.matrix import KINDS, Matrix, find_frontier, list_sources
 from eval.advice.totals import UNITS, Total
 from eval.report.charts import Spot, cost
 from eval.report.pages import font_rules, render
@@ -33,10 +33,10 @@ def write_page(path: Path, advice: Advice, matrix: Matrix, made: Mapping[str, An
         kinds=KINDS,
         unit=UNITS[advice.costs.basis],
         packs=packs,
-        sources=sources(matrix),
+        sources=list_sources(matrix),
         drawing=_frontier(advice),
-        best=frontier(advice),
-        lines=[(line, wording.line_in_words(line)) for line in advice.lines],
+        best=find_frontier(advice),
+        lines=[(line, wording.describe_decision(line)) for line in advice.lines],
         gained=gained,
         fonts=font_rules(packs),
     )
@@ -59,35 +59,39 @@ def _frontier(advice: Advice) -> Markup:
     )
 
 
-def show(advice: Advice, matrix: Matrix, made: Mapping[str, Any], gained: tuple[Any, ...], console: Console) -> None:
-    """Choice, cautions, commands, lines, totals, what is excluded."""
+def print_advice(
+    advice: Advice, matrix: Matrix, made: Mapping[str, Any], gained: tuple[Any, ...], console: Console
+) -> None:
+    """Choice, list_cautions, commands, lines, totals, what is excluded."""
 
     def say(text: str) -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    say(wording.headline(advice))
-    say(wording.wishes_in_words(advice))
-    say(wording.machine_in_words(advice))
+    say(wording.write_headline(advice))
+    say(wording.describe_requirements(advice))
+    say(wording.describe_hardware(advice))
     if made["regime"]:
         say(f"{made['regime_title']}: {made['regime_says']} Information, not legal advice.")
-    for caution in (*wording.cautions(advice), *map("published: {}".format, wording.about_languages(advice))):
+    for caution in (*wording.list_cautions(advice), *map("published: {}".format, wording.list_language_notes(advice))):
         say(f"- {caution}")
-    for command in wording.next_steps(advice):
+    for command in wording.list_next_steps(advice):
         say(f"next: {command}")
     runner_up = advice.mix.runner_up or advice.published.runner_up
     for flip in ([f"runner-up: {runner_up}"] if runner_up else []) + list(advice.flips):
         say(f"flip: {flip}")
     if advice.evidence.measured:
-        console.print(as_rich("By your runs", wording.LINE_HEAD, [wording.line_in_words(x) for x in advice.lines]))
-        say(f"on the frontier of quality and {advice.costs.basis}: {', '.join(frontier(advice))}")
+        console.print(
+            as_rich("By your runs", wording.DECISION_HEAD, [wording.describe_decision(x) for x in advice.lines])
+        )
+        say(f"on the frontier of quality and {advice.costs.basis}: {', '.join(find_frontier(advice))}")
     for kind in KINDS:
         if any(t.total is not None for t in matrix.totals[kind]):
             head = ("variant", "total", "adjusted", "first in draws", "ranks")
             console.print(as_rich(f"Matrix, {kind}", head, [_total(t) for t in matrix.totals[kind] if t.ranks]))
     if gained:
         console.print(as_rich(f"Gain of {made['compare']} over {gained[2]}", gained[0], gained[1]))
-    console.print(as_rich("What fits, GB", wording.SIZE_HEAD, wording.sizes(advice)))
-    if rows := wording.excluded(advice):
+    console.print(as_rich("What fits, GB", wording.SIZE_HEAD, wording.list_sizes(advice)))
+    if rows := wording.list_excluded(advice):
         console.print(as_rich("Excluded", wording.EXCLUDED_HEAD, rows))
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.advice.constraints import Candidate, Fit
-from eval.advice.evidence import Measured
-from eval.advice.need import CostBasis, Need, presets
+from eval.advice.constraints import Candidate, Feasibility
+from eval.advice.evidence import CandidateResults
+from eval.advice.need import CostBasis, Requirements, presets
 
 DRAWS, SPREAD = 2000, 0.5  # of weights for the stability, and the deviation of their logarithm
 LEAST_KNOWN = 0.5
@@ -35,7 +35,9 @@ class Total:
     ranks: tuple[int, int] | None
 
 
-def totals(names: Sequence[str], score: Floats, weight: Floats, priced: Costs, gamma: float) -> tuple[Total, ...]:
+def compute_totals(
+    names: Sequence[str], score: Floats, weight: Floats, priced: Costs, gamma: float
+) -> tuple[Total, ...]:
     """`score` is (dimensions, candidates) in [0, 1], nan where it is not known."""
     share = (weight @ ~np.isnan(score)) / max(float(weight.sum()), 1e-12)
     there = [i for i in range(len(names)) if share[i] >= LEAST_KNOWN]
@@ -94,7 +96,7 @@ class Costs:
     ranks: Mapping[str, int]
 
 
-def dollars(one: Candidate, measured: Measured | None) -> float | None:
+def price(one: Candidate, measured: CandidateResults | None) -> float | None:
     """Of 1,000 questions at the upper end of the recorded price and the tokens counted; 0 where it runs here."""
     if one.place == "here":
         return 0.0
@@ -104,7 +106,12 @@ def dollars(one: Candidate, measured: Measured | None) -> float | None:
     return sum(t * float(p) for t, p in zip(measured.tokens, price, strict=True)) / 1000
 
 
-def costs(fits: Sequence[Fit], measured: Mapping[str, Measured], need: Need, basis: CostBasis | None = None) -> Costs:
+def rank_costs(
+    fits: Sequence[Feasibility],
+    measured: Mapping[str, CandidateResults],
+    need: Requirements,
+    basis: CostBasis | None = None,
+) -> Costs:
     """On the basis asked for, else seconds where all have them, else memory. Ties: size, then thinking, then name."""
     names = [f.candidate.name for f in fits]
     timed = bool(names) and all(n in measured and measured[n].seconds is not None for n in names)
@@ -114,15 +121,15 @@ def costs(fits: Sequence[Fit], measured: Mapping[str, Measured], need: Need, bas
     return Costs(chosen, values, {f.candidate.name: place for place, f in enumerate(order)})
 
 
-def _value(found: Fit, measured: Measured | None, basis: CostBasis) -> float | None:
+def _value(found: Feasibility, measured: CandidateResults | None, basis: CostBasis) -> float | None:
     if basis == "money":
-        return dollars(found.candidate, measured)
+        return price(found.candidate, measured)
     if basis == "seconds":
         return measured.seconds if measured else None
     return found.memory if found.candidate.place == "here" else 0.0
 
 
-def _key(found: Fit, value: float | None) -> tuple[float, float, bool, str]:
+def _key(found: Feasibility, value: float | None) -> tuple[float, float, bool, str]:
     one = found.candidate
     size = (one.spec.parameters.active or one.spec.parameters.published) if one.spec else 0.0
     return (math.inf if value is None else value), found.memory or size, one.think, one.name

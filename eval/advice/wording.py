@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from eval.advice.constraints import QUANTISATIONS, Fit, room
-from eval.advice.decide import MIX, Advice, Line
-from eval.advice.published import of_language
+from eval.advice.constraints import QUANTISATIONS, Feasibility, find_available_memory
+from eval.advice.decide import MIX, Advice, GroupDecision
+from eval.advice.published import list_language_scores
 from eval.advice.totals import UNITS
 from mlrag.languages import language
 from mlrag.models.memory_fit import memory_gb
 from mlrag.models.variants import family
 
 
-def headline(advice: Advice) -> str:
+def write_headline(advice: Advice) -> str:
     """The choice in one sentence, with how far it can be trusted."""
     line, points = advice.mix, f"{100 * advice.need.margin:g} points"
     if advice.choice is None:
@@ -36,7 +36,7 @@ def headline(advice: Advice) -> str:
     )
 
 
-def cautions(advice: Advice) -> Iterator[str]:
+def list_cautions(advice: Advice) -> Iterator[str]:
     """What a reader must know before following it."""
     if advice.stand_ins:
         yield (
@@ -49,9 +49,9 @@ def cautions(advice: Advice) -> Iterator[str]:
         told = ", ".join(f"{name} {n}" for name, n in failed.items())
         yield f"Failed questions are in no figure: {told}."
     for name, why in advice.mix.left_out.items():
-        yield f"{name} is not compared: {why}."
+        yield f"{name} is not compare: {why}."
     if advice.unmeasured and advice.evidence.measured:
-        yield f"Feasible and not measured, so not compared: {', '.join(advice.unmeasured)}."
+        yield f"Feasible and not measured, so not compare: {', '.join(advice.unmeasured)}."
     if advice.mix.status == "nothing measured" and advice.published.silent:
         names = ", ".join(language(x).name for x in advice.published.silent)
         yield f"MMMLU, by which the published ones are ranked, has no {names}, and asks nothing of documents."
@@ -61,7 +61,7 @@ def cautions(advice: Advice) -> Iterator[str]:
         yield f"{advice.choice}: {note}."
 
 
-def next_steps(advice: Advice) -> Iterator[str]:
+def list_next_steps(advice: Advice) -> Iterator[str]:
     """Commands, one a line."""
     if command := command_to_decide(advice.mix):
         yield command
@@ -69,13 +69,13 @@ def next_steps(advice: Advice) -> Iterator[str]:
         yield command
 
 
-def about_languages(advice: Advice) -> Iterator[str]:
+def list_language_notes(advice: Advice) -> Iterator[str]:
     """Published figures that speak of one of the languages."""
     for lang in advice.need.weights:
-        yield from of_language(lang)
+        yield from list_language_scores(lang)
 
 
-def line_in_words(line: Line) -> list[str]:
+def describe_decision(line: GroupDecision) -> list[str]:
     """Group, choice, how sure, the two that lead, what is lacking."""
     name = (
         line.group if line.group == MIX or line.group.startswith("T") else f"{line.group} {language(line.group).name}"
@@ -94,11 +94,11 @@ def line_in_words(line: Line) -> list[str]:
     return [name, line.chosen or (f"({line.leading})" if line.leading else "–"), sure, told, str(line.n), lacking]
 
 
-LINE_HEAD = ("for", "choice", "how sure", "right replies, % [95 %]", "rows", "ask")
+DECISION_HEAD = ("for", "choice", "how sure", "right replies, % [95 %]", "rows", "ask")
 
 
-def machine_in_words(advice: Advice) -> str:
-    there, place = room(advice.need, advice.machine)
+def describe_hardware(advice: Advice) -> str:
+    there, place = find_available_memory(advice.need, advice.machine)
     m = advice.machine
     ram = "unknown RAM" if m.ram is None else f"{m.ram:.1f} GB RAM"
     disk = "" if m.disk is None else f", {m.disk:.0f} GB of disk free"
@@ -106,7 +106,7 @@ def machine_in_words(advice: Advice) -> str:
     return f"Machine ({m.source}): {m.cores} cores, {ram}, {m.vram:.1f} GB GPU memory{disk}{for_model}."
 
 
-def wishes_in_words(advice: Advice) -> str:
+def describe_requirements(advice: Advice) -> str:
     n = advice.need
     mix = ", ".join(f"{lang} {100 * w:.0f} %" for lang, w in n.weights.items())
     told = [
@@ -123,9 +123,9 @@ def wishes_in_words(advice: Advice) -> str:
     )
 
 
-def sizes(advice: Advice) -> list[list[str]]:
+def list_sizes(advice: Advice) -> list[list[str]]:
     """What each member needs in each quantisation, and whether it fits: GB at the context and concurrency asked for."""
-    there, _ = room(advice.need, advice.machine)
+    there, _ = find_available_memory(advice.need, advice.machine)
     rows = []
     for spec in family().values():
         cells = []
@@ -140,7 +140,7 @@ def sizes(advice: Advice) -> list[list[str]]:
 SIZE_HEAD = ("variant", *QUANTISATIONS)
 
 
-def excluded(advice: Advice) -> list[list[str]]:
+def list_excluded(advice: Advice) -> list[list[str]]:
     """Candidate, reason, smallest change; thinking left out where it changes nothing."""
     rows: dict[tuple[str, str], list[str]] = {}
     for f in advice.fits:
@@ -151,7 +151,7 @@ def excluded(advice: Advice) -> list[list[str]]:
     return list(rows.values())
 
 
-def _changes(found: Fit) -> str:
+def _changes(found: Feasibility) -> str:
     return " and ".join(o.change for o in found.obstacles)
 
 
@@ -170,7 +170,7 @@ def command_to_measure(advice: Advice) -> str | None:
     return f"{_TIERS} --langs {','.join(advice.need.weights)} --variants {','.join(names)}"
 
 
-def command_to_decide(line: Line) -> str | None:
+def command_to_decide(line: GroupDecision) -> str | None:
     """What asks the questions that a line lacks, of all whom it compares; None where it lacks none.
 
     DIR is a set of your own (docs/suites.md): ours has 18 topics a language, and they are asked already.

@@ -5,18 +5,18 @@ import typer
 from typer.testing import CliRunner
 
 import eval.advise
-from eval.advice.constraints import candidate
+from eval.advice.constraints import parse_candidate
 from eval.advice.decision_rule import Table
-from eval.advice.evidence import Evidence, Measured, Outcome
-from eval.advice.need import Machine, build, parse_weights
+from eval.advice.evidence import CandidateResults, ReplyScore, RunEvidence
+from eval.advice.need import TargetHardware, build_requirements, parse_weights
 
 run = CliRunner()
-SERVER = Machine(64.0, 0.0, 500.0, 8, "given")
+SERVER = TargetHardware(64.0, 0.0, 500.0, 8, "given")
 HOSTILE = "<script>alert(1)</script>"
 
 
 def need(langs="ta,si", **wishes):
-    return build(parse_weights(langs), None, None, wishes)
+    return build_requirements(parse_weights(langs), None, None, wishes)
 
 
 def advise_cli(*args, env=None):
@@ -44,12 +44,14 @@ def measured(name, right, silent=0.8, langs=("ta", "si"), own=None, seed=0, mode
     """Rows as a run would give them: answerable ones and twins whose document is hidden."""
     rng = np.random.default_rng([seed, sum(map(ord, name))])
     outcomes = {
-        lang: {f"q{i}": Outcome(f"q{i}", "answer", float(rng.random() < right)) for i in range(n)}
-        | {f"q{i}~": Outcome(f"q{i}", "article_removed", float(rng.random() < silent)) for i in range(n)}
+        lang: {f"q{i}": ReplyScore(f"q{i}", "answer", float(rng.random() < right)) for i in range(n)}
+        | {f"q{i}~": ReplyScore(f"q{i}", "article_removed", float(rng.random() < silent)) for i in range(n)}
         for lang in langs
     }
-    return Measured(candidate(name, own), (model or name,), outcomes, {}, {}, seconds, 2 * seconds, (900.0, 100.0))
+    return CandidateResults(
+        parse_candidate(name, own), (model or name,), outcomes, {}, {}, seconds, 2 * seconds, (900.0, 100.0)
+    )
 
 
 def evidence(*found):
-    return Evidence({m.candidate.name: m for m in found}, ("toy",), ())
+    return RunEvidence({m.candidate.name: m for m in found}, ("toy",), ())

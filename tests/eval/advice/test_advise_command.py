@@ -7,11 +7,11 @@ import typer
 
 import eval.tiers
 from benchmarks.advice_profiles import Profile, Script, make_run
-from eval.advice.constraints import candidate, fit
+from eval.advice.constraints import check_candidate, parse_candidate
 from eval.advice.evidence import read_evidence
-from eval.advice.gain import gains
+from eval.advice.gain import measure_gains
 from eval.advice.need import (
-    Need,
+    Requirements,
 )
 from mlrag.errors import CorpusFormatError
 from mlrag.models.memory_fit import memory_gb
@@ -67,11 +67,11 @@ def test_the_command_advises_from_a_run_and_writes_what_can_be_followed(toy, tmp
 def test_a_fine_tune_is_held_against_its_base_only(toy):
     own = {"my-si": CustomVariant(**TUNED["my-si"])}
     found = read_evidence([toy], ["ta", "si"], own)
-    base, gained = gains(found, "my-si", own)
+    base, gained = measure_gains(found, "my-si", own)
     assert base == "e4b"
     assert all(g.difference.value > 0 and g.difference.n > 50 for g in gained)
     with pytest.raises(CorpusFormatError, match="was not measured"):
-        gains(found, "26b", own)
+        measure_gains(found, "26b", own)
 
 
 def test_the_page_escapes_what_a_name_brings(toy, tmp_path):
@@ -146,4 +146,6 @@ def test_a_run_of_the_bench_with_a_double_is_advised_on(indexed, tmp_path):
 
 def test_memory_is_that_of_the_fitting_page():
     spec = family()["12b"]
-    assert fit(candidate("12b"), Need({"ta": 1.0}), SERVER).memory == memory_gb(spec, "q4_k_m", 8192)
+    assert check_candidate(parse_candidate("12b"), Requirements({"ta": 1.0}), SERVER).memory == memory_gb(
+        spec, "q4_k_m", 8192
+    )

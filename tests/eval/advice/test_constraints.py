@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from eval.advice.constraints import all_ways, candidate, fit
+from eval.advice.constraints import check_candidate, list_candidates, parse_candidate
 from eval.advice.need import (
-    Machine,
-    build,
-    machine_for,
+    TargetHardware,
+    build_requirements,
     parse_weights,
+    plan_hardware,
     presets,
     weights_of_corpus,
     weights_of_log,
@@ -25,9 +25,9 @@ from tests.support.advice import SERVER, need
 
 def test_what_a_laptop_of_8_gb_can_run():
     """e2b in 4 bits: 2.9 GiB = 3.114 GB; caches 4 × (12×1×256×512 + 3×1×512×8192) bytes = 0.057 GB."""
-    laptop = Machine(8.0, 0.0, 100.0, 4, "given")
-    four_bits = fit(candidate("llamacpp:gemma-4-e2b-it-q4_0.gguf"), need(), laptop)
-    ollama = fit(candidate("e2b"), need(), laptop)
+    laptop = TargetHardware(8.0, 0.0, 100.0, 4, "given")
+    four_bits = check_candidate(parse_candidate("llamacpp:gemma-4-e2b-it-q4_0.gguf"), need(), laptop)
+    ollama = check_candidate(parse_candidate("e2b"), need(), laptop)
     assert four_bits.memory == pytest.approx(2.9 * 2**30 / 1e9 + 4 * (12 * 256 * 512 + 3 * 512 * 8192) / 1e9)
     assert four_bits.feasible
     assert "8.3 GB and has 6.0" in ollama.obstacles[0].reason
@@ -49,27 +49,27 @@ def test_what_a_laptop_of_8_gb_can_run():
     ],
 )
 def test_every_exclusion_names_its_reason_and_what_would_admit_it(name, wishes, reason, change):
-    found = fit(candidate(name), need(**wishes), Machine(42.0, 0.0, 500.0, 8, "given"))
+    found = check_candidate(parse_candidate(name), need(**wishes), TargetHardware(42.0, 0.0, 500.0, 8, "given"))
     assert any(reason in o.reason and change in o.change for o in found.obstacles), found.obstacles
 
 
 @pytest.mark.parametrize("wishes", [{"context": 131_072}, {"context": 32_768, "concurrency": 16}])
 def test_the_change_it_names_admits_it(wishes):
     for room in (6.0, 12.0, 21.0, 24.0):
-        plan = Machine(None, room, 500.0, 8, "given")
+        plan = TargetHardware(None, room, 500.0, 8, "given")
         for spec in family().values():
-            for obstacle in fit(candidate(spec.name), need(**wishes), plan).obstacles:
+            for obstacle in check_candidate(parse_candidate(spec.name), need(**wishes), plan).obstacles:
                 option, _, value = obstacle.change.partition(" ")
                 if option.startswith("--"):
                     changed = need(**(wishes | {option[2:]: int(value)}))
-                    assert fit(candidate(spec.name), changed, plan).feasible
+                    assert check_candidate(parse_candidate(spec.name), changed, plan).feasible
 
 
 def test_seconds_money_and_disk_count_where_they_are_known():
-    slow = fit(candidate("e4b"), need(p95=2.0), SERVER, p95=3.5)
-    dear = fit(candidate("gemini:31b"), need(locality="any", budget=0.1), SERVER, dollars=0.3)
-    full = fit(candidate("31b"), need(), Machine(64.0, 0.0, 5.0, 8, "given"))
-    unknown = fit(candidate("e4b"), need(p95=2.0), SERVER)
+    slow = check_candidate(parse_candidate("e4b"), need(p95=2.0), SERVER, p95=3.5)
+    dear = check_candidate(parse_candidate("gemini:31b"), need(locality="any", budget=0.1), SERVER, dollars=0.3)
+    full = check_candidate(parse_candidate("31b"), need(), TargetHardware(64.0, 0.0, 5.0, 8, "given"))
+    unknown = check_candidate(parse_candidate("e4b"), need(p95=2.0), SERVER)
     assert [o.reason for o in slow.obstacles] == ["measured p95 is 3.50 s, asked for: 2"]
     assert "0.30 $" in dear.obstacles[0].reason
     assert "free 15.0 GB of disk" in full.obstacles[0].change
@@ -78,20 +78,20 @@ def test_seconds_money_and_disk_count_where_they_are_known():
 
 
 def test_a_gpu_too_small_is_said_where_ram_would_do():
-    both = Machine(64.0, 12.0, 500.0, 8, "given")
-    assert any("slow" in note for note in fit(candidate("31b"), need(), both).notes)
+    both = TargetHardware(64.0, 12.0, 500.0, 8, "given")
+    assert any("slow" in note for note in check_candidate(parse_candidate("31b"), need(), both).notes)
 
 
 def test_names_tell_the_same_way_apart_from_another():
     own = {"my-si": CustomVariant("ollama:me/tuned", "e4b")}
-    assert candidate("e4b").key == candidate("gemma4:e4b").key
-    assert candidate("e4b").key != candidate("e4b+think").key
-    assert candidate("my-si", own).spec.name == "e4b"
-    assert candidate("my-si", own).quantisation == "q4_k_m"
-    assert candidate("openai:31b").quantisation == "bf16"
-    assert candidate("openai:31b").place == "here"
-    assert candidate("openai:google/gemma-4-31b-it:free").place == "openrouter"
-    assert len({c.key for c in all_ways()}) == len(all_ways())
+    assert parse_candidate("e4b").key == parse_candidate("gemma4:e4b").key
+    assert parse_candidate("e4b").key != parse_candidate("e4b+think").key
+    assert parse_candidate("my-si", own).spec.name == "e4b"
+    assert parse_candidate("my-si", own).quantisation == "q4_k_m"
+    assert parse_candidate("openai:31b").quantisation == "bf16"
+    assert parse_candidate("openai:31b").place == "here"
+    assert parse_candidate("openai:google/gemma-4-31b-it:free").place == "openrouter"
+    assert len({c.key for c in list_candidates()}) == len(list_candidates())
 
 
 # What is asked for
@@ -122,14 +122,14 @@ def test_weights_that_are_none_are_refused(text, error):
 
 def test_the_command_line_beats_the_regime_and_that_the_scenario():
     langs = {"si": 1.0}
-    assert build(langs, "C", None, {}).locality == "any"
-    assert build(langs, "C", "pdpa-lk", {}).locality == "own servers"
-    assert build(langs, "C", "gdpr", {"locality": "any", "context": None}).locality == "any"
+    assert build_requirements(langs, "C", None, {}).locality == "any"
+    assert build_requirements(langs, "C", "pdpa-lk", {}).locality == "own servers"
+    assert build_requirements(langs, "C", "gdpr", {"locality": "any", "context": None}).locality == "any"
     for bad in ({"locality": "moon"}, {"cost": "love"}, {"margin": 0.0}, {"answerable": 2.0}):
         with pytest.raises(ValueError, match=r"is one of|lies in"):
-            build(langs, None, None, bad)
+            build_requirements(langs, None, None, bad)
     with pytest.raises(ValueError, match="known: A, B, C, D, E"):
-        build(langs, "F", None, {})
+        build_requirements(langs, "F", None, {})
 
 
 def test_presets_speak_of_what_there_is():
@@ -145,6 +145,6 @@ def test_presets_speak_of_what_there_is():
 
 def test_a_machine_can_be_probed_and_planned(tmp_path):
     memory = Memory(16.0, 9.0, 24.0, 20.0)
-    assert machine_for(memory, tmp_path / "not" / "there", {"ram": None}).source == "probed"
-    planned = machine_for(memory, tmp_path, {"ram": 8.0, "vram": 0.0})
+    assert plan_hardware(memory, tmp_path / "not" / "there", {"ram": None}).source == "probed"
+    planned = plan_hardware(memory, tmp_path, {"ram": 8.0, "vram": 0.0})
     assert (planned.ram, planned.vram, planned.source) == (8.0, 0.0, "given")

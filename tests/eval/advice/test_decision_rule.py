@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.advice import bucket, follow, simulate
 from benchmarks.advice_worlds import MARGIN, Runner, hard_world, plain_world
-from eval.advice.decision_rule import ALPHA, Table, decide, losses, own_mean
+from eval.advice.decision_rule import ALPHA, Table, compute_losses, compute_mean, decide
 from eval.statistics import macro_difference
 from eval.statistics.student import student_quantile
 from mlrag.models.variants import family
@@ -17,7 +17,7 @@ def test_differences_are_those_of_the_statistics_page(shared):
     rng = np.random.default_rng(1)
     values = (rng.random((2, 400)) < [[0.6], [0.7]]).astype(float)
     cluster = np.arange(400) // 4 if shared else np.arange(400)
-    found = losses(table(values, 4, cluster))
+    found = compute_losses(table(values, 4, cluster))
     rows = {s: [(cluster[i], values[1, i] - values[0, i]) for i in range(s, 400, 4)] for s in range(4)}
     expected = macro_difference(rows)
     half = student_quantile(found.df) * found.variance[0, 1] ** 0.5
@@ -77,9 +77,9 @@ def test_asking_as_many_more_as_it_says_mostly_settles_it():
 
 
 def test_the_means_own_interval_holds_it():
-    mean, low, high = own_mean(table([[1.0] * 90 + [0.0] * 10] * 2), 0)
+    mean, low, high = compute_mean(table([[1.0] * 90 + [0.0] * 10] * 2), 0)
     assert (mean, low < 0.9 < high) == (0.9, True)
-    assert own_mean(table(np.ones((2, 30))), 0)[1] < 0.9  # thirty right ones prove no perfection
+    assert compute_mean(table(np.ones((2, 30))), 0)[1] < 0.9  # thirty right ones prove no perfection
 
 
 @pytest.mark.parametrize(("values", "margin"), [(np.ones((1, 9)), 0.02), (np.ones((2, 9)), 0.0)])

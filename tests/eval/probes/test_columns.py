@@ -8,7 +8,7 @@ import typer
 from typer.testing import CliRunner
 
 import eval.tiers
-from eval.advice.constraints import candidate
+from eval.advice.constraints import parse_candidate
 from eval.advice.matrix import suite_cells
 from eval.probes.columns import beside, beside_json, beside_rows
 from eval.probes.finding import Amount, Finding, Section
@@ -34,12 +34,12 @@ def result(*langs):
     return {"variants": {"e4b": {"tiers": {"T4": None}, "languages": dict.fromkeys(langs)}}}
 
 
-def headline(suite):
+def write_headline(suite):
     return next(h for h in HEADLINES if h.suite == suite)
 
 
 def cell(suite, name, langs, stored):
-    (found,) = suite_cells(suite, headline(suite).title, [candidate(name)], langs, stored)
+    (found,) = suite_cells(suite, write_headline(suite).title, [parse_candidate(name)], langs, stored)
     return found
 
 
