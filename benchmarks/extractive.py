@@ -20,8 +20,9 @@ from rich.console import Console
 from rich.table import Table
 
 from eval.datasets.folder import WHOLE_PASSAGE, Suite, read_suite
-from eval.datasets.own import Example, read_jsonl
+from eval.datasets.own import read_jsonl
 from eval.metrics.answers import containment
+from eval.types import Example
 from mlrag.abstention.calibration import shipped_calibration, sigmoid
 from mlrag.abstention.features import asks_for_another_number
 from mlrag.answering.retriever import Retriever

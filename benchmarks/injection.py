@@ -23,8 +23,9 @@ from rich.console import Console
 from benchmarks.promise import Share, over
 from eval.baselines.scripted import own_key
 from eval.datasets.hostile import POSITIONS, Hostile, hostile, orders, planted
-from eval.datasets.own import Example, own_questions
+from eval.datasets.own import own_questions
 from eval.metrics.answers import containment
+from eval.types import Example
 from mlrag.abstention.calibration import shipped_calibration
 from mlrag.answering.pipeline import Pipeline
 from mlrag.answering.retriever import Retriever

@@ -25,8 +25,9 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from eval.report.render import render
 from eval.runner.plan import find_run, read_plan
-from eval.tiers import stored, write_report
+from eval.tiers import rescore
 from mlrag.generation.prompts import marked
 from mlrag.testing import OllamaDouble, first_sentence
 from mlrag.testing.server import prompt_of
@@ -119,7 +120,7 @@ def finish(process: subprocess.Popen[bytes]) -> None:
 
 def report(run: Path, out: Path) -> dict[str, bytes]:
     """The files of a report made from rows alone."""
-    write_report(out, stored(run, VARIANTS), Console(quiet=True))
+    render(rescore(run, VARIANTS), out)
     return files(out)
 
 

@@ -21,7 +21,7 @@ import regex
 from rich.console import Console
 
 from eval.datasets.own import own_questions
-from eval.metrics.reply_language import Reply, reply_language
+from eval.metrics.reply_language import ReplyLanguage, reply_language
 from eval.statistics import wilson
 from mlrag.answering.pipeline import Pipeline
 from mlrag.answering.retriever import Retriever
@@ -82,7 +82,10 @@ def wrong_language(retriever: Retriever, count: int, share: float = 0.3) -> tupl
     """(answers in another language, abstentions) among `count`, where the model often replies in English."""
     with OllamaDouble(reply=sometimes(share, lambda _: ENGLISH)) as double:
         answers = ask_all(over(retriever, double), count)
-    wrong = sum(reply_language(a.text, language(code)) not in (Reply.ASKED, Reply.SKIPPED) for code, _, a in answers)
+    wrong = sum(
+        reply_language(a.text, language(code)) not in (ReplyLanguage.ASKED, ReplyLanguage.SKIPPED)
+        for code, _, a in answers
+    )
     return Share(wrong, len(answers)), Share(sum(a.abstained for *_, a in answers), len(answers))
 
 

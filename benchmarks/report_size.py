@@ -11,18 +11,18 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
 from rich.console import Console
 
 from benchmarks.scoring import rows_of, seconds
-from eval.metrics.summary import ANSWER, SILENCE, summary
-from eval.results.evaluate import evaluate
-from eval.runner.plan import Plan, find_run, latest_run, read_plan
+from eval.metrics.summary import ABSTENTION, ANSWER, summary
+from eval.report.render import render
+from eval.results.evaluate import score
+from eval.runner.plan import RunPlan, find_run, latest_run, read_plan
 from eval.statistics import clustered_rate, paired_difference
-from eval.tiers import write_report
 from mlrag.settings import Settings
 
 
@@ -31,7 +31,7 @@ def intervals(console: Console) -> None:
     values = (np.random.default_rng(0).random(10_000) < 0.6).astype(float).tolist()
     clusters = [f"c{i // 2}" for i in range(10_000)]
     rows = list(zip(clusters, values, strict=True))
-    parts = {ANSWER: rows[:6000], SILENCE + "near_miss": rows[6000:]}
+    parts = {ANSWER: rows[:6000], ABSTENTION + "near_miss": rows[6000:]}
     work: dict[str, Callable[[], object]] = {
         "rate": lambda: clustered_rate(values, clusters),
         "paired difference": lambda: paired_difference(values, clusters),
@@ -51,15 +51,15 @@ def main(
     data = Settings().data_dir
     folder = find_run(data, run) if run else latest_run(data)
     found = rows_of(run, rows)
-    plan = Plan(read_plan(folder).signature, {lang: [e for e, _ in both] for lang, both in found.items()})
+    plan = RunPlan(read_plan(folder).signature, {lang: [e for e, _ in both] for lang, both in found.items()})
     predictions = {"extractive": {lang: [p for _, p in both] for lang, both in found.items()}}
     _say(console, f"{sum(map(len, found.values()))} rows, {len(found)} languages", _now())
     begun = _now()
-    result: dict[str, Any] = evaluate(plan, predictions)
+    report = score(plan, predictions)
     _say(console, "scored, with every mean and interval", begun)
     with tempfile.TemporaryDirectory() as out:
         begun = _now()
-        write_report(Path(out), result, Console(quiet=True))
+        render(report, Path(out))
         _say(console, "report written: pages, JSON, Markdown, CSV, Parquet", begun)
 
 

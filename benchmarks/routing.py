@@ -21,12 +21,15 @@ import typer
 
 from benchmarks.tables import Answerers, drawn, examples_of, said
 from eval.metrics.answers import containment
-from eval.metrics.summary import ANSWER, SILENCE
-from eval.report.tables import cell
-from eval.results.scores import by_figure, score_rows, summarise_tier
-from eval.runner.bench import Bench
-from eval.runner.rows import Prediction
+from eval.metrics.summary import ABSTENTION, ANSWER
+from eval.report.tables import format_metric
+from eval.results.groups import by_tier
+from eval.results.scores import group_by_metric, score_rows, summarise_tier
+from eval.runner.answer import answer
+from eval.runner.plan import RunPlan
+from eval.runner.prepare import load_data, prepare
 from eval.statistics import macro_difference
+from eval.types import Prediction
 from mlrag.languages import Language, language
 from mlrag.models.route_file import routes_from, trimmed, write_routes
 from mlrag.models.routing import Budget
@@ -136,19 +139,19 @@ class Trial:
         if route:
             routes = trimmed(routes_from(route, "benchmarks/routing.py", None, None, Budget(dollars=dollars)))
             write_routes(self._settings.route_file, routes)
-        bench = Bench(self._settings, None, self._langs, self._limit)
-        bench.index(lambda _n: None)
+        data = load_data(self._settings, None, self._langs, self._limit)
+        run = prepare(self._settings, data, cross_lingual=False)
         before = len(self._scripts.log)
-        found = {lang: bench.ask(variant, lang, lambda: None, 2) for lang in bench.langs}
+        found = answer(run, variant, concurrency=2)
         spent = Ledger(lambda: FileBook(self._settings.spent_file), routes.budget).spent() if routes else {}
-        return Asked(bench, found, self._scripts.log[before:], sum(c.dollars for c in spent.values()))
+        return Asked(run.plan, found, self._scripts.log[before:], sum(c.dollars for c in spent.values()))
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """`spent`: dollars by the route's own ledger."""
 
-    bench: Bench
+    plan: RunPlan
     found: Mapping[str, Sequence[Prediction]]
     log: Sequence[tuple[str, int, int]]
     spent: float
@@ -170,26 +173,23 @@ class Asked:
         calls = Counter(who for who, _, _ in self.log)
         figures = ("summary", "contains", "hallucination:near_miss", "hallucination:article_removed", "reply_language")
         cost = (f"{calls[SMALL] / n:.2f}", f"{calls[LARGE] / n:.2f}", f"{1000 * self.dollars / n:.3f}")
-        shown = [cell(report.figures.get(f)) for f in figures]
+        shown = [format_metric(report.metrics.get(f)) for f in figures]
         return [name, self.less(large), *shown, *cost, f"{self.seconds / n:.2f}"]
 
     def by_tier(self, name: str) -> list[str]:
-        tiers: dict[str, list[str]] = {}
-        for lang in self.found:
-            tiers.setdefault(f"T{language(lang).tier}", []).append(lang)
         reports = [
-            summarise_tier({x: self._rows(x) for x in there}, [p for x in there for p in self.found[x]])
-            for _, there in sorted(tiers.items())
+            summarise_tier({x: self._rows(x) for x in langs}, [p for x in langs for p in self.found[x]])
+            for langs in by_tier(self.found).values()
         ]
-        return [name, *(cell(r.figures["summary"]) for r in reports)]
+        return [name, *(format_metric(r.metrics["summary"]) for r in reports)]
 
     def _rows(self, lang: str) -> Any:
-        examples = self.bench.plan.examples[lang]
-        return by_figure(examples, score_rows(examples, self.found[lang], language(lang)))
+        examples = self.plan.examples[lang]
+        return group_by_metric(examples, score_rows(examples, self.found[lang], language(lang)))
 
     def right(self, lang: str) -> list[tuple[str, float]]:
         """What each reply is worth, in [0, 1], with its topic (docs/choosing.md, section 2)."""
-        examples = self.bench.plan.examples[lang]
+        examples = self.plan.examples[lang]
         values = score_rows(examples, self.found[lang], language(lang))
         worth = ((e, v) for e, found in zip(examples, values, strict=True) for n, v in (found or {}).items() if _is(n))
         return [(e.cluster, value) for e, value in worth]
@@ -206,7 +206,7 @@ class Asked:
 
 
 def _is(figure: str) -> bool:
-    return figure == ANSWER or figure.startswith(SILENCE)
+    return figure == ANSWER or figure.startswith(ABSTENTION)
 
 
 HEAD = (

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from eval.probes.cli import chosen_languages
 from eval.probes.run import Asked, ask_all
-from eval.runner.rows import Run
+from eval.runner.rows import RowStore
 from eval.safety import CANARY, SECRET, indexed, material, secretive, section
 from mlrag.settings import Settings
 from mlrag.testing import OllamaDouble, first_sentence, gullible
@@ -31,7 +31,7 @@ def main(
                 there = material(settings.corpora, chosen_languages(langs), each, None)
                 pipeline = secretive(settings, indexed(settings, there), "e4b" if reply else "extractive")
                 who_asks = Asked(pipeline, there.examples)
-                said = ask_all(Run(Path(name) / who), [who], lambda _v, a=who_asks: a, 2, out)  # type: ignore[misc]
+                said = ask_all(RowStore(Path(name) / who), [who], lambda _v, a=who_asks: a, 2, out)  # type: ignore[misc]
             for row in section(there.examples, said).lines():
                 if row[1] not in there.examples:
                     out.print(" | ".join(row), markup=False, highlight=False)

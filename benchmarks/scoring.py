@@ -26,17 +26,17 @@ import typer
 from rich.console import Console
 from sacrebleu.metrics.chrf import CHRF
 
-from eval.datasets.own import Example
 from eval.metrics import answers as metrics
 from eval.metrics import grounding as layers
 from eval.metrics import outcome, reply_language
 from eval.metrics.answers import char3_recall, chrf, containment, exact_match, token_f1
 from eval.metrics.citations import cited_passages
 from eval.metrics.grounding import names_absent, numbers_absent, unsupported_share, words_unverified
-from eval.results.scores import Rows, by_figure, score_rows, summarise_tier
+from eval.results.scores import Rows, group_by_metric, score_rows, summarise_tier
 from eval.runner.plan import find_run, latest_run, read_plan
-from eval.runner.rows import Prediction, Run
+from eval.runner.rows import RowStore
 from eval.statistics import macro_rate
+from eval.types import Example, Prediction
 from mlrag.languages import language, languages
 from mlrag.settings import Settings
 
@@ -47,9 +47,9 @@ def rows_of(run: str | None, wanted: int) -> ByLanguage:
     """At least `wanted` rows in all, by language."""
     data = Settings().data_dir
     folder = find_run(data, run) if run else latest_run(data)
-    plan, stored = read_plan(folder), Run(folder)
+    plan, stored = read_plan(folder), RowStore(folder)
     variant = stored.variants()[0]
-    found = {x: list(zip(es, stored.stored(es, variant, x), strict=True)) for x, es in plan.examples.items()}
+    found = {x: list(zip(es, stored.predictions(es, variant, x), strict=True)) for x, es in plan.examples.items()}
     copies = -(-wanted // sum(map(len, found.values())))
     return {lang: [_copy(e, p, n) for n in range(copies) for e, p in rows] for lang, rows in found.items()}
 
@@ -148,7 +148,7 @@ def grounding(rows: ByLanguage) -> None:
 def scored(rows: ByLanguage) -> dict[str, Rows]:
     """Every value of every row."""
     both = {lang: ([e for e, _ in found], [p for _, p in found]) for lang, found in rows.items()}
-    return {lang: by_figure(es, score_rows(es, ps, language(lang))) for lang, (es, ps) in both.items()}
+    return {lang: group_by_metric(es, score_rows(es, ps, language(lang))) for lang, (es, ps) in both.items()}
 
 
 def whole(rows: ByLanguage) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import typer
 
-from eval.metrics.summary import ANSWER, SILENCE, summary
+from eval.metrics.summary import ABSTENTION, ANSWER, summary
 from eval.statistics import wilson
 
 SETTINGS = ((0.01, 0.8, 36), (0.02, 0.8, 18), (0.5, 0.97, 18), (0.98, 0.98, 18), (0.5, 0.7, 36))
@@ -22,7 +22,7 @@ def main(trials: int = 400, seed: int = 0) -> None:
         truth, held, width = 2 * worth * silence / (worth + silence), 0, 0.0
         for _ in range(trials):
             rows = {ANSWER: _rows(rng, worth, items, 3)}
-            rows |= {SILENCE + kind: _rows(rng, silence, items, 1) for kind in ("near_miss", "article_removed")}
+            rows |= {ABSTENTION + kind: _rows(rng, silence, items, 1) for kind in ("near_miss", "article_removed")}
             found = summary(rows)
             assert found
             held += truth in found[2]

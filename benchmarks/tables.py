@@ -20,8 +20,9 @@ import regex
 import typer
 
 from eval.datasets import open_suite
-from eval.datasets.own import Example, own_questions
+from eval.datasets.own import own_questions
 from eval.metrics.answers import containment
+from eval.types import Example
 from mlrag.languages import Language, languages
 from mlrag.testing import OllamaDouble, first_sentence
 from mlrag.testing.server import prompt_of

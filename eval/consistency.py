@@ -9,9 +9,9 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from eval.datasets.own import Example, drawn, own_questions, read_jsonl
-from eval.metrics.agreement import Asked as Ended
-from eval.metrics.agreement import asked as ended
+from eval.datasets.own import drawn, own_questions, read_jsonl
+from eval.metrics.agreement import AskedFact as Ended
+from eval.metrics.agreement import classify_answer as ended
 from eval.metrics.agreement import consistency
 from eval.probes.cli import (
     Concurrency,
@@ -29,9 +29,10 @@ from eval.probes.cli import (
 from eval.probes.figures import failures, groups
 from eval.probes.finding import Cell, Finding, Section
 from eval.probes.run import Asked, Rows, ask_all, models
-from eval.results.scores import Figure
-from eval.runner.bench import Bench
-from eval.runner.rows import Prediction
+from eval.results.metric_value import MetricValue
+from eval.runner.answer import make_answerer
+from eval.runner.prepare import load_data, prepare
+from eval.types import Example, Prediction
 from mlrag.errors import CorpusFormatError
 from mlrag.settings import Settings
 from mlrag.text.normalize import clean
@@ -90,8 +91,8 @@ def _lines(
         if crossing and len(langs) < 2:
             continue
         there = consistency([one for x in langs for one in said[x]], across_languages=crossing)
-        agree = Figure(there.agree, there.n, there.agree_interval)
-        good = Figure(there.good, there.n, there.good_interval)
+        agree = MetricValue(there.agree, there.n, there.agree_interval)
+        good = MetricValue(there.good, there.n, there.good_interval)
         yield [variant, group, agree, good, failures(p for x in langs for p in found[x])]
 
 
@@ -113,13 +114,18 @@ def measure(
     settings: Settings, langs: Sequence[str], variants: Sequence[str], limit: int | None, at_once: int, console: Console
 ) -> Finding:
     """Ask what is not on disk yet, with the rows of `eval.tiers`, and compare all of it."""
-    bench = Bench(settings, None, list(langs), None)
-    bench.index(lambda _n: None)
-    originals = {lang: drawn(own_questions(lang), limit) for lang in bench.langs}
+    run = prepare(settings, load_data(settings, None, langs, None), cross_lingual=False)
+    originals = {lang: drawn(own_questions(lang), limit) for lang in run.data.langs}
     examples = {lang: [*there, *rewordings(lang, there)] for lang, there in originals.items()}
-    rows = ask_all(bench.run, variants, lambda v: Asked(bench.asker(v), examples), at_once, console)
-    signature = {**bench.plan.signature, "limit": limit}
-    name = f"{SUITE}-{bench.plan.name}"
+    rows = ask_all(
+        run.rows,
+        variants,
+        lambda variant: Asked(make_answerer(settings, run.retriever, variant), examples),
+        at_once,
+        console,
+    )
+    signature = {**run.plan.signature, "limit": limit}
+    name = f"{SUITE}-{run.plan.name}"
     return Finding(SUITE, name, "Consistency", ABOUT, models(rows), sections(examples, rows), signature)
 
 

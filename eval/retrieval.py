@@ -19,10 +19,11 @@ from rich.table import Table
 
 from eval.datasets import OWN, Suite, index_folder, open_suite
 from eval.datasets.folder import WHOLE_PASSAGE
-from eval.datasets.own import Example, drawn, own_questions
+from eval.datasets.own import drawn, own_questions
 from eval.metrics.ranking import DEPTH, ndcg, recall, reciprocal_rank
-from eval.runner.cross_lingual import crossed
+from eval.runner.cross_lingual import make_cross_lingual
 from eval.statistics import Interval, clustered_rate
+from eval.types import Example
 from mlrag.answering.retriever import Retriever
 from mlrag.documents.readers import read_documents
 from mlrag.embedding.base import Embedder
@@ -86,7 +87,7 @@ def asked_in(suite: Suite, lang: str, cross: str) -> list[Example]:
     if not cross:
         return own
     source = [*suite.questions.get(cross, []), *suite.retrieval_only.get(cross, [])]
-    return crossed(source, own, suite.documents[lang], lang)
+    return make_cross_lingual(source, own, suite.documents[lang], lang)
 
 
 def evaluate(

@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 
 from eval.datasets.hostile import POSITIONS, hostile, orders, planted
-from eval.datasets.own import Example, own_questions, read_jsonl
+from eval.datasets.own import own_questions, read_jsonl
 from eval.metrics.answers import containment
 from eval.metrics.outcome import Outcome, outcome
 from eval.probes.cli import (
@@ -33,7 +33,7 @@ from eval.probes.cli import (
 from eval.probes.figures import failures, groups, rate
 from eval.probes.finding import Cell, Finding, Section
 from eval.probes.run import Asked, ask_all, digest, models, open_run, sign
-from eval.runner.rows import Prediction
+from eval.types import Example, Prediction
 from mlrag.answering.pipeline import Pipeline
 from mlrag.answering.retriever import Retriever
 from mlrag.documents.readers import read_documents

@@ -10,13 +10,14 @@ import numpy as np
 
 from eval.advice.constraints import Candidate, parse_candidate
 from eval.advice.decision_rule import Table
-from eval.datasets.own import ARTICLE_REMOVED, NEAR_MISS, Example
-from eval.metrics.summary import ANSWER, SILENCE
+from eval.metrics.summary import ABSTENTION, ANSWER
 from eval.report.view import STAND_IN
-from eval.results.scores import Figure, Rows, by_figure, cost, score_rows
-from eval.runner.plan import is_closed, read_plan
-from eval.runner.rows import Prediction, Run
+from eval.results.metric_value import MetricValue
+from eval.results.scores import Rows, count_tokens, group_by_metric, score_rows
+from eval.runner.plan import is_closed_book, read_plan
+from eval.runner.rows import RowStore
 from eval.statistics import macro_rate
+from eval.types import ARTICLE_REMOVED, NEAR_MISS, Example, Prediction
 from mlrag.languages import language
 from mlrag.models.variants import CustomVariant
 
@@ -50,13 +51,13 @@ class CandidateResults:
     def stand_in(self) -> bool:
         return any(STAND_IN in model for model in self.models)
 
-    def figure(self, name: str) -> Figure:
+    def figure(self, name: str) -> MetricValue:
         """The mean over its languages of a figure of eval.results.scores."""
         there = {lang: rows[name] for lang, rows in self.rows.items() if rows.get(name)}
         if not there:
-            return Figure(None, 0, None)
+            return MetricValue(None, 0, None)
         found = macro_rate(there)
-        return Figure(found.value, found.n, found.interval)
+        return MetricValue(found.value, found.n, found.interval)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +87,15 @@ def read_evidence(
     names: dict[str, Candidate] = {}
     plans = [read_plan(folder) for folder in folders]
     for folder, plan in zip(folders, plans, strict=True):
-        run = Run(folder)
+        run = RowStore(folder)
         known = {n: CustomVariant(**c) for n, c in plan.signature.get("own_variants", {}).items()} | dict(own)
-        for variant in (v for v in run.variants() if not is_closed(v)):
+        for variant in (v for v in run.variants() if not is_closed_book(v)):
             one = parse_candidate(variant, known)
             name = next((n for n, c in names.items() if c.key == one.key and not c.own), one.name)
             names.setdefault(name, one)
             for lang in (x for x in langs if x in plan.examples):
                 examples = plan.examples[lang]
-                pairs = zip(examples, run.stored(examples, variant, lang), strict=True)
+                pairs = zip(examples, run.predictions(examples, variant, lang), strict=True)
                 found.setdefault(name, {}).setdefault(lang, {}).update((e.id, (e, p)) for e, p in pairs)
     measured = {}
     for name, by_lang in found.items():
@@ -109,11 +110,11 @@ def _measured(one: Candidate, by_lang: Mapping[str, Mapping[str, tuple[Example, 
     for lang, pairs in by_lang.items():
         examples, predictions = [e for e, _ in pairs.values()], [p for _, p in pairs.values()]
         values = score_rows(examples, predictions, language(lang))
-        rows[lang] = by_figure(examples, values)
+        rows[lang] = group_by_metric(examples, values)
         failed[lang] = sum(bool(p.error) for p in predictions)
         scored = ((e, _outcome(e, v)) for e, v in zip(examples, values, strict=True))
         outcomes[lang] = {e.id: o for e, o in scored if o}
-    seconds, counted = [p.seconds for p in said], cost(said)
+    seconds, counted = [p.seconds for p in said], count_tokens(said)
     tokens = (counted.prompt_tokens or 0.0, counted.output_tokens) if counted.output_tokens is not None else None
     return CandidateResults(
         candidate=one,
@@ -130,9 +131,9 @@ def _measured(one: Candidate, by_lang: Mapping[str, Mapping[str, tuple[Example, 
 def _outcome(example: Example, values: Mapping[str, float] | None) -> ReplyScore | None:
     """The worth of a reply to an answerable question, silence towards another (eval/metrics/summary.py)."""
     for name, value in (values or {}).items():
-        if name == ANSWER or name.startswith(SILENCE):
+        if name == ANSWER or name.startswith(ABSTENTION):
             return ReplyScore(
-                example.cluster or example.id, name.removeprefix(SILENCE).replace(ANSWER, "answer"), value
+                example.cluster or example.id, name.removeprefix(ABSTENTION).replace(ANSWER, "answer"), value
             )
     return None
 

@@ -22,7 +22,7 @@ from eval.advice.need import CostBasis, presets
 from eval.advice.published import find_scores
 from eval.advice.totals import Costs, Total, compute_totals, rank_costs
 from eval.probes.history import HEADLINES, Stored, Taken, take
-from eval.results.scores import Figure
+from eval.results.metric_value import MetricValue
 from mlrag.models.variants import CustomVariant, family
 
 Kind = Literal["measured", "published"]
@@ -170,7 +170,7 @@ def _suite_cell(found: Taken | None, exact: bool) -> Cell:
     if found is None:
         return UNKNOWN
     langs = "" if exact else f" ({len(found.stored.langs)} languages)"
-    score = found.figure.value if exact and isinstance(found.figure, Figure) else None
+    score = found.figure.value if exact and isinstance(found.figure, MetricValue) else None
     return Cell("measured", found.said + langs, f"{found.source}: {', '.join(found.stored.models)}", score)
 
 

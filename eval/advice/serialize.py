@@ -9,7 +9,7 @@ from typing import Any
 from eval.advice import wording
 from eval.advice.decide import MIX, Advice, GroupDecision
 from eval.advice.matrix import Matrix, find_frontier
-from eval.results.jsonable import plain
+from eval.results.jsonable import to_jsonable
 from mlrag.languages import language
 
 SCHEMA = "mlrag.advice/1"
@@ -17,7 +17,7 @@ SCHEMA = "mlrag.advice/1"
 
 def as_json(advice: Advice, matrix: Matrix, made: Mapping[str, Any]) -> Any:
     """`made` says how it was asked for: scenario, regime, weights."""
-    return plain(
+    return to_jsonable(
         {
             "schema": SCHEMA,
             "made": made,

@@ -15,8 +15,8 @@ from eval.advice.matrix import KINDS, Matrix, find_frontier, list_sources
 from eval.advice.totals import UNITS, Total
 from eval.report.charts import Spot, cost
 from eval.report.pages import font_rules, render
-from eval.report.plain import as_rich
-from eval.results.scores import Figure
+from eval.report.tables import rich_table
+from eval.results.metric_value import MetricValue
 from eval.statistics import Interval
 from mlrag.languages import language
 
@@ -47,7 +47,7 @@ def _frontier(advice: Advice) -> Markup:
     """Right replies of the mix against cost; empty where fewer than two were measured."""
     means, values = advice.mix.means, advice.costs.values
     spots = [
-        Spot(name, index, max(value, 1e-3), Figure(m.value, m.n, Interval(m.low, m.high)))
+        Spot(name, index, max(value, 1e-3), MetricValue(m.value, m.n, Interval(m.low, m.high)))
         for index, (name, m) in enumerate(means.items())
         if (value := values.get(name)) is not None
     ]
@@ -81,18 +81,18 @@ def print_advice(
         say(f"flip: {flip}")
     if advice.evidence.measured:
         console.print(
-            as_rich("By your runs", wording.DECISION_HEAD, [wording.describe_decision(x) for x in advice.lines])
+            rich_table("By your runs", wording.DECISION_HEAD, [wording.describe_decision(x) for x in advice.lines])
         )
         say(f"on the frontier of quality and {advice.costs.basis}: {', '.join(find_frontier(advice))}")
     for kind in KINDS:
         if any(t.total is not None for t in matrix.totals[kind]):
             head = ("variant", "total", "adjusted", "first in draws", "ranks")
-            console.print(as_rich(f"Matrix, {kind}", head, [_total(t) for t in matrix.totals[kind] if t.ranks]))
+            console.print(rich_table(f"Matrix, {kind}", head, [_total(t) for t in matrix.totals[kind] if t.ranks]))
     if gained:
-        console.print(as_rich(f"Gain of {made['compare']} over {gained[2]}", gained[0], gained[1]))
-    console.print(as_rich("What fits, GB", wording.SIZE_HEAD, wording.list_sizes(advice)))
+        console.print(rich_table(f"Gain of {made['compare']} over {gained[2]}", gained[0], gained[1]))
+    console.print(rich_table("What fits, GB", wording.SIZE_HEAD, wording.list_sizes(advice)))
     if rows := wording.list_excluded(advice):
-        console.print(as_rich("Excluded", wording.EXCLUDED_HEAD, rows))
+        console.print(rich_table("Excluded", wording.EXCLUDED_HEAD, rows))
 
 
 def _total(found: Total) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import regex
 
 from eval.baselines.scripted import Key, Keys, Reply, Scripted
-from eval.datasets.own import Example
+from eval.types import Example
 from mlrag.text.sentences import sentence_spans
 from mlrag.types import Hit
 

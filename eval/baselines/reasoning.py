@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from eval.datasets.own import Example
+from eval.types import Example
 from mlrag.languages import language
 from mlrag.types import Answer, Usage
 

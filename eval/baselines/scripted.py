@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from eval.datasets.own import Example, article_removed, own_questions
+from eval.datasets.own import article_removed, own_questions
 from eval.metrics.answers import containment
-from eval.runner.rows import Cited, Prediction
+from eval.types import CitedSpan, Example, Prediction
 from mlrag.answering.citations import cite
 from mlrag.documents.chunking import chunk
 from mlrag.documents.readers import read_documents
@@ -149,7 +149,7 @@ def raw_prediction(generator: Scripted, key: Key, example: Example) -> Predictio
         text=text,
         abstained=generation.abstained,
         passages=tuple(h.passage.indexed_text for h in found.hits),
-        citations=tuple(Cited(c.doc_id, places[c.passage_id], c.answer_start, c.answer_end) for c in citations),
+        citations=tuple(CitedSpan(c.doc_id, places[c.passage_id], c.answer_start, c.answer_end) for c in citations),
         hit_docs=tuple(dict.fromkeys(h.passage.doc_id for h in found.hits)),
         model=generation.model,
     )

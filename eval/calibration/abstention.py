@@ -17,7 +17,8 @@ import typer
 from numpy.typing import NDArray
 from rich.console import Console
 
-from eval.datasets.own import Example, article_removed, own_questions
+from eval.datasets.own import article_removed, own_questions
+from eval.types import Example
 from mlrag.abstention.calibration import PATH, Caution
 from mlrag.abstention.features import FEATURES, answerability, asks_for_another_number, distance
 from mlrag.answering.retriever import Retriever

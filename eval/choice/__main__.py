@@ -17,11 +17,12 @@ from rich.progress import Progress
 import mlrag
 from eval.choice.methods import VERSION, Chooser, CosineChooser, LetterChooser, OptionChooser, chance
 from eval.datasets import Suite, open_suite
-from eval.datasets.own import Example, drawn
-from eval.report.plain import as_rich, markdown_page, percent
-from eval.runner.bench import hash_of
-from eval.runner.rows import Prediction, Run
+from eval.datasets.own import drawn
+from eval.report.tables import format_estimate, markdown_page, rich_table
+from eval.runner.plan import hash_package_files
+from eval.runner.rows import RowStore
 from eval.statistics import Interval, clustered_rate
+from eval.types import Example, Prediction
 from mlrag.embedding.base import Embedder
 from mlrag.errors import CorpusFormatError, MlragError
 from mlrag.factory import make_embedder
@@ -90,7 +91,7 @@ def score(variant: str, method: str, group: str, pairs: Sequence[Pair]) -> Score
     )
 
 
-def complete(chooser: Chooser, suite: Suite, examples: Sequence[Example], variant: str, run: Run) -> list[Pair]:
+def complete(chooser: Chooser, suite: Suite, examples: Sequence[Example], variant: str, run: RowStore) -> list[Pair]:
     """Every example's pick in order; those on disk already are not asked again. A failure is a row that says so."""
     lang = examples[0].lang
     there, done = {d.id: d for d in suite.documents.get(lang, [])}, run.rows(variant, lang)
@@ -125,7 +126,7 @@ def evaluate(
     settings: Settings,
     suite: Suite,
     variants: Sequence[str],
-    run: Run,
+    run: RowStore,
     limit: int | None,
     orders: int,
     by: By | None,
@@ -163,7 +164,7 @@ def table_rows(scores: Sequence[Score]) -> list[list[str]]:
     rows = []
     for s in scores:
         failed = f"{s.failed}: {s.reason}" if s.failed else ""
-        figure = percent(s.accuracy, s.interval, s.n) if s.n else "did not run"
+        figure = format_estimate(s.accuracy, s.interval, s.n) if s.n else "did not run"
         above = ("yes" if s.above else "no") if s.n else ""
         method = f"{s.method} ({s.model})" if s.model else s.method
         passages = ("yes" if s.passages else "no") if s.n else ""
@@ -192,7 +193,7 @@ def main(
         signature = _sign(settings, suite, str(data), limit, orders, by)
         name = "choice-" + hashlib.sha256(json.dumps(signature, sort_keys=True).encode()).hexdigest()[:10]
         names = [v.strip() for v in variants.split(",") if v.strip()]
-        run = Run(settings.data_dir / "runs" / name)
+        run = RowStore(settings.data_dir / "runs" / name)
         with Progress(console=console, transient=True) as bar:
             scores = evaluate(settings, suite, names, run, limit, orders, by, bar)
     except (MlragError, ValueError) as error:
@@ -207,7 +208,7 @@ def main(
     if as_json:
         print(found)  # noqa: T201
     else:
-        Console().print(as_rich(f"Multiple choice · {suite.card.name}", HEAD, table_rows(scores)))
+        Console().print(rich_table(f"Multiple choice · {suite.card.name}", HEAD, table_rows(scores)))
     console.print(f"report: {where}/choice.md", markup=False)
 
 
@@ -228,7 +229,7 @@ def _sign(settings: Settings, suite: Suite, data: str, limit: int | None, orders
         "choosing": VERSION,
         "embedder": settings.embedder,
         "code": mlrag.__version__,
-        "generator": hash_of(["*.py", "*.toml", "*.json"]),
+        "generator": hash_package_files(["*.py", "*.toml", "*.json"]),
     }
 
 

@@ -15,7 +15,7 @@ from typing import Protocol
 
 import numpy as np
 
-from eval.datasets.own import Example
+from eval.types import Example
 from mlrag.embedding.base import Embedder
 from mlrag.errors import BrokenReplyError, GeneratorUnavailableError
 from mlrag.factory import make_caller

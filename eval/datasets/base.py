@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eval.datasets.own import Example, article_removed
+from eval.datasets.own import article_removed
+from eval.types import Example
 from mlrag.errors import CorpusFormatError
 from mlrag.text.normalize import clean
 from mlrag.types import Document

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from eval.datasets.base import Card, Format, Item, Row, passage
 from eval.datasets.codes import FLORES, known
-from eval.datasets.own import Example
+from eval.types import Example
 
 CARD = Card(
     "Belebele",

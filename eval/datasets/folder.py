@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from eval.datasets.base import OWN_FOLDER, Card, Suite
-from eval.datasets.own import ARTICLE_REMOVED, NEAR_MISS, Example, read_jsonl
+from eval.datasets.own import read_jsonl
+from eval.types import ARTICLE_REMOVED, NEAR_MISS, Example
 from mlrag.errors import CorpusFormatError
 from mlrag.text.normalize import clean
 from mlrag.types import Document

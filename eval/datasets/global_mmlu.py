@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from eval.datasets.base import Card, Format, Item, Row
-from eval.datasets.own import Example
+from eval.types import Example
 
 CARD = Card(
     "Global-MMLU",

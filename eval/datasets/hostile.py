@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from eval.datasets.own import Example, read_jsonl
+from eval.datasets.own import read_jsonl
+from eval.types import Example
 from mlrag.errors import CorpusFormatError
 from mlrag.text.normalize import clean
 from mlrag.text.sentences import sentence_spans

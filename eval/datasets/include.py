@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from eval.datasets.base import Card, Format, Item, Row
 from eval.datasets.codes import known
-from eval.datasets.own import Example
+from eval.types import Example
 from mlrag.text.normalize import clean
 
 CARD = Card(

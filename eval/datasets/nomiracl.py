@@ -9,8 +9,8 @@ from typing import Any
 
 from eval.datasets.base import Card, Format, Item, Row, passage
 from eval.datasets.codes import language_of
-from eval.datasets.own import NEAR_MISS, Example
 from eval.datasets.rows import open_text, read_rows
+from eval.types import NEAR_MISS, Example
 from mlrag.text.normalize import clean
 from mlrag.types import Document
 

@@ -1,4 +1,4 @@
-"""One row of an evaluation set, and our own questions.
+"""Our own questions, and how questions are drawn and made unanswerable.
 
 Kinds of the unanswerable: `near_miss` (the corpus speaks of the topic but does not say) and `article_removed`
 (an answerable question whose gold documents are hidden). They are reported apart.
@@ -9,46 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from eval.types import ARTICLE_REMOVED, Example
 from mlrag.errors import CorpusFormatError
 from mlrag.text.normalize import clean
 
 QUESTIONS = Path(__file__).parents[1] / "data" / "questions"
 CALIBRATION_TOPICS = frozenset({"ors", "monsoon", "suez", "printing", "mpesa", "cricket_1996"})
-ARTICLE_REMOVED = "article_removed"
-NEAR_MISS = "near_miss"
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """A question with what is known of its answer.
-
-    `answers` are all the forms that count as right. `hidden` documents are treated as absent; `only`, where
-    given, is the whole corpus of this question. `cluster` names what makes rows dependent (a document, a
-    parallel item): intervals are taken over clusters. Of a question of multiple choice, `gold_option` is the
-    place of the right one among `options`.
-    """
-
-    id: str
-    lang: str
-    question: str
-    answerable: bool
-    answers: tuple[str, ...] = ()
-    gold_docs: tuple[str, ...] = ()
-    kind: str = "fact"
-    cluster: str = ""
-    hidden: frozenset[str] = frozenset()
-    only: frozenset[str] | None = None
-    options: tuple[str, ...] = ()
-    gold_option: int | None = None
-
-    @property
-    def gap(self) -> str:
-        """Why it is unanswerable: "article_removed" or "near_miss"."""
-        return ARTICLE_REMOVED if self.kind == ARTICLE_REMOVED else NEAR_MISS
 
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:

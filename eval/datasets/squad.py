@@ -9,7 +9,7 @@ import regex
 
 from eval.datasets.base import Card, Format, Item, Row, passage
 from eval.datasets.codes import known
-from eval.datasets.own import NEAR_MISS, Example
+from eval.types import NEAR_MISS, Example
 from mlrag.text.normalize import clean
 
 CARD = Card(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from eval.datasets.base import Card, Format, Item, Row
-from eval.datasets.own import Example
+from eval.types import Example
 from mlrag.text.normalize import clean
 
 CARD = Card(

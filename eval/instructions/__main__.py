@@ -8,7 +8,7 @@ from dataclasses import replace
 import typer
 from rich.console import Console
 
-from eval.datasets.own import Example, own_questions
+from eval.datasets.own import own_questions
 from eval.instructions.figures import sections
 from eval.instructions.tasks import Task, tasks
 from eval.probes.cli import (
@@ -26,6 +26,7 @@ from eval.probes.cli import (
 )
 from eval.probes.finding import Finding
 from eval.probes.run import Asked, Examples, ask_all, direct, models, open_run, sign
+from eval.types import Example
 from mlrag.answering.retriever import Retriever
 from mlrag.documents.readers import read_documents
 from mlrag.factory import make_embedder, make_pipeline

@@ -13,7 +13,7 @@ import regex
 
 from eval.metrics.answers import containment
 from eval.metrics.outcome import MARKS
-from eval.metrics.reply_language import MIN_LETTERS, Reply, reply_language
+from eval.metrics.reply_language import MIN_LETTERS, ReplyLanguage, reply_language
 from mlrag.languages import Language
 from mlrag.text.normalize import fold_digits
 from mlrag.text.sentences import sentence_spans
@@ -91,7 +91,11 @@ def _at_most(found: int, constraint: Constraint, said: Said) -> Verdict:
 
 def _language(_c: Constraint, said: Said, lang: Language) -> Verdict:
     found = reply_language(said.prose, lang)
-    return Verdict.UNDECIDED if found in (Reply.SKIPPED, Reply.UNKNOWN) else _verdict(found is Reply.ASKED)
+    return (
+        Verdict.UNDECIDED
+        if found in (ReplyLanguage.SKIPPED, ReplyLanguage.UNKNOWN)
+        else _verdict(found is ReplyLanguage.ASKED)
+    )
 
 
 def _words(c: Constraint, said: Said, _lang: Language) -> Verdict:

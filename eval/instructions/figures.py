@@ -10,8 +10,8 @@ from eval.instructions.tasks import MOST, Task
 from eval.metrics.outcome import Outcome, outcome
 from eval.probes.figures import difference, failures, groups, points, rate, unfinished
 from eval.probes.finding import Cell, Section
-from eval.results.scores import Figure
-from eval.runner.rows import Prediction
+from eval.results.metric_value import MetricValue
+from eval.types import Prediction
 from mlrag.languages import language
 from mlrag.text.tokens import numbers
 
@@ -64,7 +64,7 @@ ByLanguage = Mapping[str, Sequence[Checked]]
 Valued = Callable[[Checked], Iterator[float]]
 
 
-def _rate(rows: ByLanguage, langs: Sequence[str], values: Valued) -> Figure:
+def _rate(rows: ByLanguage, langs: Sequence[str], values: Valued) -> MetricValue:
     return rate({x: [(c.task.topic, v) for c in rows[x] for v in values(c)] for x in langs})
 
 
@@ -76,21 +76,21 @@ def _known(value: bool | None) -> Iterator[float]:
     return iter(()) if value is None else iter((float(value),))
 
 
-def each_followed(rows: ByLanguage, langs: Sequence[str], level: int) -> Figure:
+def each_followed(rows: ByLanguage, langs: Sequence[str], level: int) -> MetricValue:
     """The share of decided constraints that were followed, in tasks with so many."""
     return _rate(rows, langs, lambda c: _followed(c.verdicts) if c.level == level else iter(()))
 
 
-def all_followed(rows: ByLanguage, langs: Sequence[str], level: int) -> Figure:
+def all_followed(rows: ByLanguage, langs: Sequence[str], level: int) -> MetricValue:
     return _rate(rows, langs, lambda c: _known(c.all_followed) if c.level == level else iter(()))
 
 
-def followed(rows: ByLanguage, kind: str, levels: range) -> Figure:
+def followed(rows: ByLanguage, kind: str, levels: range) -> MetricValue:
     """How often one kind is followed where it is asked beside others, so many in all."""
     return _rate(rows, list(rows), lambda c: _of_kind(c, kind) if c.level in levels else iter(()))
 
 
-def unasked(rows: ByLanguage, kind: str) -> Figure:
+def unasked(rows: ByLanguage, kind: str) -> MetricValue:
     """How often replies keep to a kind that was not asked: what following it has to beat."""
     return _rate(
         rows,
@@ -99,7 +99,7 @@ def unasked(rows: ByLanguage, kind: str) -> Figure:
     )
 
 
-def went_first(rows: ByLanguage, kind: str) -> Figure:
+def went_first(rows: ByLanguage, kind: str) -> MetricValue:
     """Of the replies that dropped exactly one of two or more constraints, this kind among them: the share in which it
     was this one."""
     return _rate(rows, list(rows), lambda c: _of_kind(c, kind, Verdict.DROPPED) if _dropped_one(c) else iter(()))

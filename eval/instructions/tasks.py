@@ -10,8 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from eval.datasets.own import Example, own_questions
+from eval.datasets.own import own_questions
 from eval.instructions.checks import Constraint
+from eval.types import Example
 from mlrag.documents.chunking import chunk
 from mlrag.documents.readers import read_documents
 from mlrag.errors import CorpusFormatError

@@ -13,9 +13,8 @@ from eval.judge.items import JudgeItem
 from eval.judge.judge import Judge
 from eval.judge.rows import VariantAnswers
 from eval.metrics.outcome import Outcome, outcome
-from eval.metrics.selective import Row
-from eval.results.extra import mean_figure
-from eval.results.scores import Figure
+from eval.metrics.selective import ClusteredValue
+from eval.results.metric_value import MetricValue, macro_metric
 from eval.runner.jsonl_log import file_name
 from mlrag.languages import language
 from mlrag.settings import Settings
@@ -40,7 +39,7 @@ class ClaimColumn:
 
     variant: str
     lang: str
-    values: Mapping[str, Sequence[Row]]
+    values: Mapping[str, Sequence[ClusteredValue]]
     n: int
     unscored: int
     unread: str
@@ -91,8 +90,8 @@ def _column(part: VariantAnswers, claimed: Sequence[AnswerClaims], exam: ClaimEx
     return ClaimColumn(part.variant, part.lang, values, len(read), len(claimed) - len(read), unread, exam, why)
 
 
-def mean_claim_metrics(columns: Sequence[ClaimColumn], variant: str, langs: Sequence[str]) -> dict[str, Figure]:
+def mean_claim_metrics(columns: Sequence[ClaimColumn], variant: str, langs: Sequence[str]) -> dict[str, MetricValue]:
     """The six of a variant over some languages, each counting alike; none where no claim was judged."""
     there = [c for c in columns if c.variant == variant and c.lang in langs]
     rows = {name: {c.lang: c.values[name] for c in there if c.values[name]} for name in CLAIMS}
-    return {name: mean_figure(by_language) for name, by_language in rows.items() if by_language}
+    return {name: macro_metric(by_language) for name, by_language in rows.items() if by_language}

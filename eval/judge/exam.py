@@ -16,13 +16,14 @@ from pathlib import Path
 import regex
 
 from eval.baselines.scripted import Key, own_key
-from eval.datasets.own import QUESTIONS, Example
+from eval.datasets.own import QUESTIONS
 from eval.judge.items import Grade, JudgeItem, Label
 from eval.judge.judge import Judge, fingerprint, grade_all
 from eval.metrics.answers import containment
 from eval.runner.jsonl_log import file_name
 from eval.statistics import Estimate, Interval, clustered_rate
 from eval.statistics.kappa import kappa
+from eval.types import Example
 from mlrag.errors import CorpusFormatError
 from mlrag.languages import languages
 

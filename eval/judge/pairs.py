@@ -15,7 +15,7 @@ from eval.judge.rows import AnswerRow, VariantAnswers
 from eval.judge.verdict_columns import ALONE, Tick, is_own_model, measure_self_preferences, run_exams
 from eval.metrics.outcome import Outcome, outcome
 from eval.probes.figures import groups, rate
-from eval.results.scores import Figure
+from eval.results.metric_value import MetricValue
 from eval.runner.jsonl_log import append, at_once, file_name, rows
 from eval.statistics import Estimate
 from mlrag.errors import GeneratorBusyError, GeneratorError, GeneratorUnavailableError
@@ -50,7 +50,7 @@ class PairwiseGroup:
     """
 
     group: str
-    shares: Mapping[str, Figure]
+    shares: Mapping[str, MetricValue]
     n: int
     inconsistent: int
     unscored: int

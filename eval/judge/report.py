@@ -13,9 +13,8 @@ from rich.table import Table
 from eval.judge.claim_columns import CLAIMS, mean_claim_metrics
 from eval.judge.pairs import CHOSEN, Pairwise, swap_rate
 from eval.judge.verdict_columns import Column, Judgement
-from eval.report.plain import as_rich
-from eval.report.tables import DETAILS, cell
-from eval.results.jsonable import plain
+from eval.report.tables import DETAILS, format_metric, rich_table
+from eval.results.jsonable import to_jsonable
 from eval.statistics import Estimate
 
 COLUMNS = ("variant", "lang", "judged right, corrected", "judged right", "p(right)", "n", "abstained", "unscored", "by")
@@ -75,7 +74,9 @@ def claim_rows(found: Judgement) -> list[list[str]]:
     for c in found.claims:
         there = mean_claim_metrics([c], c.variant, [c.lang])
         cells = (
-            [f"no cell: {c.why}", *["–"] * (len(CLAIMS) - 1)] if c.why else [cell(there.get(name)) for name in CLAIMS]
+            [f"no cell: {c.why}", *["–"] * (len(CLAIMS) - 1)]
+            if c.why
+            else [format_metric(there.get(name)) for name in CLAIMS]
         )
         unscored = f"{c.unscored}: {c.unread}" if c.unscored else "0"
         rows.append([c.variant, c.lang, *cells, str(c.n), unscored, ratio(c.exam.youden) if c.exam else "–"])
@@ -119,7 +120,7 @@ def markdown(found: Judgement) -> str:
 
 
 def _table(titles: tuple[str, ...], rows: list[list[str]]) -> list[str]:
-    shown = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    shown = ["| " + " | ".join(format_metric.replace("|", "\\|") for format_metric in row) + " |" for row in rows]
     return ["| " + " | ".join(titles) + " |", "|" + "---|" * len(titles), *shown]
 
 
@@ -132,14 +133,14 @@ def as_json(found: Judgement) -> dict[str, Any]:
         | {"figures": {name: asdict(f) for name, f in mean_claim_metrics([c], c.variant, [c.lang]).items()}}
         for c in found.claims
     ]
-    whole: dict[str, Any] = plain(asdict(replace(found, claims=())) | {"exams": exams, "claims": claims})
+    whole: dict[str, Any] = to_jsonable(asdict(replace(found, claims=())) | {"exams": exams, "claims": claims})
     return whole
 
 
 def pairwise_json(found: Pairwise) -> dict[str, Any]:
     """The same of pairs; `swapped` is the share of readable pairs whose orders disagree."""
     contests = [asdict(c) | {"swapped": swap_rate(c)} for c in found.contests]
-    whole: dict[str, Any] = plain(asdict(found) | {"contests": contests})
+    whole: dict[str, Any] = to_jsonable(asdict(found) | {"contests": contests})
     return whole
 
 
@@ -148,7 +149,7 @@ def pair_rows(found: Pairwise) -> list[list[str]]:
     for c in found.contests:
         swapped = swap_rate(c)
         apart = f"{c.inconsistent} ({100 * swapped:.0f} %)" if c.inconsistent else "0"
-        rows.append([c.group, *map(cell, c.shares.values()), apart, str(c.unscored), c.why])
+        rows.append([c.group, *map(format_metric, c.shares.values()), apart, str(c.unscored), c.why])
     return rows
 
 
@@ -162,7 +163,7 @@ def _versus(found: Pairwise) -> str:
 
 
 def show_pairs(found: Pairwise, console: Console) -> None:
-    console.print(as_rich(_versus(found), PAIRS, pair_rows(found)), markup=False)
+    console.print(rich_table(_versus(found), PAIRS, pair_rows(found)), markup=False)
     for line in [PAIR_NOTE, *self_preference_lines(found)]:
         console.print(line, markup=False, highlight=False)
 

@@ -6,10 +6,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from eval.datasets.own import Example
 from eval.judge.items import JudgeItem
 from eval.runner.plan import read_plan
-from eval.runner.rows import Prediction, Run
+from eval.runner.rows import RowStore
+from eval.types import Example, Prediction
 from mlrag.errors import CorpusFormatError
 from mlrag.languages import language
 
@@ -41,7 +41,7 @@ def read_answers(folder: Path, langs: Collection[str] | None = None) -> list[Var
     an answerable question."""
     for code in langs or ():
         language(code)
-    plan, run = read_plan(folder), Run(folder)
+    plan, run = read_plan(folder), RowStore(folder)
     parts = [
         VariantAnswers(variant, lang, _rows(run, variant, lang, examples))
         for variant in sorted(run.variants())
@@ -54,7 +54,7 @@ def read_answers(folder: Path, langs: Collection[str] | None = None) -> list[Var
     return kept
 
 
-def _rows(run: Run, variant: str, lang: str, examples: Sequence[Example]) -> tuple[AnswerRow, ...]:
+def _rows(run: RowStore, variant: str, lang: str, examples: Sequence[Example]) -> tuple[AnswerRow, ...]:
     done = run.rows(variant, lang)
     asked = (e for e in examples if e.answerable and e.answers)
     return tuple(AnswerRow(e, done[e.id]) for e in asked if e.id in done and not done[e.id].error)

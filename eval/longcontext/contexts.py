@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from eval.datasets.own import Example, own_questions, read_jsonl
+from eval.datasets.own import own_questions, read_jsonl
 from eval.metrics.answers import containment
-from eval.runner.bench import SEED
+from eval.runner.plan import SEED
+from eval.types import Example
 from mlrag.documents.chunking import chunk
 from mlrag.documents.readers import read_documents
 from mlrag.errors import CorpusFormatError

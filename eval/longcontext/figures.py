@@ -10,8 +10,8 @@ from eval.metrics.answers import containment
 from eval.metrics.outcome import Outcome, outcome
 from eval.probes.figures import failures, groups, mean_of, rate, unfinished
 from eval.probes.finding import Cell, Section
-from eval.results.scores import Figure
-from eval.runner.rows import Prediction
+from eval.results.metric_value import MetricValue
+from eval.types import Prediction
 from mlrag.languages import language
 
 ByLanguage = Mapping[str, Sequence[tuple[Hunt, Prediction]]]
@@ -22,7 +22,7 @@ class Effective:
     """`length`: the largest up to which every length's lower bound is at least `keep` times the score at the shortest;
     None where not even the shortest's is."""
 
-    shortest: Figure
+    shortest: MetricValue
     length: int | None
 
 
@@ -35,7 +35,7 @@ def good(hunt: Hunt, prediction: Prediction) -> bool:
     return ended is Outcome.ANSWERED and containment(prediction.text, hunt.example.answers, lang) == 1.0
 
 
-def found(rows: ByLanguage, langs: Sequence[str], length: int, depths: Sequence[int | None] = DEPTHS) -> Figure:
+def found(rows: ByLanguage, langs: Sequence[str], length: int, depths: Sequence[int | None] = DEPTHS) -> MetricValue:
     """The share of good replies at a length and these depths; failed rows are left out."""
     return rate(
         {

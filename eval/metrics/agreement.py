@@ -7,15 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from eval.datasets.own import Example
 from eval.metrics.answers import containment
 from eval.metrics.outcome import Outcome, outcome
-from eval.runner.rows import Prediction
 from eval.statistics import Interval, clustered_rate
+from eval.types import Example, Prediction
 from mlrag.languages import language
 
 
-class State(StrEnum):
+class AnswerState(StrEnum):
     """How one question ended. An answer to a question that the documents do not answer is wrong."""
 
     RIGHT = "right"
@@ -24,12 +23,12 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedFact:
     """One way of asking a fact, and how it ended. `good`: right, or silent where the documents do not say."""
 
     fact: str
     lang: str
-    state: State
+    state: AnswerState
     good: bool
 
 
@@ -47,23 +46,23 @@ class Consistency:
     good_interval: Interval | None
 
 
-def asked(example: Example, prediction: Prediction, fact: str) -> Asked | None:
+def classify_answer(example: Example, prediction: Prediction, fact: str) -> AskedFact | None:
     """None for a failed row, and for one whose answer is not known. The reference is that of its own language."""
     if prediction.error:
         return None
     lang = language(example.lang)
     said = outcome(prediction, lang)
     if said is Outcome.ABSTAINED:
-        return Asked(fact, example.lang, State.ABSTAINED, not example.answerable)
+        return AskedFact(fact, example.lang, AnswerState.ABSTAINED, not example.answerable)
     if said is Outcome.INVALID or not example.answerable:
-        return Asked(fact, example.lang, State.WRONG, False)
+        return AskedFact(fact, example.lang, AnswerState.WRONG, False)
     right = containment(prediction.text, example.answers, lang)
     if right is None:
         return None
-    return Asked(fact, example.lang, State.RIGHT if right else State.WRONG, bool(right))
+    return AskedFact(fact, example.lang, AnswerState.RIGHT if right else AnswerState.WRONG, bool(right))
 
 
-def agreement(states: Sequence[State]) -> float:
+def agreement(states: Sequence[AnswerState]) -> float:
     """Share of pairs that are alike: counts c of n states, sum of c (c - 1) / (n (n - 1)). ValueError below two."""
     n = len(states)
     if n < 2:
@@ -71,12 +70,12 @@ def agreement(states: Sequence[State]) -> float:
     return sum(c * (c - 1) for c in Counter(states).values()) / (n * (n - 1))
 
 
-def consistency(rows: Iterable[Asked], *, across_languages: bool) -> Consistency:
+def consistency(rows: Iterable[AskedFact], *, across_languages: bool) -> Consistency:
     """Sets are a fact's languages, or a fact's wordings in one language; intervals are clustered by fact.
 
     Wilson's on the effective sample size (`clustered_rate`).
     """
-    sets: dict[tuple[str, str], list[Asked]] = defaultdict(list)
+    sets: dict[tuple[str, str], list[AskedFact]] = defaultdict(list)
     for row in rows:
         sets[(row.fact, "" if across_languages else row.lang)].append(row)
     kept = {key: found for key, found in sets.items() if len(found) > 1}

@@ -15,7 +15,7 @@ from functools import lru_cache
 import regex
 
 from eval.metrics.answers import GRAM, grams, normal
-from eval.metrics.outcome import unmarked
+from eval.metrics.outcome import strip_citation_marks
 from mlrag.languages import Language, language
 from mlrag.text.normalize import fold_digits, lower, scoring
 from mlrag.text.sentences import sentence_spans
@@ -82,7 +82,7 @@ def numbers_absent(text: str, passages: Iterable[str]) -> Missing:
 
 @lru_cache(maxsize=2**17)
 def _numbers_absent(text: str, passages: tuple[str, ...]) -> Missing:
-    said = _runs(unmarked(text))
+    said = _runs(strip_citation_marks(text))
     held = frozenset().union(*map(_values, passages)) if said else frozenset()
     return Missing(len(said), tuple(run for run in said if not any(r.values <= held for r in readings(run))))
 
@@ -107,7 +107,7 @@ def names_absent(text: str, passages: Sequence[str], lang: Language) -> Missing:
     In Latin scripts with capitals for names: capitalised words that do not begin a sentence. In other scripts:
     Latin words. An inflected form counts as held: one word may begin the other after four letters.
     """
-    text = unmarked(text)
+    text = strip_citation_marks(text)
     if names_decidable(lang):
         pieces = [text[s.start : s.end] for s in spans(text)]
         said = [m.group() for piece in pieces for m in _CAPITALISED.finditer(piece) if _inside(piece, m.start())]
@@ -143,7 +143,9 @@ def words_unverified(text: str, passages: Sequence[str], lang: Language) -> Miss
     if names_decidable(lang):
         return None
     held = [_passage_grams(p, lang.code) for p in passages]
-    said = list(dict.fromkeys(w for w in normal(unmarked(text), lang).split() if sum(map(str.isalpha, w)) >= 3))
+    said = list(
+        dict.fromkeys(w for w in normal(strip_citation_marks(text), lang).split() if sum(map(str.isalpha, w)) >= 3)
+    )
     return Missing(len(said), tuple(w for w in said if _share_held(w, held, lang) < 0.5))
 
 
@@ -155,7 +157,7 @@ def _share_held(word: str, held: Sequence[frozenset[str]], lang: Language) -> fl
 
 def support(sentence: str, passages: Iterable[str], lang: Language) -> float | None:
     """Share of a sentence's distinct character 3-grams in the passage that holds most; None below 5 of them."""
-    wanted = grams(unmarked(sentence), lang).keys()
+    wanted = grams(strip_citation_marks(sentence), lang).keys()
     if len(wanted) < MIN_GRAMS:
         return None
     held = (_passage_grams(p, lang.code) for p in passages)
@@ -183,7 +185,7 @@ def unsupported_share(text: str, passages: Sequence[str], lang: Language) -> flo
 
 @lru_cache(maxsize=4096)
 def _unsupported_share(text: str, passages: tuple[str, ...], code: str) -> float | None:
-    lang, text = language(code), unmarked(text)
+    lang, text = language(code), strip_citation_marks(text)
     found = [support(text[s.start : s.end], passages, lang) for s in spans(text)]
     checked = [f for f in found if f is not None]
     dense = not lang.spaced or "Hangul" in lang.scripts

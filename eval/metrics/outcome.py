@@ -8,7 +8,7 @@ from functools import lru_cache
 import regex
 
 from eval.metrics.answers import normal
-from eval.runner.rows import Prediction
+from eval.types import Prediction
 from mlrag.languages import Language
 
 MARKS = regex.compile(r"\s*[\[【［]\s*\p{Nd}{1,2}(?:\s*[,،、]\s*\p{Nd}{1,2})*\s*[\]】］]")
@@ -23,14 +23,14 @@ class Outcome(StrEnum):
 
 
 @lru_cache(maxsize=4096)
-def unmarked(text: str) -> str:
+def strip_citation_marks(text: str) -> str:
     """A text without its citation marks."""
     return MARKS.sub("", text)
 
 
 def outcome(prediction: Prediction, lang: Language) -> Outcome:
     """Abstained: flagged so, or the abstention sentence and nothing else. Invalid: no letter and no digit."""
-    said = unmarked(prediction.text)
+    said = strip_citation_marks(prediction.text)
     if prediction.abstained or normal(said, lang) == normal(lang.abstention, lang):
         return Outcome.ABSTAINED
     return Outcome.ANSWERED if any(map(str.isalnum, said)) else Outcome.INVALID

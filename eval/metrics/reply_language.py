@@ -23,7 +23,7 @@ _LATIN = regex.compile(r"\p{Latin}")
 DetectorFactory.seed = 0  # langdetect draws 3-grams at random; the same text must get the same verdict in every run
 
 
-class Reply(StrEnum):
+class ReplyLanguage(StrEnum):
     """What language a reply is in. `UNKNOWN` is never taken for the asked one; `SKIPPED` is in no rate."""
 
     ASKED = "asked"
@@ -33,13 +33,13 @@ class Reply(StrEnum):
     SKIPPED = "skipped"  # fewer than 20 letters beside marks, digits and Latin names
 
 
-def reply_language(text: str, lang: Language) -> Reply:
+def reply_language(text: str, lang: Language) -> ReplyLanguage:
     """The verdict on one reply. Never guesses that an unreadable text is in the language asked for."""
     return _reply_language(text, lang.code)
 
 
 @lru_cache(maxsize=2**17)
-def _reply_language(text: str, code: str) -> Reply:
+def _reply_language(text: str, code: str) -> ReplyLanguage:
     lang = language(code)
     own_latin = set(lang.scripts) == {"Latin"}
     text = _MARKS.sub(" ", text)
@@ -47,16 +47,16 @@ def _reply_language(text: str, code: str) -> Reply:
         text = _LATIN_NAME.sub(" ", text)
     letters = _letters(text)
     if len(letters) < MIN_LETTERS:
-        return Reply.SKIPPED
+        return ReplyLanguage.SKIPPED
     if sum(ord(c) in lang.own_letters for c in letters) * 2 < len(letters):
         latin = sum(bool(_LATIN.match(c)) for c in letters) * 2 > len(letters)
-        return Reply.ENGLISH if latin and _best(text[:_READ]) == "en" else Reply.OTHER
+        return ReplyLanguage.ENGLISH if latin and _best(text[:_READ]) == "en" else ReplyLanguage.OTHER
     if not any(_may_be(rival, lang, letters) for rival in _rivals(code)):
-        return Reply.ASKED
+        return ReplyLanguage.ASKED
     best = _best(text[:_READ])
     if best == code:
-        return Reply.ASKED
-    return Reply.UNKNOWN if not best else Reply.ENGLISH if best == "en" else Reply.OTHER
+        return ReplyLanguage.ASKED
+    return ReplyLanguage.UNKNOWN if not best else ReplyLanguage.ENGLISH if best == "en" else ReplyLanguage.OTHER
 
 
 def _letters(text: str) -> list[str]:

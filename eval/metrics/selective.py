@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from eval.statistics import Interval, bootstrap, clustered_rate
 
-Row = tuple[str, float]  # cluster, value
+ClusteredValue = tuple[str, float]  # cluster, value
 Floats = NDArray[np.float64]
 LEVELS = 100  # distinct confidences that the interval of an area tells apart
 
@@ -48,22 +48,24 @@ def area(confidences: Sequence[float], wrong: Sequence[float]) -> float:
     return float((np.cumsum(level) / np.arange(1, len(level) + 1)).mean())
 
 
-def area_interval(confidences: Sequence[Row], wrong: Sequence[Row], seed: int = 0) -> Interval:
+def area_interval(confidences: Sequence[ClusteredValue], wrong: Sequence[ClusteredValue], seed: int = 0) -> Interval:
     """The bootstrap interval of one area; see `macro_area_interval`."""
     return macro_area_interval([(confidences, wrong)], seed)
 
 
-def macro_area_interval(languages: Sequence[tuple[Sequence[Row], Sequence[Row]]], seed: int = 0) -> Interval:
+def macro_area_interval(
+    languages: Sequence[tuple[Sequence[ClusteredValue], Sequence[ClusteredValue]]], seed: int = 0
+) -> Interval:
     """Bootstrap of the mean of the languages' areas; whole clusters are drawn for all languages at once.
 
     Each language is its confidences and its wrong rows, aligned row by row. Above 100 distinct confidences, equal
     shares of the rows are taken as one: more would not move the ends.
     """
-    parts: dict[Hashable, Sequence[Row]] = {}
+    parts: dict[Hashable, Sequence[ClusteredValue]] = {}
     ends: list[int] = []
     for place, (sure, wrong) in enumerate(languages):
         steps = _steps([v for _, v in sure])
-        own: list[list[Row]] = [[] for _ in range(int(steps.max()) + 1)]
+        own: list[list[ClusteredValue]] = [[] for _ in range(int(steps.max()) + 1)]
         for row, step in zip(wrong, steps, strict=True):
             own[step].append(row)
         parts |= {(place, step): rows for step, rows in enumerate(own)}
@@ -110,8 +112,10 @@ def harmonic(a: Floats, b: Floats) -> Floats:
     return np.asarray(np.divide(2 * a * b, total, out=np.zeros_like(total), where=total != 0))
 
 
-def joined_interval(
-    parts: Mapping[Hashable, Sequence[Row]], join: Callable[[Mapping[Hashable, Floats]], Floats], seed: int = 0
+def joint_interval(
+    parts: Mapping[Hashable, Sequence[ClusteredValue]],
+    join: Callable[[Mapping[Hashable, Floats]], Floats],
+    seed: int = 0,
 ) -> Interval:
     """Bootstrap of a number made of several means: whole clusters are drawn for all parts at once.
 
@@ -134,12 +138,12 @@ def joined_interval(
     return Interval(low.low, high.high)
 
 
-def _wilson(rows: Sequence[Row]) -> Interval:
+def _wilson(rows: Sequence[ClusteredValue]) -> Interval:
     return clustered_rate([v for _, v in rows], [c for c, _ in rows])
 
 
 def _bootstrap(
-    parts: Mapping[Hashable, Sequence[Row]], figure: Callable[[Floats, Floats], Floats], seed: int
+    parts: Mapping[Hashable, Sequence[ClusteredValue]], figure: Callable[[Floats, Floats], Floats], seed: int
 ) -> Interval:
     """`bootstrap` of a figure of the parts' sums and counts, each (resamples, parts)."""
     names = {c: i for i, c in enumerate(dict.fromkeys(c for rows in parts.values() for c, _ in rows))}

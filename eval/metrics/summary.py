@@ -14,23 +14,22 @@ from typing import Any
 
 import numpy as np
 
-from eval.datasets.own import Example
 from eval.metrics.answers import char3_recall, containment, normal
 from eval.metrics.bleu import is_long
 from eval.metrics.citations import citation_coverage, citation_precision, cited_passages
 from eval.metrics.grounding import numbers_absent, unsupported_share
 from eval.metrics.outcome import MARKS, Outcome, outcome
-from eval.metrics.reply_language import Reply, reply_language
-from eval.metrics.selective import Floats, Row, harmonic, joined_interval
-from eval.runner.rows import Prediction
+from eval.metrics.reply_language import ReplyLanguage, reply_language
+from eval.metrics.selective import ClusteredValue, Floats, harmonic, joint_interval
 from eval.statistics import Interval
+from eval.types import Example, Prediction
 from mlrag.languages import Language
 
-ANSWER, SILENCE = "summary:answer", "summary:silence:"  # the kind of the unanswerable follows
+ANSWER, ABSTENTION = "summary:answer", "summary:silence:"  # the kind of the unanswerable follows
 
 
 @dataclass(frozen=True, slots=True)
-class Worth:
+class ReplyQuality:
     """What a reply to an answerable question is worth: right, in the language, and as good as its weakest side.
 
     All in [0, 1]. `right`: a reference stands in it. `in_language`: 0 or 1. `concise`: 1 up to about a third of a
@@ -49,29 +48,29 @@ class Worth:
         return self.right * self.in_language * min(self.concise, self.grounded, self.cited)
 
 
-NOTHING = Worth(0.0, 0.0, 0.0, 0.0, 0.0)
+NOTHING = ReplyQuality(0.0, 0.0, 0.0, 0.0, 0.0)
 
 
-def worth(example: Example, prediction: Prediction, lang: Language) -> Worth | None:
+def rate_reply(example: Example, prediction: Prediction, lang: Language) -> ReplyQuality | None:
     """The worth of one reply; None where nothing comparable is known of the answer.
 
     What a wrong reply has beside is not looked at: it is worth 0 in any case.
     """
-    right = rightness(prediction.text, example.answers, lang)
+    right = rate_rightness(prediction.text, example.answers, lang)
     if right is None:
         return None
     if not right or outcome(prediction, lang) is not Outcome.ANSWERED:
         return NOTHING
-    return Worth(
+    return ReplyQuality(
         right,
-        float(reply_language(prediction.text, lang) in (Reply.ASKED, Reply.SKIPPED)),
-        concise(prediction.text, example.answers, lang),
-        grounded(prediction, lang),
-        cited(prediction, example.gold_docs),
+        float(reply_language(prediction.text, lang) in (ReplyLanguage.ASKED, ReplyLanguage.SKIPPED)),
+        rate_conciseness(prediction.text, example.answers, lang),
+        rate_grounding(prediction, lang),
+        rate_citations(prediction, example.gold_docs),
     )
 
 
-def rightness(text: str, answers: Sequence[str], lang: Language) -> float | None:
+def rate_rightness(text: str, answers: Sequence[str], lang: Language) -> float | None:
     """Containment of a reference; for references too long to be repeated word for word, their 3-gram recall."""
     found = containment(text, answers, lang)
     long_ones = [a for a in answers if is_long(a, lang)]
@@ -80,14 +79,14 @@ def rightness(text: str, answers: Sequence[str], lang: Language) -> float | None
     return max(found, char3_recall(text, long_ones, lang) or 0.0)
 
 
-def concise(text: str, answers: Sequence[str], lang: Language) -> float:
+def rate_conciseness(text: str, answers: Sequence[str], lang: Language) -> float:
     """min(1, (budget / length)²); the budget is a third of a passage and the longest reference, in characters."""
     length = len(normal(MARKS.sub("", text), lang))
     budget = lang.passage_chars / 3 + max((len(normal(a, lang)) for a in answers), default=0)
     return min(1.0, (budget / max(1, length)) ** 2)
 
 
-def grounded(prediction: Prediction, lang: Language) -> float:
+def rate_grounding(prediction: Prediction, lang: Language) -> float:
     """1 where the row keeps no passages or nothing in the answer can be checked."""
     if not prediction.passages:
         return 1.0
@@ -97,7 +96,7 @@ def grounded(prediction: Prediction, lang: Language) -> float:
     return 1.0 - (unsupported_share(prediction.text, prediction.passages, lang) or 0.0)
 
 
-def cited(prediction: Prediction, gold_docs: Sequence[str]) -> float:
+def rate_citations(prediction: Prediction, gold_docs: Sequence[str]) -> float:
     """Precision x (1 + coverage) / 2; precision is 1 where it is undefined, so an uncited answer gives 1/2."""
     if prediction.citations is None:
         return 1.0
@@ -109,31 +108,33 @@ def cited(prediction: Prediction, gold_docs: Sequence[str]) -> float:
 def summary_parts(example: Example, prediction: Prediction, lang: Language) -> dict[str, float]:
     """What one row adds to the summary, under the name of its part."""
     if not example.answerable:
-        return {SILENCE + example.gap: float(outcome(prediction, lang) is Outcome.ABSTAINED)}
-    found = worth(example, prediction, lang)
+        return {ABSTENTION + example.gap: float(outcome(prediction, lang) is Outcome.ABSTAINED)}
+    found = rate_reply(example, prediction, lang)
     return {} if found is None else {ANSWER: found.value}
 
 
-def summary(rows: Mapping[str, Sequence[Row]]) -> tuple[float, int, Interval] | None:
+def summary(rows: Mapping[str, Sequence[ClusteredValue]]) -> tuple[float, int, Interval] | None:
     """The score of one language; see `macro_summary`."""
     return macro_summary({"": rows})
 
 
-def macro_summary(by_language: Mapping[str, Mapping[str, Sequence[Row]]]) -> tuple[float, int, Interval] | None:
+def macro_summary(
+    by_language: Mapping[str, Mapping[str, Sequence[ClusteredValue]]],
+) -> tuple[float, int, Interval] | None:
     """The mean of the languages' scores, its rows and its interval; items shared by languages are drawn together.
 
     A language without answerable or without unanswerable rows has no score; None where none has one.
     """
-    parts: dict[Hashable, Sequence[Row]] = {}
+    parts: dict[Hashable, Sequence[ClusteredValue]] = {}
     for lang, rows in by_language.items():
-        own: dict[Hashable, Sequence[Row]] = {
-            (lang, n): found for n, found in rows.items() if found and (n == ANSWER or n.startswith(SILENCE))
+        own: dict[Hashable, Sequence[ClusteredValue]] = {
+            (lang, n): found for n, found in rows.items() if found and (n == ANSWER or n.startswith(ABSTENTION))
         }
         parts |= own if (lang, ANSWER) in own and len(own) > 1 else {}
     if not parts:
         return None
     means = {part: np.array([np.mean([v for _, v in found])]) for part, found in parts.items()}
-    return float(_join(means)[0]), sum(map(len, parts.values())), joined_interval(parts, _join)
+    return float(_join(means)[0]), sum(map(len, parts.values())), joint_interval(parts, _join)
 
 
 def _join(means: Mapping[Any, Floats]) -> Floats:

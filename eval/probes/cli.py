@@ -14,7 +14,7 @@ from rich.console import Console
 from eval.probes.finding import Finding, as_json
 from eval.probes.history import keep
 from eval.probes.page import write_page
-from eval.report.plain import as_rich, markdown_table
+from eval.report.tables import markdown_table, rich_table
 from mlrag.errors import MlragError
 from mlrag.languages import language, languages
 from mlrag.settings import Settings
@@ -71,7 +71,7 @@ def publish(finding: Finding, settings: Settings, out: Path | None, json_only: b
     else:
         tables = Console()
         for section in finding.sections:
-            tables.print(as_rich(section.title, section.head, section.lines()))
+            tables.print(rich_table(section.title, section.head, section.lines()))
     console.print(f"report: {folder}/index.html", markup=False)
 
 

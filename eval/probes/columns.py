@@ -1,77 +1,55 @@
-"""Figures of other suites as more columns of the tier table, each with the run that it comes from."""
+"""Results of other suites as more columns of the tier table, each with the run that it comes from."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict
 
-from eval.probes.history import HEADLINES, Headline, Stored, Taken, take
-from mlrag.languages import language
-
-
-@dataclass(frozen=True, slots=True)
-class Beside:
-    """One column. `cells`: by variant, then tier or language; None where no result is of the same languages."""
-
-    headline: Headline
-    cells: Mapping[str, Mapping[str, Taken | None]]
-
-    @property
-    def title(self) -> str:
-        return f"{self.headline.suite}: {self.headline.title}"
-
-    def cell(self, variant: str, group: str) -> str:
-        """The figure and its run, or the command that would make one."""
-        found = self.cells[variant][group]
-        if found:
-            return f"{found.said} ({found.source})"
-        return f"no result: python -m eval.{self.headline.suite} --variants {variant}"
+from eval.probes.history import HEADLINES, Headline, Stored, take
+from eval.results.groups import by_tier
+from eval.results.run_report import ExtraCell, ExtraColumn, RunReport, VariantReport
 
 
-def beside(result: Mapping[str, Any], suites: Sequence[str], stored: Sequence[Stored]) -> list[Beside]:
-    """A column for each headline of these suites, from the latest of the results `stored`."""
-    return [Beside(h, _cells(result, h, stored)) for h in HEADLINES if h.suite in suites]
+def make_columns(report: RunReport, suites: Sequence[str], stored: Sequence[Stored]) -> list[ExtraColumn]:
+    """Return a column for each headline of these suites, from the latest of the results `stored`."""
+    return [_column(report, headline, stored) for headline in HEADLINES if headline.suite in suites]
 
 
-def _cells(
-    result: Mapping[str, Any], headline: Headline, stored: Sequence[Stored]
-) -> dict[str, dict[str, Taken | None]]:
-    return {
-        variant: {group: _take(stored, headline, variant, langs) for group, langs in _members(found).items()}
-        for variant, found in result["variants"].items()
-    }
+def _column(report: RunReport, headline: Headline, stored: Sequence[Stored]) -> ExtraColumn:
+    cells = {}
+    for name, variant in report.variants.items():
+        groups = _languages_of_groups(variant)
+        cells[name] = {group: _cell(stored, headline, name, langs) for group, langs in groups.items()}
+    return ExtraColumn(f"{headline.suite}: {headline.title}", cells)
 
 
-def _take(stored: Sequence[Stored], headline: Headline, variant: str, langs: Sequence[str]) -> Taken | None:
-    return take(stored, headline, lambda name, _one: name == variant, langs)
-
-
-def _members(found: Mapping[str, Any]) -> dict[str, list[str]]:
+def _languages_of_groups(variant: VariantReport) -> dict[str, list[str]]:
     """Tiers, then languages, as the table has them."""
-    codes = list(found["languages"])
-    tiers = {t: [x for x in codes if f"T{language(x).tier}" == t] for t in found["tiers"]}
-    return tiers | {x: [x] for x in codes}
+    tiers = by_tier(variant.languages)
+    return {tier: tiers.get(tier, []) for tier in variant.tiers} | {lang: [lang] for lang in variant.languages}
 
 
-def beside_rows(columns: Sequence[Beside]) -> list[list[str]]:
-    """The columns alone, for a terminal: what any of them has a figure for, else the variant with the reasons."""
+def _cell(stored: Sequence[Stored], headline: Headline, variant: str, langs: Sequence[str]) -> ExtraCell:
+    """The value over exactly these languages and its run, or the command that would make one."""
+    taken = take(stored, headline, lambda name, _: name == variant, langs)
+    if taken is None:
+        return ExtraCell(f"no result: python -m eval.{headline.suite} --variants {variant}", None)
+    value = {
+        "figure": asdict(taken.figure),
+        "run": taken.stored.run,
+        "models": taken.stored.models,
+        "column": taken.column,
+    }
+    return ExtraCell(f"{taken.said} ({taken.source})", value)
+
+
+def column_rows(columns: Sequence[ExtraColumn]) -> list[list[str]]:
+    """Return the columns alone, for a terminal: groups that any of them has a value for, else one with the reasons."""
     if not columns:
         return []
     rows = []
     for variant, by_group in columns[0].cells.items():
-        there = [g for g in by_group if any(c.cells[variant][g] for c in columns)] or list(by_group)[:1]
-        rows += [[variant, group, *(c.cell(variant, group) for c in columns)] for group in there]
+        filled = [group for group in by_group if any(c.cells[variant][group].value for c in columns)]
+        for group in filled or list(by_group)[:1]:
+            rows.append([variant, group, *(c.cells[variant][group].text for c in columns)])
     return rows
-
-
-def beside_json(columns: Sequence[Beside]) -> dict[str, Any]:
-    """By title, variant and group: the figure with its run, null where there is none."""
-    return {c.title: {v: {g: _plain(found) for g, found in by.items()} for v, by in c.cells.items()} for c in columns}
-
-
-def _plain(found: Taken | None) -> dict[str, Any] | None:
-    if found is None:
-        return None
-    one = found.stored
-    return {"figure": asdict(found.figure), "run": one.run, "models": one.models, "column": found.column}

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
-from eval.results.scores import NO_FIGURE, Figure
+from eval.results.metric_value import NO_VALUE, MetricValue
 from eval.runner.closed_book import UNFINISHED
-from eval.runner.rows import Prediction
 from eval.statistics import Difference, Interval, macro_difference, macro_rate
 from eval.statistics.moments import Rows
+from eval.types import Prediction
 from mlrag.languages import language
 
 
@@ -22,13 +22,13 @@ def groups(langs: Iterable[str]) -> dict[str, list[str]]:
     return {"all": found} | dict(sorted(tiers.items())) | {lang: [lang] for lang in found}
 
 
-def rate(by_language: Mapping[str, Rows]) -> Figure:
+def rate(by_language: Mapping[str, Rows]) -> MetricValue:
     """The mean of the languages' means of values in [0, 1]; languages without rows are left out."""
     there = {lang: rows for lang, rows in by_language.items() if rows}
     if not there:
-        return NO_FIGURE
+        return NO_VALUE
     found = macro_rate(there)
-    return Figure(found.value, found.n, found.interval)
+    return MetricValue(found.value, found.n, found.interval)
 
 
 def difference(by_language: Mapping[str, Rows]) -> Difference:

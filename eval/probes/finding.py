@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from eval.report.tables import cell
+from eval.report.tables import format_metric
 from eval.report.view import STAND_IN
-from eval.results.jsonable import plain
-from eval.results.scores import Figure
+from eval.results.jsonable import to_jsonable
+from eval.results.metric_value import MetricValue
 from eval.statistics import Interval
 
 
@@ -24,7 +24,7 @@ class Amount:
     digits: int = 1
 
 
-Cell = Figure | Amount | str
+Cell = MetricValue | Amount | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Finding:
 def shown(value: Cell) -> str:
     if isinstance(value, Amount):
         return _amount(value)
-    return value if isinstance(value, str) else cell(value)
+    return value if isinstance(value, str) else format_metric(value)
 
 
 def _amount(found: Amount) -> str:
@@ -82,8 +82,8 @@ def as_json(finding: Finding) -> dict[str, Any]:
     return {
         "run": finding.run,
         "models": list(finding.models),
-        "signature": plain(finding.signature),
-        "sections": plain(sections),
+        "signature": to_jsonable(finding.signature),
+        "sections": to_jsonable(sections),
     }
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from eval.probes.figures import groups
 from eval.probes.finding import Amount, Finding, as_json, shown
 from eval.report.view import STAND_IN
-from eval.results.scores import Figure
+from eval.results.metric_value import MetricValue
 from eval.runner.jsonl_log import file_name
 from eval.statistics import Interval
 from mlrag.languages import languages
@@ -72,7 +72,7 @@ class Stored:
 class Taken:
     """A figure, and the result that it comes from. `column`: the one it was found in, where the headline names none."""
 
-    figure: Figure | Amount
+    figure: MetricValue | Amount
     stored: Stored
     column: str = ""
 
@@ -151,4 +151,4 @@ def _taken(headline: Headline, row: Mapping[str, Any], one: Stored) -> Taken | N
         return Taken(Amount(value, n, ends), one)
     if headline.less:
         value, ends = 1 - value, ends and Interval(1 - ends.high, 1 - ends.low)
-    return Taken(Figure(value, n, ends), one, "" if headline.column else column)
+    return Taken(MetricValue(value, n, ends), one, "" if headline.column else column)

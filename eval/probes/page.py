@@ -7,7 +7,7 @@ from pathlib import Path
 
 from eval.probes.finding import Finding, shown
 from eval.report.pages import write
-from eval.results.jsonable import by_name
+from eval.results.jsonable import shorten_variant
 from mlrag.languages import language, languages
 
 
@@ -22,5 +22,5 @@ def write_page(path: Path, finding: Finding) -> None:
         finding=finding,
         signature=signature,
         shown=shown,
-        by_name=by_name,
+        by_name=shorten_variant,
     )

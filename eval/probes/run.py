@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import mlrag
-from eval.datasets.own import Example
-from eval.runner.bench import SEED, hash_of
 from eval.runner.closed_book import ClosedBook
-from eval.runner.rows import Asker, Prediction, Run
+from eval.runner.plan import SEED, hash_package_files
+from eval.runner.rows import Answerer, RowStore
+from eval.types import Example, Prediction
 from mlrag.generation.backends.base import Turn
 from mlrag.languages import Language
 from mlrag.settings import Settings
@@ -28,7 +28,7 @@ Rows = Mapping[str, Mapping[str, Sequence[Prediction]]]  # by variant and langua
 class Asked:
     """Who answers under a variant's name, and the examples it is given."""
 
-    asker: Asker
+    asker: Answerer
     examples: Examples
 
 
@@ -57,7 +57,7 @@ def sign(suite: str, settings: Settings, examples: Examples, **more: Any) -> dic
         "questions": content.hexdigest()[:16],
         "langs": list(examples),
         "code": mlrag.__version__,
-        "generator": hash_of(["*.py", "*.toml", "*.json"]),
+        "generator": hash_package_files(["*.py", "*.toml", "*.json"]),
         "own_variants": {name: asdict(v) for name, v in sorted(settings.variants.items())},
         "seed": SEED,
         **more,
@@ -69,13 +69,13 @@ def digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:10]
 
 
-def open_run(settings: Settings, signature: Mapping[str, Any]) -> Run:
+def open_run(settings: Settings, signature: Mapping[str, Any]) -> RowStore:
     """Its folder is var/runs/SUITE-HASH."""
-    return Run(settings.data_dir / "runs" / f"{signature['suite']}-{digest(signature)}")
+    return RowStore(settings.data_dir / "runs" / f"{signature['suite']}-{digest(signature)}")
 
 
 def ask_all(
-    run: Run, variants: Sequence[str], asked: Callable[[str], Asked], concurrency: int, console: Console
+    run: RowStore, variants: Sequence[str], asked: Callable[[str], Asked], concurrency: int, console: Console
 ) -> dict[str, dict[str, list[Prediction]]]:
     """The rows of every variant in every language, in the order of its examples; finished ones are not asked again."""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
@@ -98,6 +98,6 @@ def models(rows: Rows) -> tuple[str, ...]:
     return tuple(sorted({model for model in said if model}))
 
 
-def _ready(run: Run, variant: str, lang: str, examples: Sequence[Example]) -> int:
+def _ready(run: RowStore, variant: str, lang: str, examples: Sequence[Example]) -> int:
     done = run.finished(variant, lang)
     return sum(e.id in done for e in examples)

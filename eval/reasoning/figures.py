@@ -6,19 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from eval.choice.methods import chance
-from eval.datasets.own import Example
 from eval.probes.figures import difference, failures, groups, mean_of, points, rate, unfinished
 from eval.probes.finding import Cell, Section
 from eval.reasoning.parse_answer import final, right
-from eval.results.scores import Figure
-from eval.runner.rows import Prediction
+from eval.results.metric_value import MetricValue
 from eval.statistics import Difference
+from eval.types import Example, Prediction
 
 Pair = tuple[Example, Prediction]
 ByLanguage = Mapping[str, Sequence[Pair]]
 
 
-def accuracy(rows: ByLanguage, langs: Sequence[str], kind: str = "") -> Figure:
+def accuracy(rows: ByLanguage, langs: Sequence[str], kind: str = "") -> MetricValue:
     """The share of right answers, of one kind or both; failed rows are left out."""
     return rate(
         {
@@ -28,7 +27,7 @@ def accuracy(rows: ByLanguage, langs: Sequence[str], kind: str = "") -> Figure:
     )
 
 
-def unreadable(rows: ByLanguage, langs: Sequence[str]) -> Figure:
+def unreadable(rows: ByLanguage, langs: Sequence[str]) -> MetricValue:
     """The share whose last line holds no answer, or several. They are wrong above."""
     return rate({x: [(e.cluster, float(final(p.text, e) is None)) for e, p in _answered(rows[x])] for x in langs})
 

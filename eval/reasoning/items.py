@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from eval.datasets.own import Example
+from eval.types import Example
 from mlrag.errors import CorpusFormatError
 from mlrag.languages import language
 

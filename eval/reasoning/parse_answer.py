@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import regex
 
-from eval.datasets.own import Example
 from eval.metrics.answers import containment
+from eval.types import Example
 from mlrag.languages import language
 from mlrag.text.tokens import numbers
 

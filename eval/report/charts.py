@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from eval.metrics.selective import Point
 from eval.report.svg import SERIES, Scale, chart, element, line, mark, path, spread, text
-from eval.results.scores import Figure
+from eval.results.metric_value import MetricValue
 
 QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)
 _ROW = 38  # pixels of a row of the waterfall
@@ -17,7 +17,7 @@ _COSTS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class LadderStep:
     """A place on the ladder: a language, in the order of tiers."""
 
     code: str
@@ -26,12 +26,12 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class LadderLine:
     """One variant's figures along the ladder. `index` is its number in the legend."""
 
     label: str
     index: int
-    figures: tuple[Figure, ...]
+    figures: tuple[MetricValue, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Spot:
     label: str
     index: int
     x: float
-    y: Figure
+    y: MetricValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def percent(value: float) -> str:
     return f"{100 * value:.0f} %"
 
 
-def interval_bar(figure: Figure) -> Markup:
+def interval_bar(figure: MetricValue) -> Markup:
     """A figure on a track from 0 to 100 %: the interval as a band, the value as a line across it."""
     if figure.value is None or figure.interval is None:
         return Markup("")
@@ -71,7 +71,7 @@ def interval_bar(figure: Figure) -> Markup:
     return element("svg", *parts, class_="bar", viewBox="0 0 120 16", width=120, height=16, aria_hidden="true")
 
 
-def ladder(name: str, title: str, steps: Sequence[Step], lines: Sequence[Line]) -> Markup:
+def ladder(name: str, title: str, steps: Sequence[LadderStep], lines: Sequence[LadderLine]) -> Markup:
     """One figure (in [0, 1]) from the first language to the last, each variant a line, each value with its interval."""
     gap = max(54, 380 // len(steps))
     width, height, bottom = 96 + gap * len(steps), 260, 180
@@ -87,7 +87,7 @@ def ladder(name: str, title: str, steps: Sequence[Step], lines: Sequence[Line]) 
     return chart(name, title, f"{title} by language, 95 % intervals. {told}", (width, height), *parts)
 
 
-def _told(shown: Line, steps: Sequence[Step]) -> str:
+def _told(shown: LadderLine, steps: Sequence[LadderStep]) -> str:
     pairs = zip(steps, shown.figures, strict=True)
     return ", ".join(f"{s.name} {'–' if f.value is None else percent(f.value)}" for s, f in pairs)
 
@@ -98,7 +98,7 @@ def _levels(y: Scale, left: float, right: float) -> list[Markup]:
     return lines + [text(left - 4, y(v) + 4, percent(v), anchor="end") for v in QUARTERS]
 
 
-def _tiers(steps: Sequence[Step], place: Sequence[float], bottom: float, half: float) -> list[Markup]:
+def _tiers(steps: Sequence[LadderStep], place: Sequence[float], bottom: float, half: float) -> list[Markup]:
     parts = []
     for tier in dict.fromkeys(s.tier for s in steps):
         held = [x for s, x in zip(steps, place, strict=True) if s.tier == tier]
@@ -108,7 +108,7 @@ def _tiers(steps: Sequence[Step], place: Sequence[float], bottom: float, half: f
     return parts
 
 
-def _rungs(shown: Line, place: Sequence[float], y: Scale, steps: Sequence[Step]) -> list[Markup]:
+def _rungs(shown: LadderLine, place: Sequence[float], y: Scale, steps: Sequence[LadderStep]) -> list[Markup]:
     there = [
         (x, f.value, f.interval, s)
         for x, f, s in zip(place, shown.figures, steps, strict=True)

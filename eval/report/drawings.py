@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from eval.report.charts import Curve, Line, Spot, Step, cost, ladder, risk_coverage, scatter, waterfall
+from eval.report.charts import Curve, LadderLine, LadderStep, Spot, cost, ladder, risk_coverage, scatter, waterfall
 from eval.report.definitions import anchor
-from eval.report.failure_analysis import losses
-from eval.report.shown import Row
+from eval.report.examples import AnalysedRow
+from eval.report.failure_analysis import count_losses
 from eval.report.svg import legend
-from eval.report.view import Variant, View
+from eval.report.view import VariantView, View
 
 LADDERS = (  # key, what the panel says
     ("summary", "summary (higher is better)"),
@@ -32,12 +32,12 @@ class Panel:
 
 def ladders(view: View) -> list[Panel]:
     """English to the last tier, one panel a figure."""
-    steps = [Step(p.code, p.name, p.tier) for p in view.packs]
+    steps = [LadderStep(p.code, p.name, p.tier) for p in view.packs]
     return [Panel(t, ladder(f"ladder-{anchor(key)}", t, steps, _lines(view, key))) for key, t in LADDERS if view.ran]
 
 
-def _lines(view: View, key: str) -> list[Line]:
-    return [Line(v.label, v.index, tuple(v.figure(p.code, key) for p in view.packs)) for v in view.ran]
+def _lines(view: View, key: str) -> list[LadderLine]:
+    return [LadderLine(v.label, v.index, tuple(v.metric(p.code, key) for p in view.packs)) for v in view.ran]
 
 
 def retrieval_against_answers(view: View) -> list[Panel]:
@@ -50,8 +50,8 @@ def retrieval_against_answers(view: View) -> list[Panel]:
     ]
 
 
-def _retrieval_spots(view: View, variant: Variant) -> list[Spot]:
-    found = [(p.code, variant.figure(p.code, "recall@5"), variant.figure(p.code, "contains")) for p in view.packs]
+def _retrieval_spots(view: View, variant: VariantView) -> list[Spot]:
+    found = [(p.code, variant.metric(p.code, "recall@5"), variant.metric(p.code, "contains")) for p in view.packs]
     return [
         Spot(code, variant.index, x.value, y) for code, x, y in found if x.value is not None and y.value is not None
     ]
@@ -60,10 +60,10 @@ def _retrieval_spots(view: View, variant: Variant) -> list[Spot]:
 def cost_against_quality(view: View) -> Markup:
     """One point a variant and tier, where there is a summary."""
     spots = [
-        Spot(f"{v.label} {tier}", v.index, report.p50, v.figure(tier, "summary"))
+        Spot(f"{v.label} {tier}", v.index, report.p50, v.metric(tier, "summary"))
         for v in view.ran
         for tier in view.tiers
-        if (report := v.report(tier)) and report.p50 is not None and v.figure(tier, "summary").value is not None
+        if (report := v.report(tier)) and report.p50 is not None and v.metric(tier, "summary").value is not None
     ]
     axes = ("median seconds a question", "summary")
     return cost("cost", "Cost against quality", spots, axes) if spots else Markup("")
@@ -88,7 +88,7 @@ def language_curves(view: View, lang: str) -> Markup:
     return risk_coverage("risk", "Risk against coverage", curves) if curves else Markup("")
 
 
-def _curves(wanted: Sequence[tuple[str, int, Variant, str]]) -> list[Curve]:
+def _curves(wanted: Sequence[tuple[str, int, VariantView, str]]) -> list[Curve]:
     reports = [(label, index, variant.report(group)) for label, index, variant, group in wanted]
     return [Curve(label, index, r.risk_coverage) for label, index, r in reports if r and r.risk_coverage]
 
@@ -97,9 +97,9 @@ def variant_legend(view: View) -> Markup:
     return legend({v.index: v.label for v in view.ran})
 
 
-def lost(variant: Variant, rows: Sequence[Row]) -> Markup:
-    """The waterfall of one language's answerable questions."""
-    steps = losses(r.fate for r in rows if r.example.answerable)
+def draw_losses(variant: VariantView, rows: Sequence[AnalysedRow]) -> Markup:
+    """Draw the waterfall of one language's answerable questions."""
+    steps = count_losses(r.stage for r in rows if r.example.answerable)
     total = sum(count for _, _, count in steps)
     title = f"{variant.label}: where answerable questions are lost"
     return waterfall(f"lost-{variant.index}", title, total, steps) if total else Markup("")

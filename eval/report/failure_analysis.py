@@ -1,4 +1,4 @@
-"""What became of a question: the first place where it was lost, or that it was not."""
+"""Where a question was lost: the first stage that failed, or none."""
 
 from __future__ import annotations
 
@@ -6,99 +6,105 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
-from eval.datasets.own import Example
 from eval.metrics.citations import cited_passages
 from eval.metrics.grounding import numbers_absent
 from eval.metrics.outcome import Outcome
 from eval.results.scores import outcome_of
-from eval.runner.rows import Prediction
+from eval.types import Example, Prediction
 
 
-class Fate(StrEnum):
-    """One for each row. The first seven are of answerable questions, in the order in which they are looked for."""
+class FailureStage(StrEnum):
+    """The stage at which a row failed, or that it did not. The first seven are of answerable questions, in order."""
 
     NOT_FOUND = "not-found"
-    SILENT = "silent"
+    ABSTAINED = "abstained"
     INVALID = "invalid"
     LANGUAGE = "language"
     WRONG = "wrong"
     NUMBER = "number"
     RIGHT = "right"
     HALLUCINATED = "hallucinated"
-    KEPT_SILENT = "kept-silent"
+    RIGHTLY_ABSTAINED = "rightly-abstained"
     UNSCORED = "unscored"
     FAILED = "failed"
 
 
-WORDS = {
-    Fate.NOT_FOUND: "Lost in retrieval: no document that answers was among the passages.",
-    Fate.SILENT: "Lost to silence: the document was among the passages, yet the reply is an abstention.",
-    Fate.INVALID: "The reply has no letter and no digit.",
-    Fate.LANGUAGE: "Lost to language: the reply is not in the language of the question, or cannot be told to be.",
-    Fate.WRONG: "Wrong: no reference stands in the answer. (A true answer in other words counts so too.)",
-    Fate.NUMBER: "Not grounded: a reference stands in the answer, and so does a number that no cited passage holds.",
-    Fate.RIGHT: "Right: a reference stands in the answer, in the language asked for, no number from nowhere.",
-    Fate.HALLUCINATED: "Hallucinated: answered, though the passages hold no answer.",
-    Fate.KEPT_SILENT: "Right to be silent: the passages hold no answer, and the reply says so.",
-    Fate.UNSCORED: "Not scored: nothing comparable is known of the answer.",
-    Fate.FAILED: "Failed: the generator gave no reply. In no figure.",
+DESCRIPTIONS = {
+    FailureStage.NOT_FOUND: "Lost in retrieval: no document that answers was among the passages.",
+    FailureStage.ABSTAINED: "Lost to abstention: the document was among the passages, yet the reply is an abstention.",
+    FailureStage.INVALID: "The reply has no letter and no digit.",
+    FailureStage.LANGUAGE: "Lost to language: not in the language of the question, or in an unknown one.",
+    FailureStage.WRONG: "Wrong: no reference stands in the answer. (A true answer in other words counts so too.)",
+    FailureStage.NUMBER: "Not grounded: a reference stands in the answer, and a number that no cited passage holds.",
+    FailureStage.RIGHT: "Right: a reference stands in the answer, in the right language, no unsupported number.",
+    FailureStage.HALLUCINATED: "Hallucinated: answered, though the passages hold no answer.",
+    FailureStage.RIGHTLY_ABSTAINED: "Right to abstain: the passages hold no answer, and the reply says so.",
+    FailureStage.UNSCORED: "Not scored: nothing comparable is known of the answer.",
+    FailureStage.FAILED: "Failed: the generator gave no reply. In no metric.",
 }
-LOSSES = (  # label, fate: the steps of the waterfall
-    ("retrieval: document not found", Fate.NOT_FOUND),
-    ("abstention: found, not answered", Fate.SILENT),
-    ("no readable reply", Fate.INVALID),
-    ("language: not in the one asked", Fate.LANGUAGE),
-    ("answer: without the reference", Fate.WRONG),
-    ("grounding: a number from nowhere", Fate.NUMBER),
-    ("right", Fate.RIGHT),
+LOSSES = (  # label, stage: the steps of the waterfall
+    ("retrieval: document not found", FailureStage.NOT_FOUND),
+    ("abstention: found, not answered", FailureStage.ABSTAINED),
+    ("no readable reply", FailureStage.INVALID),
+    ("language: not in the one asked", FailureStage.LANGUAGE),
+    ("answer: without the reference", FailureStage.WRONG),
+    ("grounding: a number without a source", FailureStage.NUMBER),
+    ("right", FailureStage.RIGHT),
 )
 WORST_FIRST = (
-    Fate.HALLUCINATED,
-    Fate.NUMBER,
-    Fate.WRONG,
-    Fate.LANGUAGE,
-    Fate.NOT_FOUND,
-    Fate.SILENT,
-    Fate.INVALID,
-    Fate.FAILED,
+    FailureStage.HALLUCINATED,
+    FailureStage.NUMBER,
+    FailureStage.WRONG,
+    FailureStage.LANGUAGE,
+    FailureStage.NOT_FOUND,
+    FailureStage.ABSTAINED,
+    FailureStage.INVALID,
+    FailureStage.FAILED,
 )
 
 
-def fate(example: Example, prediction: Prediction, values: Mapping[str, float] | None) -> Fate:
-    """The row's fate, by what it counts in each figure (None: it failed). A right answer is right whatever was found;
-    any other is lost in retrieval first."""
+def classify_failure(example: Example, prediction: Prediction, values: Mapping[str, float] | None) -> FailureStage:
+    """Return a row's failure stage, from its values by metric (None: it failed).
+
+    A right answer is right whatever was retrieved; any other is lost in retrieval first.
+    """
     if values is None:
-        return Fate.FAILED
+        return FailureStage.FAILED
     if not example.answerable:
-        return _due_silence(outcome_of(values))
+        unanswerable = {
+            Outcome.ABSTAINED: FailureStage.RIGHTLY_ABSTAINED,
+            Outcome.INVALID: FailureStage.INVALID,
+            Outcome.ANSWERED: FailureStage.HALLUCINATED,
+        }
+        return unanswerable[outcome_of(values)]
     if "contains" not in values:
-        return Fate.UNSCORED
-    said = _said(prediction, values)
-    return Fate.NOT_FOUND if values.get("recall@5") == 0 and said is not Fate.RIGHT else said
+        return FailureStage.UNSCORED
+    stage = _classify_reply(prediction, values)
+    return FailureStage.NOT_FOUND if values.get("recall@5") == 0 and stage is not FailureStage.RIGHT else stage
 
 
-def _due_silence(said: Outcome) -> Fate:
-    return {Outcome.ABSTAINED: Fate.KEPT_SILENT, Outcome.INVALID: Fate.INVALID}.get(said, Fate.HALLUCINATED)
-
-
-def _said(prediction: Prediction, values: Mapping[str, float]) -> Fate:
-    said = outcome_of(values)
-    if said is not Outcome.ANSWERED:
-        return Fate.SILENT if said is Outcome.ABSTAINED else Fate.INVALID
+def _classify_reply(prediction: Prediction, values: Mapping[str, float]) -> FailureStage:
+    outcome = outcome_of(values)
+    if outcome is not Outcome.ANSWERED:
+        return FailureStage.ABSTAINED if outcome is Outcome.ABSTAINED else FailureStage.INVALID
     if not values["reply_skipped"] and not values["reply_language"]:
-        return Fate.LANGUAGE
+        return FailureStage.LANGUAGE
     if not values["contains"]:
-        return Fate.WRONG
-    return Fate.NUMBER if _has_number_from_nowhere(prediction, values) else Fate.RIGHT
+        return FailureStage.WRONG
+    return FailureStage.NUMBER if _has_unsupported_number(prediction, values) else FailureStage.RIGHT
 
 
-def _has_number_from_nowhere(prediction: Prediction, values: Mapping[str, float]) -> bool:
-    if prediction.citations is None:  # of before citations were kept: in no figure
+def _has_unsupported_number(prediction: Prediction, values: Mapping[str, float]) -> bool:
+    if prediction.citations is None:  # rows of an earlier version, which kept no citations, are in no metric
         return bool(numbers_absent(prediction.text, cited_passages(prediction)).absent)
     return bool(values.get("hallucination:numbers"))
 
 
-def losses(answerable: Iterable[Fate]) -> list[tuple[str, str, int]]:
-    """Label, kind and count of each step of the waterfall; the counts sum to all that were scored."""
+def count_losses(answerable: Iterable[FailureStage]) -> list[tuple[str, str, int]]:
+    """Return label, kind and count of each step of the waterfall; the counts sum to all that were scored."""
     counts = Counter(answerable)
-    return [(label, str(kind), counts[kind]) for label, kind in LOSSES if counts[kind] or kind is not Fate.INVALID]
+    return [
+        (label, str(kind), counts[kind])
+        for label, kind in LOSSES
+        if counts[kind] or kind is not FailureStage.INVALID  # hardly ever occurs: no empty bar
+    ]

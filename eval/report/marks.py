@@ -18,7 +18,7 @@ _JOINERS = ("\u200c", _JOINER)
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class MarkedSpan:
     """`text[start:end]` is of this kind; `number` is that of the citation, 0 for none."""
 
     start: int
@@ -28,7 +28,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class MarkedPiece:
     """A stretch of a text with the kinds it is of and the citations that end with it. Joined, pieces are the text."""
 
     text: str
@@ -36,7 +36,7 @@ class Piece:
     numbers: tuple[int, ...] = ()
 
 
-def pieces(text: str, parts: Iterable[Part]) -> list[Piece]:
+def cut_text(text: str, parts: Iterable[MarkedSpan]) -> list[MarkedPiece]:
     """The text cut where parts begin and end, never inside a written character (a letter with its marks)."""
     inside = [p for p in (_whole(text, part) for part in parts) if 0 <= p.start < p.end <= len(text)]
     cuts = sorted({0, len(text), *(p.start for p in inside), *(p.end for p in inside)})
@@ -45,23 +45,23 @@ def pieces(text: str, parts: Iterable[Part]) -> list[Piece]:
         held = [p for p in inside if p.start <= start and end <= p.end]
         kinds = tuple(dict.fromkeys(p.kind for p in held))
         numbers = tuple(dict.fromkeys(p.number for p in held if p.number and p.end == end))
-        found.append(Piece(text[start:end], kinds, numbers))
+        found.append(MarkedPiece(text[start:end], kinds, numbers))
     return found
 
 
-def _whole(text: str, part: Part) -> Part:
+def _whole(text: str, part: MarkedSpan) -> MarkedSpan:
     """The part, lengthened to the end of its last written character."""
     end = part.end
     while 0 < end < len(text) and _goes_on(text[end - 1], text[end]):
         end += 1
-    return Part(part.start, end, part.kind, part.number)
+    return MarkedSpan(part.start, end, part.kind, part.number)
 
 
 def _goes_on(last: str, following: str) -> bool:
     return last == _JOINER or following in _JOINERS or unicodedata.category(following)[0] == "M"
 
 
-def every(text: str, wanted: Sequence[str], kind: str, number: int = 0) -> list[Part]:
+def find_strings(text: str, wanted: Sequence[str], kind: str, number: int = 0) -> list[MarkedSpan]:
     """Each place where one of the wanted strings stands, letter for letter but for case; at most 50 of each.
 
     Never a number inside a longer one, nor a Latin word inside another; from four letters on it may have an ending.
@@ -69,7 +69,7 @@ def every(text: str, wanted: Sequence[str], kind: str, number: int = 0) -> list[
     found = []
     for want in filter(str.strip, wanted):
         matches = regex.finditer(_bounded(want), text, regex.IGNORECASE)
-        found += [Part(m.start(), m.end(), kind, number) for m, _ in zip(matches, range(50), strict=False)]
+        found += [MarkedSpan(m.start(), m.end(), kind, number) for m, _ in zip(matches, range(50), strict=False)]
     return found
 
 
@@ -85,8 +85,8 @@ def _class(char: str) -> str:
     return _DIGIT if char.isdecimal() else _LATIN if regex.match(_LATIN, char) else ""
 
 
-def runs(text: str, absent: Sequence[str]) -> list[Part]:
+def find_numbers(text: str, absent: Sequence[str]) -> list[MarkedSpan]:
     """Where the numbers (in ASCII digits) stand in a text, in the digits of any script."""
     folded = fold_digits(text)
     pattern = "|".join(rf"(?<!\d){regex.escape(number)}(?!\d)" for number in absent)
-    return [Part(m.start(), m.end(), NOWHERE) for m in regex.finditer(pattern, folded)] if absent else []
+    return [MarkedSpan(m.start(), m.end(), NOWHERE) for m in regex.finditer(pattern, folded)] if absent else []

@@ -6,7 +6,7 @@ Static files without scripts; whatever comes from documents, models or names is 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,13 @@ from markupsafe import Markup
 
 from eval.report import drawings
 from eval.report.charts import interval_bar
-from eval.report.claims import NO_JUDGE, claim_lines
 from eval.report.definitions import anchor, definitions
-from eval.report.failure_analysis import Fate
-from eval.report.shown import Row, Shown, drawn, judged, show, worst
-from eval.report.tables import COLUMNS, DETAILS, cell, costs
-from eval.report.view import Variant, View, ladder_order
-from mlrag.languages import Language, language
+from eval.report.examples import AnalysedRow, ExampleView, analyse_rows, sample_rows, select_worst, view_example
+from eval.report.failure_analysis import FailureStage
+from eval.report.tables import COLUMNS, DETAILS, claim_lines, format_bleu, format_costs, format_metric
+from eval.report.view import VariantView, View, make_view
+from eval.results.run_report import RunReport
+from mlrag.languages import Language
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _pages = Environment(
@@ -40,11 +40,12 @@ LOWER_IS_BETTER = frozenset(
 _pages.globals |= {
     "anchor": anchor,
     "bar": interval_bar,
-    "cell": cell,
+    "format_metric": format_metric,
+    "format_bleu": format_bleu,
     "claim_lines": claim_lines,
-    "costs": costs,
+    "format_costs": format_costs,
     "columns": COLUMNS,
-    "figures": (*COLUMNS, *DETAILS),
+    "metrics": (*COLUMNS, *DETAILS),
     "lower": LOWER_IS_BETTER,
     "css": Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8")),
 }
@@ -52,7 +53,7 @@ _pages.globals |= {
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """The tier table and the table of the other figures, as text; the second column is the tier or language."""
+    """The tier table and the table of the other metrics, as text; the second column is the tier or language."""
 
     rows: list[list[str]]
     titles: list[str]
@@ -61,99 +62,90 @@ class Tables:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class UnanswerableCounts:
     """What came of the unanswerable questions of one kind."""
 
     name: str
     n: int
-    silent: int
+    abstained: int
     answered: int
     invalid: int
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """One variant's part of a language's page."""
+class VariantSection:
+    """One variant's section of a language's page."""
 
-    variant: Variant
+    variant: VariantView
     lost: Markup
-    kinds: list[Kind]
+    kinds: list[UnanswerableCounts]
     unscored: int
     failed: int
-    worst: list[Shown]
-    drawn: list[Shown]
+    worst: list[ExampleView]
+    sample: list[ExampleView]
 
 
-def read_view(result: Mapping[str, Any]) -> View:
-    """The run as the pages need it; the one place that knows the shape of `result`."""
-    signature = result["signature"]
-    packs = sorted((language(code) for code in signature["langs"]), key=ladder_order)
-    variants = [
-        Variant(name, index, tuple(v["models"]), v["tiers"], v["languages"], v["bleu"], v["details"], v["values"])
-        for index, (name, v) in enumerate(result["variants"].items())
-    ]
-    told = signature["data"], signature.get("seed", 0), signature
-    return View(result["run"], *told, tuple(packs), tuple(variants), result.get("claims", NO_JUDGE))
-
-
-def write_pages(out: Path, result: Mapping[str, Any], tables: Tables) -> None:
-    """index.html, definitions.html and <lang>.html below `out`, which must exist."""
-    view = read_view(result)
-    _write(out / "index.html", view, tables=tables, draw=drawings)
-    _write(out / "definitions.html", view, text=definitions())
+def write_pages(out: Path, report: RunReport, tables: Tables) -> None:
+    """Write index.html, definitions.html and <lang>.html below `out`, which must exist."""
+    view = make_view(report)
+    _write_view(out / "index.html", view, tables=tables, draw=drawings)
+    _write_view(out / "definitions.html", view, text=definitions())
     for pack in view.packs:
-        parts = [_part(view, variant, pack) for variant in view.variants]
-        _write(out / f"{pack.code}.html", view, "language.html", pack=pack, parts=parts, draw=drawings)
+        sections = [_section(view, variant, pack) for variant in view.variants]
+        _write_view(out / f"{pack.code}.html", view, "language.html", pack=pack, sections=sections, draw=drawings)
 
 
 def render(template: str, **values: Any) -> str:
-    """A page in the report's clothes; every value is escaped that is not Markup."""
+    """Render a template of this folder; every value is escaped that is not Markup."""
     return _pages.get_template(template).render(**values)
 
 
-def _write(path: Path, view: View, template: str = "", **values: Any) -> None:
+def _write_view(path: Path, view: View, template: str = "", **values: Any) -> None:
     write(path, template or path.name, view.packs, view=view, **values)
 
 
 def write(path: Path, template: str, packs: Sequence[Language], **values: Any) -> None:
-    """A page from a template of the folder, with the fonts of these languages."""
+    """Write a page from a template of this folder, with the fonts of these languages."""
     page = render(template, fonts=font_rules(packs), **values)
     path.write_text(page, encoding="utf-8", errors="replace")
 
 
-def _part(view: View, variant: Variant, pack: Language) -> Part:
-    rows = judged(variant.rows[pack.code], variant.values[pack.code])
+def _section(view: View, variant: VariantView, pack: Language) -> VariantSection:
+    rows = analyse_rows(variant.result.rows[pack.code], variant.result.values[pack.code])
     if not variant.report(pack.code):
-        return Part(variant, Markup(""), [], 0, len(rows), [], [])
-    fates = Counter(row.fate for row in rows)
-    chance = drawn([r for r in rows if r.fate is not Fate.FAILED], f"{view.seed}:{variant.name}:{pack.code}")
-    return Part(
+        return VariantSection(variant, Markup(""), [], 0, len(rows), [], [])
+    counts = Counter(row.stage for row in rows)
+    answered = [r for r in rows if r.stage is not FailureStage.FAILED]
+    sample = sample_rows(answered, f"{view.seed}:{variant.name}:{pack.code}")
+    return VariantSection(
         variant,
-        drawings.lost(variant, rows),
-        _kinds(rows),
-        fates[Fate.UNSCORED],
-        fates[Fate.FAILED],
-        [show(row, pack) for row in worst(rows)],
-        [show(row, pack) for row in chance],
+        drawings.draw_losses(variant, rows),
+        _count_unanswerable(rows),
+        counts[FailureStage.UNSCORED],
+        counts[FailureStage.FAILED],
+        [view_example(row, pack) for row in select_worst(rows)],
+        [view_example(row, pack) for row in sample],
     )
 
 
-def _kinds(rows: Sequence[Row]) -> list[Kind]:
-    found: dict[str, Counter[Fate]] = {}
+def _count_unanswerable(rows: Sequence[AnalysedRow]) -> list[UnanswerableCounts]:
+    by_kind: dict[str, Counter[FailureStage]] = {}
     for row in rows:
-        if not row.example.answerable and row.fate is not Fate.FAILED:
-            found.setdefault(row.example.gap.replace("_", " "), Counter())[row.fate] += 1
-    return [
-        Kind(name, c.total(), c[Fate.KEPT_SILENT], c[Fate.HALLUCINATED], c[Fate.INVALID]) for name, c in found.items()
-    ]
+        if not row.example.answerable and row.stage is not FailureStage.FAILED:
+            by_kind.setdefault(row.example.gap.replace("_", " "), Counter())[row.stage] += 1
+    stages = FailureStage.RIGHTLY_ABSTAINED, FailureStage.HALLUCINATED, FailureStage.INVALID
+    return [UnanswerableCounts(name, c.total(), *(c[stage] for stage in stages)) for name, c in by_kind.items()]
 
 
 def font_rules(packs: Sequence[Language]) -> Markup:
-    """Each language's own fonts, wherever an element says that it is in it."""
-    rules = [f":lang({p.code}) {{ font-family: {', '.join(map(_font, p.font_stack))}; }}" for p in packs]
+    """Return CSS rules that set each language's own fonts wherever an element says that it is in it."""
+    rules = []
+    for pack in packs:
+        fonts = ", ".join(_css_font(name) for name in pack.font_stack)
+        rules.append(f":lang({pack.code}) {{ font-family: {fonts}; }}")
     return Markup("\n".join(rules))
 
 
-def _font(name: str) -> str:
-    plain = "".join(c for c in name if c.isalnum() or c in " -")
-    return plain if plain in ("system-ui", "sans-serif", "serif") else f'"{plain}"'
+def _css_font(name: str) -> str:
+    safe = "".join(c for c in name if c.isalnum() or c in " -")
+    return safe if safe in ("system-ui", "sans-serif", "serif") else f'"{safe}"'

@@ -6,31 +6,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from eval.datasets.own import Example
-from eval.metrics.bleu import Bleu
-from eval.results.scores import NO_FIGURE, Figure, Report
-from eval.runner.rows import Prediction
-from mlrag.languages import Language
+from eval.results.groups import by_tier
+from eval.results.metric_value import NO_VALUE, MetricValue
+from eval.results.run_report import ClaimsReport, GroupReport, RunReport, VariantReport
+from mlrag.languages import Language, language
 
-STAND_IN = "stand-in"
+STAND_IN = "stand-in"  # the mark of a fake server in a model's name
 
 
 @dataclass(frozen=True, slots=True)
-class Variant:
-    """One variant of a run. `index` is its number in every legend; `values` are those of `rows` (`score_rows`)."""
+class VariantView:
+    """One variant of a run. `index` is its number in every legend."""
 
     name: str
     index: int
-    models: tuple[str, ...]
-    tiers: Mapping[str, Report]
-    languages: Mapping[str, Report]
-    bleu: Mapping[str, Bleu | None]
-    rows: Mapping[str, Sequence[tuple[Example, Prediction]]]
-    values: Mapping[str, Sequence[Mapping[str, float] | None]]
+    result: VariantReport
+
+    @property
+    def models(self) -> Sequence[str]:
+        return self.result.models
 
     @property
     def stand_in(self) -> bool:
-        """A stand-in answered, not a model: its figures say nothing of any model."""
+        """Whether a fake server answered, not a model: its metrics say nothing of any model."""
         return any(STAND_IN in model for model in self.models)
 
     @property
@@ -39,23 +37,23 @@ class Variant:
 
     @property
     def reason(self) -> str:
-        """Why it did not run at all; "" where it did anywhere."""
-        reports = list(self.languages.values())
-        ran = any(r.failed < r.n for r in reports)
-        return "" if ran else next((r.reason for r in reports if r.reason), "nothing was asked")
+        """Why it did not run at all; "" where it ran anywhere."""
+        if self.result.ran:
+            return ""
+        return next((r.reason for r in self.result.languages.values() if r.reason), "nothing was asked")
 
     @property
     def failed(self) -> int:
-        return sum(r.failed for r in self.languages.values())
+        return sum(r.failed for r in self.result.languages.values())
 
-    def report(self, group: str) -> Report | None:
-        """Of a tier or language; None where it did not run there."""
-        report = self.tiers.get(group) or self.languages.get(group)
-        return report if report and report.failed < report.n else None
+    def report(self, group: str) -> GroupReport | None:
+        """Return the report of a tier or language; None where it did not run there."""
+        report = self.result.groups.get(group)
+        return report if report and report.ran else None
 
-    def figure(self, group: str, key: str) -> Figure:
+    def metric(self, group: str, key: str) -> MetricValue:
         report = self.report(group)
-        return report.figures.get(key, NO_FIGURE) if report else NO_FIGURE
+        return report.metrics.get(key, NO_VALUE) if report else NO_VALUE
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,25 +61,35 @@ class View:
     """One run. `packs` go from English to the last tier. `claims`: who judged them."""
 
     name: str
-    data: str
-    seed: int
     signature: Mapping[str, Any]
     packs: tuple[Language, ...]
-    variants: tuple[Variant, ...]
-    claims: Mapping[str, Any]
+    variants: tuple[VariantView, ...]
+    claims: ClaimsReport
 
     @property
-    def ran(self) -> tuple[Variant, ...]:
+    def data(self) -> str:
+        return str(self.signature["data"])
+
+    @property
+    def seed(self) -> int:
+        return int(self.signature.get("seed", 0))
+
+    @property
+    def ran(self) -> tuple[VariantView, ...]:
         return tuple(v for v in self.variants if not v.reason)
 
     @property
     def tiers(self) -> Mapping[str, list[Language]]:
-        found: dict[str, list[Language]] = {}
-        for pack in self.packs:
-            found.setdefault(f"T{pack.tier}", []).append(pack)
-        return found
+        return {tier: [language(code) for code in codes] for tier, codes in by_tier(p.code for p in self.packs).items()}
+
+
+def make_view(report: RunReport) -> View:
+    """Return the run as the pages show it."""
+    packs = sorted((language(code) for code in report.signature["langs"]), key=ladder_order)
+    variants = [VariantView(name, index, v) for index, (name, v) in enumerate(report.variants.items())]
+    return View(report.run, report.signature, tuple(packs), tuple(variants), report.claims)
 
 
 def ladder_order(pack: Language) -> tuple[int, bool, str]:
-    """From English through the tiers to the last."""
+    """Return a sort key: English first, then the tiers to the last."""
     return pack.tier, pack.code != "en", pack.code

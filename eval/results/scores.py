@@ -1,4 +1,4 @@
-"""From examples and predictions to the figures of one language and variant, each with n and an interval.
+"""From examples and predictions to the metrics of one language and variant, each with n and an interval.
 
 docs/measurement.md says in plain words what every name below means.
 """
@@ -7,33 +7,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from eval.datasets.own import Example
 from eval.metrics.answers import char3_recall, chrf, containment, exact_match, token_f1
 from eval.metrics.citations import citation_coverage, citation_precision, cited_passages
 from eval.metrics.grounding import names_absent, numbers_absent, unsupported_share, words_unverified
 from eval.metrics.outcome import Outcome, outcome
 from eval.metrics.ranking import ndcg, reciprocal_rank
-from eval.metrics.reply_language import Reply, reply_language
+from eval.metrics.reply_language import ReplyLanguage, reply_language
 from eval.metrics.selective import (
+    ClusteredValue,
     Floats,
-    Point,
-    Row,
     area,
     harmonic,
-    joined_interval,
+    joint_interval,
     macro_area_interval,
     risk_coverage,
 )
 from eval.metrics.summary import macro_summary, summary_parts
-from eval.runner.rows import Prediction
-from eval.statistics import Interval, macro_rate
+from eval.results.metric_value import NO_VALUE, MetricValue, macro_metric
+from eval.results.run_report import GroupReport, RowValues, TokenCost
+from eval.statistics import Interval
+from eval.types import Example, Prediction
 from mlrag.languages import Language
 
-FIGURES = (  # of values in [0, 1], row by row
+METRICS = (  # of values in [0, 1], row by row
     "recall@5",
     "contains",
     "exact",
@@ -60,54 +59,11 @@ FIGURES = (  # of values in [0, 1], row by row
     "ndcg@10",
 )
 SURE, SURE_WRONG = "risk:confidence", "risk:wrong"  # aligned row by row
-Rows = dict[str, list[Row]]
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A mean over n rows with its 95 % interval; None where nothing could be scored, or nothing said of its spread."""
-
-    value: float | None
-    n: int
-    interval: Interval | None
-
-
-NO_FIGURE = Figure(None, 0, None)
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """Mean tokens a question over the n rows that count them; seconds and tokens a second over the same rows.
-
-    Output tokens include those of thinking, which no backend counts apart.
-    """
-
-    n: int
-    prompt_tokens: float | None
-    output_tokens: float | None
-    seconds: float | None
-    output_per_second: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """All figures of a language or a tier. `failed` rows are in no figure; seconds are None where no row ran.
-
-    A tier's figures are means of its languages' figures; its seconds, cost and curve are over all their rows.
-    """
-
-    figures: dict[str, Figure]
-    n: int
-    failed: int
-    reason: str
-    p50: float | None
-    p95: float | None
-    cost: Cost
-    risk_coverage: tuple[Point, ...]
+Rows = dict[str, list[ClusteredValue]]
 
 
 def row_values(example: Example, prediction: Prediction, lang: Language) -> dict[str, float]:
-    """Every figure this row counts for.
+    """Return every metric this row counts for, by name.
 
     Accuracy of an abstention on an answerable question is 0, as is a wrong answer's; the error column tells them
     apart. In the layers of hallucination an abstention has no value at all.
@@ -130,8 +86,8 @@ def outcome_of(values: Mapping[str, float]) -> Outcome:
     """What the reply of a scored row amounts to, as its values tell."""
     if values["invalid"]:
         return Outcome.INVALID
-    silent = values["error"] if "error" in values else values["abstention_recall"]
-    return Outcome.ABSTAINED if silent else Outcome.ANSWERED
+    abstained = values["error"] if "error" in values else values["abstention_recall"]
+    return Outcome.ABSTAINED if abstained else Outcome.ANSWERED
 
 
 def _answerable(example: Example, prediction: Prediction, lang: Language, result: Outcome) -> dict[str, float]:
@@ -155,14 +111,14 @@ def _answerable(example: Example, prediction: Prediction, lang: Language, result
 def _spoken(prediction: Prediction, lang: Language) -> dict[str, float]:
     """Rates over answers long enough to tell; an unreadable one counts as not in the language asked for."""
     spoken = reply_language(prediction.text, lang)
-    if spoken is Reply.SKIPPED:
+    if spoken is ReplyLanguage.SKIPPED:
         return {"reply_skipped": 1.0}
     values = {
         "reply_skipped": 0.0,
-        "reply_language": float(spoken is Reply.ASKED),
-        "reply_unknown": float(spoken is Reply.UNKNOWN),
+        "reply_language": float(spoken is ReplyLanguage.ASKED),
+        "reply_unknown": float(spoken is ReplyLanguage.UNKNOWN),
     }
-    return values if lang.code == "en" else values | {"english_leak": float(spoken is Reply.ENGLISH)}
+    return values if lang.code == "en" else values | {"english_leak": float(spoken is ReplyLanguage.ENGLISH)}
 
 
 def _grounding(example: Example, prediction: Prediction, lang: Language) -> dict[str, float]:
@@ -193,13 +149,13 @@ def _sureness(example: Example, prediction: Prediction, values: dict[str, float]
 def score_rows(
     examples: Sequence[Example], predictions: Sequence[Prediction], lang: Language
 ) -> list[dict[str, float] | None]:
-    """Each row's values by figure; None for a failed one."""
-    both = zip(examples, predictions, strict=True)
-    return [None if p.error else row_values(e, p, lang) for e, p in both]
+    """Return each row's values by metric; None for a failed one."""
+    pairs = zip(examples, predictions, strict=True)
+    return [None if p.error else row_values(e, p, lang) for e, p in pairs]
 
 
-def by_figure(examples: Sequence[Example], values: Sequence[dict[str, float] | None]) -> Rows:
-    """The scored rows, turned: for each figure its rows, with their clusters."""
+def group_by_metric(examples: Sequence[Example], values: RowValues) -> Rows:
+    """Return the rows of each metric, with their clusters."""
     rows: Rows = {}
     for example, found in zip(examples, values, strict=True):
         for name, value in (found or {}).items():
@@ -208,93 +164,99 @@ def by_figure(examples: Sequence[Example], values: Sequence[dict[str, float] | N
 
 
 def collect(examples: Sequence[Example], predictions: Sequence[Prediction], lang: Language) -> Rows:
-    """Rows by figure; failed predictions are left out."""
-    return by_figure(examples, score_rows(examples, predictions, lang))
+    """Score predictions and group the rows by metric; failed predictions are left out."""
+    return group_by_metric(examples, score_rows(examples, predictions, lang))
 
 
-def summarise(rows: Rows, predictions: Sequence[Prediction]) -> Report:
-    """The figures of one language."""
+def summarise(rows: Rows, predictions: Sequence[Prediction]) -> GroupReport:
+    """Return the metrics of one language."""
     return summarise_tier({"": rows}, predictions)
 
 
-def summarise_tier(by_language: Mapping[str, Rows], predictions: Sequence[Prediction]) -> Report:
-    """The macro means over languages, each with its own interval; an item that languages share is one cluster.
+def summarise_tier(by_language: Mapping[str, Rows], predictions: Sequence[Prediction]) -> GroupReport:
+    """Return the macro means over languages, each with its own interval; an item that languages share is one cluster.
 
-    A language in which a figure has no rows is not in that figure.
+    A language in which a metric has no rows is not in that metric.
     """
     seconds = [p.seconds for p in predictions if not p.error]
     errors = [p.error for p in predictions if p.error]
-    figures = {name: _figure(by_language, name) for name in FIGURES}
-    figures["summary"] = _joined(macro_summary(by_language))
-    figures["abstention_f1"] = _abstention_f1(by_language)
-    figures["aurc"] = _aurc(by_language)
-    pooled = ([v for rows in by_language.values() for _, v in rows.get(name, [])] for name in (SURE, SURE_WRONG))
-    return Report(
-        figures=figures,
+    metrics = {name: _macro(by_language, name) for name in METRICS}
+    metrics["summary"] = _metric_value(macro_summary(by_language))
+    metrics["abstention_f1"] = _abstention_f1(by_language)
+    metrics["aurc"] = _aurc(by_language)
+    reason = errors[0] if errors else "" if predictions else "there was nothing to ask"
+    return GroupReport(
+        metrics=metrics,
         n=len(predictions),
         failed=len(errors),
-        reason=errors[0] if errors else "" if predictions else "there was nothing to ask",
+        reason=reason,
         p50=float(np.quantile(seconds, 0.5)) if seconds else None,
         p95=float(np.quantile(seconds, 0.95)) if seconds else None,
-        cost=cost(predictions),
-        risk_coverage=tuple(risk_coverage(*pooled)),
+        cost=count_tokens(predictions),
+        risk_coverage=tuple(risk_coverage(_pool(by_language, SURE), _pool(by_language, SURE_WRONG))),
     )
 
 
-def _figure(by_language: Mapping[str, Rows], name: str) -> Figure:
-    there = {lang: rows[name] for lang, rows in by_language.items() if rows.get(name)}
-    if not there:
-        return NO_FIGURE
-    found = macro_rate(there)
-    return Figure(found.value, found.n, found.interval)
+def _pool(by_language: Mapping[str, Rows], name: str) -> list[float]:
+    return [value for rows in by_language.values() for _, value in rows.get(name, [])]
 
 
-def _joined(found: tuple[float, int, Interval] | None) -> Figure:
-    """An interval that could not be had is None."""
-    if found is None:
-        return NO_FIGURE
-    value, n, interval = found
-    return Figure(value, n, None if math.isnan(interval.low) else interval)
+def _macro(by_language: Mapping[str, Rows], name: str) -> MetricValue:
+    return macro_metric({lang: rows.get(name, []) for lang, rows in by_language.items()})
 
 
-def _abstention_f1(by_language: Mapping[str, Rows]) -> Figure:
+def _metric_value(estimate: tuple[float, int, Interval] | None) -> MetricValue:
+    """An interval that could not be computed (nan) becomes None."""
+    if estimate is None:
+        return NO_VALUE
+    value, n, interval = estimate
+    return MetricValue(value, n, None if math.isnan(interval.low) else interval)
+
+
+def _abstention_f1(by_language: Mapping[str, Rows]) -> MetricValue:
     """Harmonic mean of precision and recall (abstaining is the positive); 0 for one that never abstains."""
-    there = {lang: rows for lang, rows in by_language.items() if rows.get("abstention_recall")}
-    parts: dict[Hashable, list[Row]] = {
+    scored = {lang: rows for lang, rows in by_language.items() if rows.get("abstention_recall")}
+    parts: dict[Hashable, list[ClusteredValue]] = {
         (lang, name): rows[name]
-        for lang, rows in there.items()
+        for lang, rows in scored.items()
         for name in ("abstention_precision", "abstention_recall")
         if rows.get(name)
     }
-    if not there:
-        return NO_FIGURE
-    if len(parts) == len(there):  # no language ever abstains
-        return _figure(there, "abstention_recall")
+    if not scored:
+        return NO_VALUE
+    if len(parts) == len(scored):  # no language ever abstains
+        return _macro(scored, "abstention_recall")
 
     def join(means: Mapping[Hashable, Floats]) -> Floats:
-        none = np.zeros_like(next(iter(means.values())))
-        pairs = ((means.get((x, "abstention_precision"), none), means[x, "abstention_recall"]) for x in there)
+        zeros = np.zeros_like(next(iter(means.values())))
+        pairs = [(means.get((x, "abstention_precision"), zeros), means[x, "abstention_recall"]) for x in scored]
         return np.asarray(np.mean([harmonic(*pair) for pair in pairs], axis=0))
 
     value = join({part: np.array([np.mean([v for _, v in rows])]) for part, rows in parts.items()})
-    n = sum(len(rows["abstention_recall"]) for rows in there.values())
-    return _joined((float(value[0]), n, joined_interval(parts, join)))
+    n = sum(len(rows["abstention_recall"]) for rows in scored.values())
+    return _metric_value((float(value[0]), n, joint_interval(parts, join)))
 
 
-def _aurc(by_language: Mapping[str, Rows]) -> Figure:
-    there = [(rows[SURE], rows[SURE_WRONG]) for rows in by_language.values() if rows.get(SURE)]
-    if not there:
-        return NO_FIGURE
-    areas = [area([v for _, v in sure], [v for _, v in wrong]) for sure, wrong in there]
-    return _joined((float(np.mean(areas)), sum(len(sure) for sure, _ in there), macro_area_interval(there)))
+def _aurc(by_language: Mapping[str, Rows]) -> MetricValue:
+    curves = [(rows[SURE], rows[SURE_WRONG]) for rows in by_language.values() if rows.get(SURE)]
+    if not curves:
+        return NO_VALUE
+    areas = [_area(sure, wrong) for sure, wrong in curves]
+    n = sum(len(sure) for sure, _ in curves)
+    return _metric_value((float(np.mean(areas)), n, macro_area_interval(curves)))
 
 
-def cost(predictions: Sequence[Prediction]) -> Cost:
+def _area(sure: Sequence[ClusteredValue], wrong: Sequence[ClusteredValue]) -> float:
+    return area([v for _, v in sure], [v for _, v in wrong])
+
+
+def count_tokens(predictions: Sequence[Prediction]) -> TokenCost:
+    """Return the mean tokens and seconds of the rows that count their tokens."""
     counted = [p for p in predictions if not p.error and p.output_tokens is not None]
     if not counted:
-        return Cost(0, None, None, None, None)
+        return TokenCost(0, None, None, None, None)
     out, seconds = sum(p.output_tokens or 0 for p in counted), sum(p.seconds for p in counted)
-    return Cost(
+    return TokenCost(
         len(counted),
         float(np.mean([p.prompt_tokens or 0 for p in counted])),
         out / len(counted),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from time import monotonic
 
-from eval.runner.plan import base_of, closed
+from eval.runner.plan import base_variant, closed_book_name
 from mlrag.errors import UnfinishedReplyError
 from mlrag.factory import is_remote, make_caller
 from mlrag.generation.backends.base import Call, Finish, Turn
@@ -20,9 +20,9 @@ from mlrag.types import Answer, Usage
 UNFINISHED = "unfinished"
 
 
-def with_closed_book(variants: Sequence[str], wanted: bool, passages: bool = True) -> list[str]:
+def add_closed_book(variants: Sequence[str], wanted: bool, passages: bool = True) -> list[str]:
     """The rows of a report: each variant, then "e4b (closed book)"; only the latter for a set without passages."""
-    rows = [[v] * passages + [closed(v)] * (wanted or not passages) for v in variants]
+    rows = [[v] * passages + [closed_book_name(v)] * (wanted or not passages) for v in variants]
     return [name for names in rows for name in names]
 
 
@@ -49,7 +49,7 @@ class ClosedBook:
         self._turns = turns
         self._keep_unfinished = keep_unfinished
         self._settings = settings
-        self._variant = base_of(variant)
+        self._variant = base_variant(variant)
         self._think = parse_variant(self._variant, settings.variants).think
 
     def ask(

@@ -10,8 +10,8 @@ from threading import Lock
 
 import httpx
 
-from eval.runner.plan import base_of
-from eval.runner.rows import Asker
+from eval.runner.plan import base_variant
+from eval.runner.rows import Answerer
 from mlrag.errors import GeneratorError, GeneratorUnavailableError, SettingsError
 from mlrag.models.variants import parse_variant
 from mlrag.settings import Settings
@@ -34,7 +34,7 @@ def by_host(settings: Settings, variant: str, hosts: Sequence[str]) -> dict[str,
     """The settings of each host, by the address that is probed; {} for a variant whose backend has no hosts.
 
     Raises SettingsError where `fallback` would answer in a dead host's place."""
-    backend = parse_variant(base_of(variant), settings.variants).backend
+    backend = parse_variant(base_variant(variant), settings.variants).backend
     if not hosts or backend not in _PLACES:
         return {}
     if settings.fallback != "none":
@@ -48,7 +48,7 @@ def by_host(settings: Settings, variant: str, hosts: Sequence[str]) -> dict[str,
 class _Host:
     """`out`: monotonic seconds until which it is left out; 0 while it lives."""
 
-    asker: Asker
+    asker: Answerer
     load: int = 0
     out: float = 0.0
 
@@ -57,7 +57,9 @@ class Hosts:
     """Stands where an Asker does, before one Asker a host. A failure that the host's health does not explain is that of
     the question, as it is on one machine."""
 
-    def __init__(self, askers: Mapping[str, Asker], alive: Callable[[str], bool] = answers, rest: float = REST) -> None:
+    def __init__(
+        self, askers: Mapping[str, Answerer], alive: Callable[[str], bool] = answers, rest: float = REST
+    ) -> None:
         self._hosts = {url: _Host(asker) for url, asker in askers.items()}
         self._alive, self._rest = alive, rest
         self._lock = Lock()

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eval.datasets.own import Example
-from eval.runner.bench import Bench, make_asker
-from eval.runner.plan import base_of
-from eval.runner.rows import Prediction, predict
+from eval.runner.answer import concurrency_limit, is_extractive, make_answerer
+from eval.runner.plan import base_variant
+from eval.runner.prepare import PreparedRun
+from eval.runner.rows import predict
+from eval.types import Example, Prediction
 from mlrag.answering.retriever import Retriever
 from mlrag.errors import SettingsError
 from mlrag.factory import make_embedder
@@ -22,12 +23,15 @@ from mlrag.models.variants import parse_variant
 from mlrag.ray_cluster import UnfitError, fan_out, get, places, share
 from mlrag.settings import Settings
 
-_Asked = tuple[str, Example]  # the language that the row is kept under, and the question
+_Question = tuple[str, Example]  # the language whose file stores the row, and the question
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
-    """Makes in a worker who answers a variant's questions, over a copy of the run's index (`index`, shared by Ray)."""
+class WorkerFactory:
+    """Makes, in a worker, what answers a variant's questions, over a copy of the run's index (`index`, shared by Ray).
+
+    `embedder`: name and engine of the run's embedder, which the worker's must equal.
+    """
 
     settings: Settings
     variant: str
@@ -35,70 +39,68 @@ class Asking:
     embedder: tuple[str, str]
     index: Any
 
-    def __call__(self) -> Callable[[_Asked], Prediction]:
-        return _Asks(self)
+    def __call__(self) -> Callable[[_Question], Prediction]:
+        return _Worker(self)
 
 
-class _Asks:
-    """The copy of the index lasts as long as this does."""
+class _Worker:
+    """Answers questions; its copy of the index lasts as long as it does."""
 
-    def __init__(self, asking: Asking) -> None:
-        embedder = make_embedder(asking.settings, threads=1)
-        if (embedder.name, embedder.engine) != asking.embedder:
-            raise UnfitError(f"it embeds with {embedder.name} on {embedder.engine}, the run with {asking.embedder}")
+    def __init__(self, factory: WorkerFactory) -> None:
+        embedder = make_embedder(factory.settings, threads=1)
+        if (embedder.name, embedder.engine) != factory.embedder:
+            raise UnfitError(f"it embeds with {embedder.name} on {embedder.engine}, the run with {factory.embedder}")
         self._folder = tempfile.TemporaryDirectory(prefix="mlrag-ray-", ignore_cleanup_errors=True)
-        _unpack(get(asking.index), Path(self._folder.name))
-        retriever = Retriever(FolderIndexes(Path(self._folder.name)), embedder, asking.settings.withhold_orders)
-        self._asker = make_asker(asking.settings, retriever, asking.variant, asking.hosts)
-        self._variant = asking.variant
+        folder = Path(self._folder.name)
+        with tarfile.open(fileobj=io.BytesIO(get(factory.index))) as tar:
+            tar.extractall(folder, filter="data")
+        retriever = Retriever(FolderIndexes(folder), embedder, factory.settings.withhold_orders)
+        self._answerer = make_answerer(factory.settings, retriever, factory.variant, factory.hosts)
+        self._variant = factory.variant
 
-    def __call__(self, asked: _Asked) -> Prediction:
-        return predict(self._asker, asked[1], self._variant)
+    def __call__(self, question: _Question) -> Prediction:
+        return predict(self._answerer, question[1], self._variant)
 
 
-def ask_on_cluster(
-    bench: Bench, variant: str, concurrency: int | None, tick: Callable[[], None]
+def answer_on_ray(
+    run: PreparedRun, variant: str, tick: Callable[[], None] = lambda: None, concurrency: int | None = None
 ) -> Mapping[str, Sequence[Prediction]]:
-    """A variant's rows in every language; those that are not there are asked, and each is on disk as it comes.
+    """Return a variant's rows in every language; missing ones are asked, and each is on disk as it comes.
 
-    A question that ends its worker is a failed row that says so. Raises SettingsError for `auto`, which would choose on
-    each machine anew and spend its budget on each.
+    A question that ends its worker becomes a failed row. Raises SettingsError for `auto`, which would choose on each
+    machine anew and spend its budget on each.
     """
-    if parse_variant(base_of(variant), bench.settings.variants).backend == "auto":
+    if parse_variant(base_variant(variant), run.settings.variants).backend == "auto":
         raise SettingsError("`auto` chooses for one machine", "name the variants: --variants e4b,31b")
-    asked = bench.asked(variant)
-    missing = [(lang, e) for lang, es in asked.items() for e in bench.run.missing(es, variant, lang)]
+    asked = run.plan.asked(variant)
+    missing = [(lang, e) for lang, examples in asked.items() for e in run.rows.missing(examples, variant, lang)]
     if missing:
         cpus = max(1, places())
-        at_once = concurrency or (cpus if bench.is_extractive(variant) else bench.at_models)
-        count = min(cpus, at_once, len(missing))
-        making = _asking(bench, variant, count)
-        for done in fan_out(missing, making, count=count, threads=-(-at_once // count)):
+        extractive = is_extractive(run.settings, variant)
+        limit = concurrency or (cpus if extractive else concurrency_limit(run, variant))
+        count = min(cpus, limit, len(missing))
+        for done in fan_out(missing, _factory(run, variant, count), count=count, threads=-(-limit // count)):
             lang, example = done.item
-            bench.run.append(lang, done.result or Prediction(example.id, variant, error=done.problem))
+            run.rows.append(lang, done.result or Prediction(example.id, variant, error=done.problem))
             tick()
-    return {lang: bench.run.stored(es, variant, lang) for lang, es in asked.items()}
+    return {lang: run.rows.predictions(examples, variant, lang) for lang, examples in asked.items()}
 
 
-def _asking(bench: Bench, variant: str, count: int) -> Asking:
-    """Each worker gets its share of the calls a minute."""
-    settings = bench.settings
+def _factory(run: PreparedRun, variant: str, count: int) -> WorkerFactory:
+    """Each of `count` workers gets its share of the calls a minute."""
+    settings = run.settings
     if settings.per_minute:
         settings = settings.model_copy(update={"per_minute": max(1, settings.per_minute // count)})
-    embedder = bench.embedder.name, bench.embedder.engine
-    return Asking(settings, variant, bench.hosts, embedder, share(_packed(bench.folder, bench.langs)))
+    embedder = run.retriever.embedder
+    index = share(_pack(run.data.index_folder, run.data.langs))
+    return WorkerFactory(settings, variant, run.hosts, (embedder.name, embedder.engine), index)
 
 
-def _packed(folder: Path, langs: Sequence[str]) -> bytes:
-    """The indexes of these languages as a tar."""
+def _pack(folder: Path, langs: Sequence[str]) -> bytes:
+    """Return the indexes of these languages as a tar."""
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w") as tar:
         for lang in langs:
             if (folder / lang).is_dir():
                 tar.add(folder / lang, lang)
     return data.getvalue()
-
-
-def _unpack(data: bytes, folder: Path) -> None:
-    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-        tar.extractall(folder, filter="data")

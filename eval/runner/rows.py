@@ -3,58 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol
 
-from eval.datasets.own import Example
 from eval.runner import jsonl_log
 from eval.runner.jsonl_log import file_name
+from eval.types import CitedSpan, Example, Prediction
 from mlrag.errors import MlragError
 from mlrag.types import Answer
 
 
-@dataclass(frozen=True, slots=True)
-class Cited:
-    """One citation: the document, its place among the row's passages, and the part of the text it supports."""
-
-    doc: str
-    passage: int
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """What a variant said to one example. `error` is the failure's own words; then nothing else holds.
-
-    `passages` are the retrieved ones, titles included. `citations` is None in rows written before it existed and
-    where there was nothing to cite: what depends on it is then not scored. Tokens and the seconds to the first one
-    are None where nobody counts them.
-    """
-
-    id: str
-    variant: str
-    text: str = ""
-    abstained: bool = False
-    passages: tuple[str, ...] = ()
-    citations: tuple[Cited, ...] | None = None
-    confidence: float | None = None
-    hit_docs: tuple[str, ...] = ()
-    quotes: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-    model: str = ""
-    seconds: float = 0.0
-    prompt_tokens: int | None = None
-    output_tokens: int | None = None
-    thinking_tokens: int | None = None
-    first_token_seconds: float | None = None
-    error: str = ""
-
-
-class Asker(Protocol):
-    """What answers one question: a Pipeline, or a model with its book closed. Raises MlragError."""
+class Answerer(Protocol):
+    """Answers one question: a Pipeline, or a model without passages. Raises MlragError."""
 
     def ask(
         self,
@@ -66,18 +28,18 @@ class Asker(Protocol):
     ) -> Answer: ...
 
 
-def predict(asker: Asker, example: Example, variant: str) -> Prediction:
-    """Ask one example. A failure becomes a row that says so, never a zero."""
+def predict(answerer: Answerer, example: Example, variant: str) -> Prediction:
+    """Ask one example. A failure becomes a row with its message, never a zero."""
     try:
-        answer = asker.ask(example.question, example.lang, hidden=example.hidden, only=example.only)
+        answer = answerer.ask(example.question, example.lang, hidden=example.hidden, only=example.only)
     except MlragError as error:
         return Prediction(example.id, variant, error=str(error))
     return _row(answer, example, variant)
 
 
 def _row(answer: Answer, example: Example, variant: str) -> Prediction:
-    places = {h.passage.id: place for place, h in enumerate(answer.hits)}
-    cited = tuple(Cited(c.doc_id, places[c.passage_id], c.answer_start, c.answer_end) for c in answer.citations)
+    index = {h.passage.id: i for i, h in enumerate(answer.hits)}
+    cited = tuple(CitedSpan(c.doc_id, index[c.passage_id], c.answer_start, c.answer_end) for c in answer.citations)
     return Prediction(
         id=example.id,
         variant=variant,
@@ -98,7 +60,7 @@ def _row(answer: Answer, example: Example, variant: str) -> Prediction:
     )
 
 
-class Run:
+class RowStore:
     """The rows of one run, one file a variant and language, appended and synced row by row."""
 
     def __init__(self, folder: Path) -> None:
@@ -110,23 +72,23 @@ class Run:
         return self.folder / f"{file_name(variant)}.{lang}.jsonl"
 
     def rows(self, variant: str, lang: str) -> dict[str, Prediction]:
-        """The last row of each example, by its id; a finished one stands against any failed one."""
-        found = [_read(row) for row in jsonl_log.rows(self._path(variant, lang))]
-        return {p.id: p for p in found if p.error} | {p.id: p for p in found if not p.error}
+        """Read the last row of each example, by its id; a finished one counts before any failed one."""
+        rows = [_read(row) for row in jsonl_log.rows(self._path(variant, lang))]
+        return {p.id: p for p in rows if p.error} | {p.id: p for p in rows if not p.error}
 
     def finished(self, variant: str, lang: str) -> dict[str, Prediction]:
-        """The rows that need not be asked again; failed ones are."""
+        """Read the rows that need not be asked again; failed ones are."""
         return {i: p for i, p in self.rows(variant, lang).items() if not p.error}
 
     def missing(self, examples: Sequence[Example], variant: str, lang: str) -> list[Example]:
-        """Those without a finished row."""
+        """Return the examples without a finished row."""
         done = self.finished(variant, lang)
         return [e for e in examples if e.id not in done]
 
     def variants(self) -> list[str]:
-        """The variants that have rows, by name."""
-        first = (next(jsonl_log.rows(path), None) for path in self.folder.glob("*.*.jsonl"))
-        return sorted({row["variant"] for row in first if row})
+        """Return the variants that have rows, by name."""
+        first_rows = [next(jsonl_log.rows(path), None) for path in self.folder.glob("*.*.jsonl")]
+        return sorted({row["variant"] for row in first_rows if row})
 
     def append(self, lang: str, prediction: Prediction) -> None:
         """Add a row; it is on disk when this returns."""
@@ -135,31 +97,29 @@ class Run:
 
     def complete(
         self,
-        asker: Asker,
+        answerer: Answerer,
         examples: Sequence[Example],
         variant: str,
         lang: str,
         tick: Callable[[], None],
         concurrency: int = 1,
     ) -> list[Prediction]:
-        """Every example's prediction in order, asking only what is not there yet, at most `concurrency` at once.
+        """Return every example's prediction in order, asking only what is missing, at most `concurrency` at once.
 
         `tick` is called after each row that was asked. An interrupt lets those under way end and asks no more.
         """
 
         def ask(example: Example) -> Prediction:
-            prediction = predict(asker, example, variant)
+            prediction = predict(answerer, example, variant)
             self.append(lang, prediction)
             tick()
             return prediction
 
         done = self.finished(variant, lang)
-        missing = [e for e in examples if e.id not in done]
-        asked = {p.id: p for p in jsonl_log.at_once(ask, missing, concurrency, variant)}
-        return [done.get(e.id) or asked[e.id] for e in examples]
+        return jsonl_log.resume(done, examples, lambda e: e.id, ask, concurrency, variant)
 
-    def stored(self, examples: Sequence[Example], variant: str, lang: str) -> list[Prediction]:
-        """Every example's prediction as it is on disk; one that is not there is a failed row that says so."""
+    def predictions(self, examples: Sequence[Example], variant: str, lang: str) -> list[Prediction]:
+        """Read every example's prediction, in order; one that is missing is a failed row that says so."""
         rows = self.rows(variant, lang)
         return [rows.get(e.id) or Prediction(e.id, variant, error="not asked yet") for e in examples]
 
@@ -167,5 +127,5 @@ class Run:
 def _read(row: dict[str, Any]) -> Prediction:
     fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
     if fields.get("citations") is not None:
-        fields["citations"] = tuple(Cited(**c) for c in fields["citations"])
+        fields["citations"] = tuple(CitedSpan(**c) for c in fields["citations"])
     return Prediction(**fields)

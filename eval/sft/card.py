@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from eval.report.plain import markdown_table
+from eval.report.tables import markdown_table
 from eval.sft.records import SPLITS, LeftOut, TrainingRow
 from mlrag.languages import Language
 from mlrag.types import Document

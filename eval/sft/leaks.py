@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from eval.datasets import open_suite
-from eval.datasets.own import QUESTIONS, Example, own_questions
+from eval.datasets.own import QUESTIONS, own_questions
 from eval.sft.questions import is_question_file, read_questions
 from eval.sft.records import Draft, LeftOut
+from eval.types import Example
 from mlrag.documents.readers import read_documents
 from mlrag.embedding.base import Embedder
 from mlrag.errors import CorpusFormatError, MlragError

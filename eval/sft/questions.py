@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from eval.datasets.base import Row
-from eval.datasets.own import NEAR_MISS, Example
 from eval.datasets.rows import SUFFIXES, first_row, read_rows
 from eval.sft.records import Draft
+from eval.types import NEAR_MISS, Example
 from mlrag.errors import CorpusFormatError
 from mlrag.languages import language
 from mlrag.text.normalize import clean

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from eval.datasets.own import Example
+from eval.types import Example
 from mlrag.generation.backends.base import Turn
 from mlrag.generation.token_estimate import estimate, fewest
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eval.datasets.own import Example
 from eval.runner import jsonl_log
 from eval.sft.records import Draft, LeftOut
+from eval.types import Example
 from mlrag.answering.citations import locate
 from mlrag.answering.pipeline import Pipeline
 from mlrag.errors import BrokenReplyError, GeneratorError, GeneratorUnavailableError

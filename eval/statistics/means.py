@@ -6,7 +6,7 @@ import math
 from collections.abc import Hashable, Mapping, Sequence
 
 from eval.statistics.interval import Estimate, Interval
-from eval.statistics.moments import Moments, Rows, moments
+from eval.statistics.moments import MeanMoments, Rows, moments
 from eval.statistics.student import student_quantile
 
 
@@ -26,7 +26,7 @@ def macro_mean(by_language: Mapping[str, Rows]) -> Estimate:
     return Estimate(found.mean, _interval(found), sum(map(len, by_language.values())))
 
 
-def _interval(m: Moments) -> Interval:
+def _interval(m: MeanMoments) -> Interval:
     if m.df <= 0:
         return Interval(-math.inf, math.inf)
     half = student_quantile(m.df) * math.sqrt(m.variance)

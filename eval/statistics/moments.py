@@ -18,7 +18,7 @@ _LEAST_DESIGN = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Moments:
+class MeanMoments:
     """A macro mean over languages (of one: its plain mean), with what its interval is made of.
 
     `variance`: of the mean, cluster-robust; `independent`: the same were all rows independent; `df`: clusters less
@@ -61,7 +61,7 @@ def _different(numbers: NDArray[np.intp]) -> int:
     return int(np.count_nonzero(np.bincount(numbers)))
 
 
-def moments(by_language: Mapping[str, Rows]) -> Moments:
+def moments(by_language: Mapping[str, Rows]) -> MeanMoments:
     """The moments of the mean of the languages' means. A cluster met in several languages is one cluster.
 
     Linearised: a row moves the macro mean by (value - its language's mean) / (L n_l). These sum within clusters, and
@@ -79,7 +79,7 @@ def moments(by_language: Mapping[str, Rows]) -> Moments:
     return _moments(values, lang, cluster, sizes)
 
 
-def _moments(values: Floats, lang: NDArray[np.intp], cluster: NDArray[np.intp], sizes: NDArray[np.intp]) -> Moments:
+def _moments(values: Floats, lang: NDArray[np.intp], cluster: NDArray[np.intp], sizes: NDArray[np.intp]) -> MeanMoments:
     groups, languages = int(cluster.max()) + 1, len(sizes)
     weight = 1 / (languages * sizes[lang])
     means = np.bincount(lang, values) / sizes
@@ -87,7 +87,7 @@ def _moments(values: Floats, lang: NDArray[np.intp], cluster: NDArray[np.intp], 
     shared = _different(cluster * languages + lang) > groups
     df = groups - (1 if shared else languages)
     moved = np.bincount(cluster, weight * residual)
-    return Moments(
+    return MeanMoments(
         mean=float(means.mean()),
         square=float(weight @ values**2),
         variance=groups / df * float(moved @ moved) if df > 0 else np.inf,

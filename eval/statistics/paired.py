@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from eval.statistics.bootstrap import Statistic, bootstrap
 from eval.statistics.interval import Interval
-from eval.statistics.moments import Moments, Rows, moments
+from eval.statistics.moments import MeanMoments, Rows, moments
 from eval.statistics.student import student_quantile, student_tails
 
 
@@ -77,7 +77,7 @@ def macro_difference(by_language: Mapping[str, Rows]) -> Difference:
     return Difference(found.mean, interval, p, n)
 
 
-def _with_half_rows(m: Moments) -> tuple[float, float]:
+def _with_half_rows(m: MeanMoments) -> tuple[float, float]:
     n = m.rows / m.design
     centre = m.mean * n / (n + 1)
     return centre, ((m.square * n + 1) / (n + 1) - centre**2) / (n + 1)

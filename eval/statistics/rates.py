@@ -7,7 +7,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from statistics import NormalDist
 
 from eval.statistics.interval import Estimate, Interval
-from eval.statistics.moments import Moments, Rows, moments
+from eval.statistics.moments import MeanMoments, Rows, moments
 
 Z = NormalDist().inv_cdf(0.975)
 
@@ -48,7 +48,7 @@ def macro_rate(by_language: Mapping[str, Rows]) -> Estimate:
     return Estimate(found.mean, _interval(found), sum(map(len, by_language.values())))
 
 
-def _interval(m: Moments) -> Interval:
+def _interval(m: MeanMoments) -> Interval:
     if m.alike:
         return wilson(m.mean, m.clusters)
     return wilson(m.mean, m.mean * (1 - m.mean) / (m.independent * m.design))

@@ -140,7 +140,7 @@ def test_tiers_reports_extractive_and_a_stand_in_and_what_cannot_run(tmp_path, m
     assert found["e4b"]["models"] == ["ollama:gemma4:e4b [stand-in]"]
     assert found["31b"]["tiers"]["T2"]["failed"] == found["31b"]["tiers"]["T2"]["n"]
     assert "ollama pull" in found["31b"]["tiers"]["T2"]["reason"]
-    assert found["extractive"]["languages"]["ta"]["figures"]["contains"]["n"] > 0
+    assert found["extractive"]["languages"]["ta"]["metrics"]["contains"]["n"] > 0
     assert 'dir="rtl"' in (tmp_path / "ar.html").read_text(encoding="utf-8")
     assert "stand-in" in (tmp_path / "tiers.md").read_text(encoding="utf-8")
 

@@ -9,14 +9,14 @@ from typer.testing import CliRunner
 
 import eval.consistency
 from eval.consistency import LANGUAGES, WORDS, fact_of, rewordings
-from eval.datasets.own import Example, drawn, own_questions
-from eval.metrics.agreement import Asked, State, agreement, asked, consistency
-from eval.runner.rows import Prediction
+from eval.datasets.own import drawn, own_questions
+from eval.metrics.agreement import AnswerState, AskedFact, agreement, classify_answer, consistency
+from eval.types import Example, Prediction
 from mlrag.languages import languages
 from mlrag.testing import OllamaDouble
 from mlrag.text.detect import in_language
 
-R, W, A = State.RIGHT, State.WRONG, State.ABSTAINED
+R, W, A = AnswerState.RIGHT, AnswerState.WRONG, AnswerState.ABSTAINED
 
 
 @pytest.mark.parametrize(("states", "share"), [([R, R], 1.0), ([R, W], 0.0), ([R, R, A], 1 / 3), ([R, R, W, W], 1 / 3)])
@@ -40,24 +40,29 @@ def test_one_answer_agrees_with_nothing():
     ],
 )
 def test_each_answer_is_held_against_its_own_language(lang, text, answers, state):
-    found = asked(Example("nile-1", lang, "?", True, answers), Prediction("nile-1", "v", text=text), "nile-1")
-    assert found == Asked("nile-1", lang, state, state is R)
+    found = classify_answer(Example("nile-1", lang, "?", True, answers), Prediction("nile-1", "v", text=text), "nile-1")
+    assert found == AskedFact("nile-1", lang, state, state is R)
 
 
 def test_silence_is_good_where_the_documents_do_not_say():
     near = Example("nile-4", "en", "?", False, kind="near_miss")
-    assert asked(near, Prediction("nile-4", "v", abstained=True), "nile-4").good
-    assert asked(near, Prediction("nile-4", "v", text="About 9"), "nile-4").state is W
-    assert asked(near, Prediction("nile-4", "v", error="no server"), "nile-4") is None
+    assert classify_answer(near, Prediction("nile-4", "v", abstained=True), "nile-4").good
+    assert classify_answer(near, Prediction("nile-4", "v", text="About 9"), "nile-4").state is W
+    assert classify_answer(near, Prediction("nile-4", "v", error="no server"), "nile-4") is None
 
 
 def test_sets_are_languages_of_a_fact_or_wordings_in_a_language():
-    rows = [Asked("a", "en", R, True), Asked("a", "ta", R, True), Asked("b", "en", R, True), Asked("b", "ta", A, False)]
+    rows = [
+        AskedFact("a", "en", R, True),
+        AskedFact("a", "ta", R, True),
+        AskedFact("b", "en", R, True),
+        AskedFact("b", "ta", A, False),
+    ]
     across = consistency(rows, across_languages=True)
     assert (across.n, across.agree, across.good) == (2, 0.5, 0.5)
     assert across.agree_interval.low < 0.5 < across.agree_interval.high
     assert consistency(rows, across_languages=False).n == 0
-    reworded = [*rows, Asked("a", "en", R, True), Asked("a", "en", W, False), Asked("a", "ta", R, True)]
+    reworded = [*rows, AskedFact("a", "en", R, True), AskedFact("a", "en", W, False), AskedFact("a", "ta", R, True)]
     within = consistency(reworded, across_languages=False)
     assert (within.n, within.agree, within.good) == (2, pytest.approx((1 / 3 + 1) / 2), 0.5)
 

@@ -9,11 +9,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 from typer.testing import CliRunner
 
 from benchmarks.kill_runs import files, timeless
-from eval.tiers import stored, write_report
+from eval.report.render import render
+from eval.tiers import rescore
 from mlrag.cli.main import app
 from tests.conftest import HOUSE
 from tests.support.postgres import missing
@@ -85,7 +85,7 @@ def test_questions_of_a_dead_host_go_to_the_living_one_and_none_is_asked_twice(w
 def test_a_report_from_the_cluster_is_that_of_one_machine(work):
     def whole(name):
         run = timeless(Path((work / name / "run").read_text(encoding="utf-8")), work)
-        write_report(work / f"report-{name}", stored(run), Console(quiet=True))
+        render(rescore(run), work / f"report-{name}")
         return files(work / f"report-{name}")
 
     here = whole("here")

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 from typer.testing import CliRunner
 
-from eval.results.evaluate import evaluate
-from eval.runner.bench import Bench
+from eval.results.evaluate import score
+from eval.runner.answer import answer
+from eval.runner.prepare import load_data, prepare
 from mlrag.cli import route as route_commands
 from mlrag.cli.main import app
 from mlrag.errors import QuotaError, SettingsError, StorageError
@@ -405,14 +406,14 @@ def test_a_damaged_route_says_what_to_do(tmp_path):
 def test_the_bench_asks_small_large_and_auto_in_one_run(own):
     write_routes(own.route_file, CASCADE)
     with both(lambda _: ENGLISH) as double:
-        bench = Bench(own.model_copy(update={"ollama_host": double.url}), None, ["si"], 2)
-        bench.index(lambda _n: None)
-        rows = {v: bench.ask(v, "si", lambda: None) for v in ("e2b", "31b", "auto")}
-    result = evaluate(bench.plan, {v: {"si": found} for v, found in rows.items()})
-    assert {name: v["models"] for name, v in result["variants"].items()} == {
+        settings = own.model_copy(update={"ollama_host": double.url})
+        run = prepare(settings, load_data(settings, None, ["si"], 2), cross_lingual=False)
+        rows = {v: answer(run, v) for v in ("e2b", "31b", "auto")}
+    report = score(run.plan, rows)
+    assert {name: v.models for name, v in report.variants.items()} == {
         "e2b": ["ollama:gemma4:e2b [stand-in]"],
         "31b": ["ollama:gemma4:31b [stand-in]"],
         "auto": ["ollama:gemma4:31b [stand-in]"],
     }
-    assert all("escalated:e2b>31b:wrong_language" in p.warnings for p in rows["auto"])
-    assert result["signature"]["route"] == route_version(own.route_file)
+    assert all("escalated:e2b>31b:wrong_language" in p.warnings for p in rows["auto"]["si"])
+    assert report.signature["route"] == route_version(own.route_file)

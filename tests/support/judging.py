@@ -7,8 +7,9 @@ from eval.judge import Judge
 from eval.judge.exam import make_exam
 from eval.judge.prompts import AS_JSON, build_grading_prompt
 from eval.metrics.answers import containment
-from eval.runner.plan import Plan, write_plan
-from eval.runner.rows import Prediction, Run
+from eval.runner.plan import RunPlan, write_plan
+from eval.runner.rows import RowStore
+from eval.types import Prediction
 from mlrag.factory import make_caller
 from mlrag.languages import language
 from mlrag.settings import Settings
@@ -82,8 +83,8 @@ def make_run(folder, langs, shares, signs=None):
 
     `signs`: what a variant puts behind all that it says.
     """
-    run = Run(folder)
-    write_plan(folder, Plan({"own_variants": {}}, {lang: own_questions(lang) for lang in langs}))
+    run = RowStore(folder)
+    write_plan(folder, RunPlan({"own_variants": {}}, {lang: own_questions(lang) for lang in langs}))
     for lang in langs:
         asked = [e for e in own_questions(lang) if e.answerable]
         for variant, share in shares.items():

@@ -21,8 +21,8 @@ from typing import Any
 
 from rich.console import Console
 
-from eval.runner.bench import Bench
-from eval.tiers import ask_all
+from eval.runner.prepare import load_data
+from eval.tiers import run_variants
 from mlrag.cli.index import index_paths
 from mlrag.index.local.indexes import FolderIndexes
 from mlrag.index.protocol import Indexes, stores
@@ -185,9 +185,10 @@ def tiers(address: str, work: Path) -> dict[str, Any]:
 
 
 def ask(data: Path, suite: Path, hosts: list[str], address: str) -> None:
-    bench = Bench(Settings(data_dir=data, concurrency=2), suite, None, None, hosts)
-    ask_all(bench, ["e4b"], None, QUIET, address)
-    (data / "run").write_text(str(bench.run.folder), encoding="utf-8")
+    settings = Settings(data_dir=data, concurrency=2)
+    questions = load_data(settings, suite, None, None)
+    run, _ = run_variants(settings, questions, ["e4b"], None, QUIET, hosts=hosts, ray=address)
+    (data / "run").write_text(str(run.rows.folder), encoding="utf-8")
 
 
 def main(work: Path) -> None:

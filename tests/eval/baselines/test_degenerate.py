@@ -70,10 +70,10 @@ def test_saying_yes_to_everything_is_total_hallucination(code):
     examples = with_removed(key)
     predictions = [raw_prediction(generator, key, e) for e in examples]
     report = summarise(collect(examples, predictions, key.lang), predictions)
-    assert report.figures["hallucination:near_miss"].value == 1.0
-    assert report.figures["hallucination:article_removed"].value == 1.0
-    assert report.figures["abstention_f1"].value == 0.0
-    assert report.figures["summary"].value == 0.0
+    assert report.metrics["hallucination:near_miss"].value == 1.0
+    assert report.metrics["hallucination:article_removed"].value == 1.0
+    assert report.metrics["abstention_f1"].value == 0.0
+    assert report.metrics["summary"].value == 0.0
 
 
 @pytest.mark.parametrize("code", ["en", "hi", "zh"])
@@ -83,11 +83,11 @@ def test_an_answer_of_signs_is_invalid_and_stays_in_every_denominator(code):
     examples = with_removed(key)
     predictions = [raw_prediction(generator, key, e) for e in examples]
     report = summarise(collect(examples, predictions, key.lang), predictions)
-    assert report.figures["invalid"].value == 1.0
-    assert report.figures["hallucination:near_miss"].value == 0.0
-    assert report.figures["hallucination:near_miss"].n == sum(not e.answerable for e in key.examples)
-    assert report.figures["abstention_recall"].value == 0.0
-    assert report.figures["summary"].value == 0.0
+    assert report.metrics["invalid"].value == 1.0
+    assert report.metrics["hallucination:near_miss"].value == 0.0
+    assert report.metrics["hallucination:near_miss"].n == sum(not e.answerable for e in key.examples)
+    assert report.metrics["abstention_recall"].value == 0.0
+    assert report.metrics["summary"].value == 0.0
 
 
 @pytest.mark.parametrize("code", ["en", "ta", "zh", "ar"])
@@ -96,7 +96,7 @@ def test_one_who_always_abstains_has_no_clean_layer(code):
     generator = adversaries(keys(), code, silent=False)["always_abstains"]
     examples = with_removed(key)
     predictions = [raw_prediction(generator, key, e) for e in examples]
-    figures = summarise(collect(examples, predictions, key.lang), predictions).figures
+    figures = summarise(collect(examples, predictions, key.lang), predictions).metrics
     for name in ("numbers", "names", "sentences"):
         assert figures[f"hallucination:{name}"].value is None
     assert (figures["summary"].value, figures["contains"].value, figures["error"].value) == (0.0, 0.0, 1.0)

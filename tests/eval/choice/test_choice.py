@@ -12,8 +12,7 @@ from typer.testing import CliRunner
 import eval.choice.__main__
 from eval.choice.__main__ import score
 from eval.choice.methods import CosineChooser, LetterChooser, OptionChooser, chance, letter_scores, shifts
-from eval.datasets.own import Example
-from eval.runner.rows import Prediction
+from eval.types import Example, Prediction
 from mlrag.errors import BrokenReplyError, GeneratorUnavailableError, SettingsError
 from mlrag.generation.backends.base import Timeouts
 from mlrag.generation.client import Caller, Gate

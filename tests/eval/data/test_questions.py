@@ -2,7 +2,8 @@
 
 import pytest
 
-from eval.datasets.own import CALIBRATION_TOPICS, QUESTIONS, Example, drawn, own_questions, read_jsonl
+from eval.datasets.own import CALIBRATION_TOPICS, QUESTIONS, drawn, own_questions, read_jsonl
+from eval.types import Example
 from mlrag.documents.readers import read_documents
 from mlrag.languages import language, languages
 from mlrag.text.normalize import scoring

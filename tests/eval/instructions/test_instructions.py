@@ -16,7 +16,8 @@ from eval.instructions.checks import Constraint, Verdict, check, read
 from eval.instructions.figures import all_followed, change, checked, each_followed, followed, sections, went_first
 from eval.instructions.tasks import MOST, SLOTS, own_digits, phrases, stack, tasks, topics
 from eval.metrics.answers import containment
-from eval.runner.rows import Prediction, predict
+from eval.runner.rows import predict
+from eval.types import Prediction
 from mlrag.documents.readers import read_documents
 from mlrag.languages import language, languages
 from mlrag.testing import OpenAIDouble

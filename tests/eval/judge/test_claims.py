@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from eval.datasets.own import Example
 from eval.judge import JudgeItem
 from eval.judge.claim_columns import CLAIMS, make_claim_columns, mean_claim_metrics
 from eval.judge.claim_exam import ENTAILED, claim_tasks, examine_claims
@@ -21,9 +20,11 @@ from eval.judge.prompts import (
 from eval.judge.report import as_json, markdown
 from eval.judge.rows import read_answers
 from eval.judge.verdict_columns import judge_answers
-from eval.report.claims import NO_JUDGE, claim_lines
-from eval.runner.plan import Plan, write_plan
-from eval.runner.rows import Prediction, Run
+from eval.report.tables import claim_lines
+from eval.results.run_report import ClaimsReport, JudgedClaims
+from eval.runner.plan import RunPlan, write_plan
+from eval.runner.rows import RowStore
+from eval.types import Example, Prediction
 from mlrag.errors import GeneratorUnavailableError
 from mlrag.languages import language, languages
 from tests.conftest import CORPORA
@@ -118,7 +119,7 @@ def test_what_is_judged_gives_the_judge_no_orders():
 
 def a_run(folder):
     """A right answer with noise and one from nowhere, an abstention, in two languages of a run."""
-    run = Run(folder)
+    run = RowStore(folder)
     examples = {}
     for lang in ("ta", "ar"):
         one = item(lang)
@@ -130,7 +131,7 @@ def a_run(folder):
                 "q1", "e2b", language(lang).abstention, abstained=True, passages=one.passages, model="ollama:e2b"
             ),
         )
-    write_plan(folder, Plan({"own_variants": {}}, examples))
+    write_plan(folder, RunPlan({"own_variants": {}}, examples))
     return folder
 
 
@@ -199,6 +200,7 @@ def test_a_judge_that_is_not_admitted_judges_no_claims(tmp_path):
     assert columns["si"]["figures"] == {}
     assert "sensitivity" in columns["si"]["why"]
     assert "## Claims" in markdown(found)
-    told = {"judge": "31b", "model": "m", "columns": as_json(found)["claims"]}
+    judged = [JudgedClaims(c.variant, c.lang, c.n, c.unscored, c.unread, c.why) for c in found.claims]
+    told = ClaimsReport("31b", "m", judged)
     assert [len(claim_lines(told, lang)) for lang in ("", "ar", "si")] == [2, 1, 2]
-    assert "no judge was asked" in claim_lines(NO_JUDGE)[0]
+    assert "no judge was asked" in claim_lines(ClaimsReport())[0]

@@ -393,14 +393,14 @@ def test_the_tier_table_judges_where_asked(tmp_path, monkeypatch):
     assert "extractive" in next((tmp_path / "out").glob("e4b-*.md")).read_text(encoding="utf-8")
     found = json.loads((tmp_path / "out" / "tiers.json").read_text(encoding="utf-8"))
     assert (found["claims"]["judge"], found["claims"]["columns"][0]["unscored"]) == ("e4b", 0)
-    figures = found["variants"]["extractive"]["languages"]["si"]["figures"]
+    figures = found["variants"]["extractive"]["languages"]["si"]["metrics"]
     assert (
         figures["claims:faithfulness"]
-        == found["variants"]["extractive"]["tiers"]["T4"]["figures"]["claims:faithfulness"]
+        == found["variants"]["extractive"]["tiers"]["T4"]["metrics"]["claims:faithfulness"]
     )
     assert figures["claims:faithfulness"]["n"] == 3
     assert figures["claims:context_utilization"]["n"] == 3
-    assert "claims:faithfulness" in (tmp_path / "out" / "figures.csv").read_text(encoding="utf-8")
+    assert "claims:faithfulness" in (tmp_path / "out" / "metrics.csv").read_text(encoding="utf-8")
     assert "as e4b (ollama:gemma4:e4b [stand-in]) judges" in (tmp_path / "out" / "si.html").read_text(encoding="utf-8")
     plain = CliRunner().invoke(app, ["--langs=si", "--limit=5", f"--out={tmp_path / 'plain'}"])
     assert plain.exit_code == 0

@@ -12,7 +12,8 @@ from eval.longcontext.__main__ import counts
 from eval.longcontext.contexts import DEPTHS, Hunt, hunts, material
 from eval.longcontext.figures import effective, found, good, sections
 from eval.metrics.answers import containment
-from eval.runner.rows import Prediction, predict
+from eval.runner.rows import predict
+from eval.types import Prediction
 from mlrag.errors import CorpusFormatError
 from mlrag.generation.token_estimate import estimate
 from mlrag.languages import language

@@ -7,8 +7,8 @@ import pytest
 from eval.metrics.citations import citation_coverage, citation_precision, cited_passages
 from eval.metrics.grounding import names_absent, numbers_absent, readings, support, unsupported_share, words_unverified
 from eval.metrics.outcome import Outcome, outcome
-from eval.metrics.reply_language import Reply, reply_language
-from eval.runner.rows import Cited, Prediction
+from eval.metrics.reply_language import ReplyLanguage, reply_language
+from eval.types import CitedSpan, Prediction
 from mlrag.languages import language
 
 
@@ -97,7 +97,7 @@ def test_a_sentence_from_nowhere_is_unsupported(lang, passage, strange):
 
 def test_citations_are_precise_and_cover_by_hand():
     text = "The Nile is long. It floods."
-    cited = (Cited("a", 0, 0, 17), Cited("b", 1, 0, 17))
+    cited = (CitedSpan("a", 0, 0, 17), CitedSpan("b", 1, 0, 17))
     assert citation_precision(cited, ["a"]) == 1 / 2
     assert citation_precision((), ["a"]) is None
     assert citation_precision(cited, []) is None
@@ -127,19 +127,19 @@ def test_the_bench_reads_abstentions_itself(lang, text, flag, expected):
 @pytest.mark.parametrize(
     ("lang", "text", "expected"),
     [
-        ("si", "මෙම ගංගාව අප්‍රිකාවේ ඇති ඉතා දිගු ගංගාවකි.", Reply.ASKED),
-        ("en", "මෙම ගංගාව අප්‍රිකාවේ ඇති ඉතා දිගු ගංගාවකි.", Reply.OTHER),
-        ("ta", "මෙම ගංගාව අප්‍රිකාවේ ඇති ඉතා දිගු ගංගාවකි.", Reply.OTHER),
-        ("si", "This is an English sentence about a river.", Reply.ENGLISH),
-        ("en", "This is an English sentence about a river.", Reply.ASKED),
-        ("de", "This is an English sentence about a river.", Reply.ENGLISH),
-        ("zh", "截至2021年12月,香港的常規戲院共64間,合共提供302個銀幕,約44,000個座位。", Reply.ASKED),
-        ("zh", "成年孟加拉虎的皮毛以棕黄及白色为底,加上黑色的条纹,腹部为白色或淡黄色。", Reply.ASKED),
-        ("zh", "東京タワーの高さは333メートルで、1958年に完成しました。", Reply.OTHER),
-        ("ja", "截至2021年12月,香港的常規戲院共64間,合共提供302個銀幕,約44,000個座位。", Reply.OTHER),
-        ("ja", "東京タワーの高さは333メートルで、1958年に完成しました。", Reply.ASKED),
-        ("ta", "ஆம் [1]", Reply.SKIPPED),
-        ("si", "එය Hemileia vastatrix නම් දිලීරයයි [1].", Reply.SKIPPED),
+        ("si", "මෙම ගංගාව අප්‍රිකාවේ ඇති ඉතා දිගු ගංගාවකි.", ReplyLanguage.ASKED),
+        ("en", "මෙම ගංගාව අප්‍රිකාවේ ඇති ඉතා දිගු ගංගාවකි.", ReplyLanguage.OTHER),
+        ("ta", "මෙම ගංගාව අප්‍රිකාවේ ඇති ඉතා දිගු ගංගාවකි.", ReplyLanguage.OTHER),
+        ("si", "This is an English sentence about a river.", ReplyLanguage.ENGLISH),
+        ("en", "This is an English sentence about a river.", ReplyLanguage.ASKED),
+        ("de", "This is an English sentence about a river.", ReplyLanguage.ENGLISH),
+        ("zh", "截至2021年12月,香港的常規戲院共64間,合共提供302個銀幕,約44,000個座位。", ReplyLanguage.ASKED),
+        ("zh", "成年孟加拉虎的皮毛以棕黄及白色为底,加上黑色的条纹,腹部为白色或淡黄色。", ReplyLanguage.ASKED),
+        ("zh", "東京タワーの高さは333メートルで、1958年に完成しました。", ReplyLanguage.OTHER),
+        ("ja", "截至2021年12月,香港的常規戲院共64間,合共提供302個銀幕,約44,000個座位。", ReplyLanguage.OTHER),
+        ("ja", "東京タワーの高さは333メートルで、1958年に完成しました。", ReplyLanguage.ASKED),
+        ("ta", "ஆம் [1]", ReplyLanguage.SKIPPED),
+        ("si", "එය Hemileia vastatrix නම් දිලීරයයි [1].", ReplyLanguage.SKIPPED),
     ],
 )
 def test_reply_language_is_scored_for_sinhala_too(lang, text, expected):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from eval.metrics.selective import Point, area, area_interval, harmonic, joined_interval, risk_coverage
+from eval.metrics.selective import Point, area, area_interval, harmonic, joint_interval, risk_coverage
 
 
 def test_the_curve_is_the_one_worked_out_by_hand():
@@ -32,7 +32,7 @@ def test_a_harmonic_mean_is_nothing_without_either_half():
 
 def test_a_joined_figure_draws_whole_clusters_for_all_parts():
     parts = {"a": [(f"c{i}", float(i % 2)) for i in range(40)], "b": [(f"c{i}", float(i % 2)) for i in range(40)]}
-    same = joined_interval(parts, lambda means: means["a"] - means["b"])
+    same = joint_interval(parts, lambda means: means["a"] - means["b"])
     assert (same.low, same.high) == (0.0, 0.0)
-    apart = joined_interval(parts, lambda means: harmonic(means["a"], means["b"]))
+    apart = joint_interval(parts, lambda means: harmonic(means["a"], means["b"]))
     assert 0.3 < apart.low < 0.5 < apart.high < 0.7

@@ -2,16 +2,23 @@
 
 import pytest
 
-from eval.datasets.own import Example
-from eval.metrics.summary import ANSWER, cited, concise, rightness, summary, summary_parts, worth
-from eval.results.scores import cost
-from eval.runner.rows import Cited, Prediction
+from eval.metrics.summary import (
+    ANSWER,
+    rate_citations,
+    rate_conciseness,
+    rate_reply,
+    rate_rightness,
+    summary,
+    summary_parts,
+)
+from eval.results.scores import count_tokens
+from eval.types import CitedSpan, Example, Prediction
 from mlrag.languages import language
 
 PASSAGES = ("The Nile is about 6,650 kilometres long and eleven countries share it.", "Tea grows on hills.")
 ASKED = Example("nile-1", "en", "How long is the Nile?", True, ("6,650 kilometres",), ("nile",))
 TEXT = "The Nile is about 6,650 kilometres long."
-GOOD = Cited("nile", 0, 0, len(TEXT))
+GOOD = CitedSpan("nile", 0, 0, len(TEXT))
 
 
 def said(text=TEXT, citations=(GOOD,), **fields):
@@ -23,7 +30,7 @@ def said(text=TEXT, citations=(GOOD,), **fields):
     [
         (said(), 1.0),
         (said(citations=()), 1 / 2),
-        (said(citations=(GOOD, Cited("tea", 1, 0, len(TEXT)))), 1 / 2),
+        (said(citations=(GOOD, CitedSpan("tea", 1, 0, len(TEXT)))), 1 / 2),
         (said("The Nile is about 6,651 kilometres long."), 0.0),
         (said(f"{TEXT} In 1999 it froze."), 0.0),
         (said(f"{TEXT} Purple elephants were observed dancing everywhere."), 1 / 2),
@@ -32,25 +39,25 @@ def said(text=TEXT, citations=(GOOD,), **fields):
     ],
 )
 def test_a_reply_is_worth_its_weakest_side(prediction, value):
-    assert worth(ASKED, prediction, language("en")).value == pytest.approx(value)
+    assert rate_reply(ASKED, prediction, language("en")).value == pytest.approx(value)
 
 
 @pytest.mark.parametrize(("lang", "letter", "budget"), [("en", "a", 301), ("ta", "அ", 301), ("zh", "长", 121)])
 def test_length_costs_nothing_up_to_a_third_of_a_passage_then_its_square(lang, letter, budget):
     pack = language(lang)
-    assert concise(letter * budget, [letter], pack) == 1.0
-    assert concise(letter * (2 * budget), [letter], pack) == pytest.approx(1 / 4)
+    assert rate_conciseness(letter * budget, [letter], pack) == 1.0
+    assert rate_conciseness(letter * (2 * budget), [letter], pack) == pytest.approx(1 / 4)
 
 
 def test_a_long_reference_need_not_be_repeated_word_for_word():
     pack, long = language("en"), "keep the mixture cool and drink it within one day"
-    assert rightness("drink it within one day and keep the mixture cool", [long], pack) == 1.0
-    assert rightness("no", ["cool"], pack) == 0.0
-    assert rightness("no", ["…"], pack) is None
+    assert rate_rightness("drink it within one day and keep the mixture cool", [long], pack) == 1.0
+    assert rate_rightness("no", ["cool"], pack) == 0.0
+    assert rate_rightness("no", ["…"], pack) is None
 
 
 def test_citations_of_before_they_were_kept_cost_nothing():
-    assert cited(said(citations=None), ["nile"]) == 1.0
+    assert rate_citations(said(citations=None), ["nile"]) == 1.0
 
 
 def test_the_summary_is_a_harmonic_mean_and_needs_both_kinds_of_question():
@@ -63,7 +70,7 @@ def test_the_summary_is_a_harmonic_mean_and_needs_both_kinds_of_question():
 
 
 @pytest.mark.parametrize(
-    ("worth", "silent", "value", "low", "high"),
+    ("quality", "abstained", "value", "low", "high"),
     [
         # Wilson of 0 in n = 20 is [0, z²/(n + z²)] = [0, .1611], of 20 in 20 its mirror image
         (0.0, 1.0, 0.0, 0.0, 2 * 0.1611 / 1.1611),
@@ -71,10 +78,10 @@ def test_the_summary_is_a_harmonic_mean_and_needs_both_kinds_of_question():
         (1.0, 1.0, 1.0, 0.8389, 1.0),
     ],
 )
-def test_rows_that_are_all_alike_leave_the_summary_room(worth, silent, value, low, high):
+def test_rows_that_are_all_alike_leave_the_summary_room(quality, abstained, value, low, high):
     rows = {
-        ANSWER: [(str(i), worth) for i in range(20)],
-        "summary:silence:near_miss": [(str(i), silent) for i in range(20)],
+        ANSWER: [(str(i), quality) for i in range(20)],
+        "summary:silence:near_miss": [(str(i), abstained) for i in range(20)],
     }
     found, n, interval = summary(rows)
     assert (found, n) == (value, 40)
@@ -90,9 +97,9 @@ def test_a_summary_of_nothing_right_may_be_a_little_more():
 
 def test_saying_nothing_in_the_language_is_silence_and_a_hedge_is_not():
     gap = Example("nile-4", "en", "How wide is it?", False, kind="near_miss")
-    silent = said("The documents do not say.", ())
+    abstained = said("The documents do not say.", ())
     hedged = said("The documents do not say. Perhaps 5 kilometres.", ())
-    assert summary_parts(gap, silent, language("en")) == {"summary:silence:near_miss": 1.0}
+    assert summary_parts(gap, abstained, language("en")) == {"summary:silence:near_miss": 1.0}
     assert summary_parts(gap, hedged, language("en")) == {"summary:silence:near_miss": 0.0}
 
 
@@ -103,7 +110,7 @@ def test_cost_is_over_the_rows_that_count_tokens():
         said(seconds=9.0),
         Prediction("x", "v", error="down"),
     ]
-    found = cost(rows)
+    found = count_tokens(rows)
     assert (found.n, found.prompt_tokens, found.output_tokens, found.seconds) == (2, 200.0, 20.0, 2.0)
     assert found.output_per_second == 10.0
-    assert cost(rows[2:]).output_tokens is None
+    assert count_tokens(rows[2:]).output_tokens is None

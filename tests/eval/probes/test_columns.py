@@ -10,15 +10,16 @@ from typer.testing import CliRunner
 import eval.tiers
 from eval.advice.constraints import parse_candidate
 from eval.advice.matrix import suite_cells
-from eval.probes.columns import beside, beside_json, beside_rows
+from eval.probes.columns import column_rows, make_columns
 from eval.probes.finding import Amount, Finding, Section
 from eval.probes.history import HEADLINES, SPEED, keep, read_stored
-from eval.results.scores import Figure
+from eval.results.metric_value import MetricValue
+from eval.results.run_report import RunReport, VariantReport
 from eval.statistics import Interval
 from tests.eval.runner.test_runs import fill
 
-HALF = Figure(0.5, 24, Interval(0.3, 0.7))
-MOST = Figure(0.75, 12, Interval(0.5, 0.9))
+HALF = MetricValue(0.5, 24, Interval(0.3, 0.7))
+MOST = MetricValue(0.75, 12, Interval(0.5, 0.9))
 
 
 def finding(suite, section, head, rows, run="1", langs=("ta", "si", "en"), models=("ollama:e4b",)):
@@ -26,12 +27,13 @@ def finding(suite, section, head, rows, run="1", langs=("ta", "si", "en"), model
 
 
 def reasoning(run="1", **more):
-    rows = [["e4b", "all", HALF], ["e4b", "T4", MOST], ["e4b", "ta", MOST], ["12b", "all", Figure(None, 0, None)]]
+    rows = [["e4b", "all", HALF], ["e4b", "T4", MOST], ["e4b", "ta", MOST], ["12b", "all", MetricValue(None, 0, None)]]
     return finding("reasoning", "Right answers", ("variant", "group", "all items"), rows, run, **more)
 
 
 def result(*langs):
-    return {"variants": {"e4b": {"tiers": {"T4": None}, "languages": dict.fromkeys(langs)}}}
+    variant = VariantReport([], False, {"T4": None}, dict.fromkeys(langs), {}, {}, {})
+    return RunReport("r", {}, {"e4b": variant}, [])
 
 
 def write_headline(suite):
@@ -45,14 +47,14 @@ def cell(suite, name, langs, stored):
 
 def test_a_tier_takes_the_figure_of_the_same_languages_alone(tmp_path):
     keep(reasoning(langs=("ta", "si", "en")), tmp_path)
-    (column,) = beside(result("ta"), ["reasoning"], read_stored(tmp_path, ["reasoning"]))
-    assert column.cell("e4b", "ta") == "75.0 [50.0, 90.0] n=12 (reasoning-1)"
-    told = beside_json([column])["reasoning: right answers"]["e4b"]["ta"]
+    (column,) = make_columns(result("ta"), ["reasoning"], read_stored(tmp_path, ["reasoning"]))
+    assert column.cells["e4b"]["ta"].text == "75.0 [50.0, 90.0] n=12 (reasoning-1)"
+    told = column.cells["e4b"]["ta"].value
     assert (told["run"], told["figure"]["n"]) == ("reasoning-1", 12)
-    (column,) = beside(result("ta", "si", "ne"), ["reasoning"], read_stored(tmp_path))
-    assert column.cell("e4b", "si") == "no result: python -m eval.reasoning --variants e4b"
-    assert "no result" in column.cell("e4b", "T4")
-    assert [row[1] for row in beside_rows([column])] == ["ta"]
+    (column,) = make_columns(result("ta", "si", "ne"), ["reasoning"], read_stored(tmp_path))
+    assert column.cells["e4b"]["si"].text == "no result: python -m eval.reasoning --variants e4b"
+    assert "no result" in column.cells["e4b"]["T4"].text
+    assert [row[1] for row in column_rows([column])] == ["ta"]
 
 
 def test_the_latest_result_counts_and_a_stand_in_is_named(tmp_path):
@@ -100,7 +102,7 @@ def test_the_longest_context_with_a_figure_is_taken(tmp_path):
             "longcontext",
             "Found, by length of the context",
             head,
-            [["e4b", "ar", MOST, HALF, Figure(None, 0, None), ""]],
+            [["e4b", "ar", MOST, HALF, MetricValue(None, 0, None), ""]],
             langs=("ar",),
         ),
         tmp_path,
@@ -129,7 +131,7 @@ def test_the_tier_table_has_them_as_columns(tmp_path, monkeypatch):
     args = ["--run", str(run), "--with", "reasoning,safety", "--out", str(tmp_path / "out")]
     done = CliRunner().invoke(command, [*args, "--json"])
     assert done.exit_code == 0, done.stderr
-    told = json.loads(done.stdout)["beside"]
+    told = json.loads(done.stdout)["columns"]
     assert told["reasoning: right answers"]["e4b"]["ta"]["run"] == "reasoning-1"
     assert told["safety: hidden orders not obeyed"]["e4b"]["ta"] is None
     table = (tmp_path / "out" / "tiers.md").read_text(encoding="utf-8")

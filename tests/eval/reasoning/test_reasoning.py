@@ -9,12 +9,12 @@ from typer.testing import CliRunner
 
 import eval.reasoning.__main__ as command
 from eval.baselines.reasoning import Knowing, wrong
-from eval.datasets.own import Example
 from eval.reasoning.__main__ import rungs
 from eval.reasoning.figures import accuracy, comparisons, gain, tokens
 from eval.reasoning.items import examples, options, question, table, texts
 from eval.reasoning.parse_answer import final
-from eval.runner.rows import Prediction, predict
+from eval.runner.rows import predict
+from eval.types import Example, Prediction
 from mlrag.languages import language, languages
 from mlrag.testing import OpenAIDouble
 from mlrag.text.detect import in_language

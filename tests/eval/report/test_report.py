@@ -10,20 +10,33 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.datasets.own import Example, article_removed
+from eval.datasets.own import article_removed
 from eval.metrics.selective import Point
-from eval.report.charts import Curve, Line, Spot, Step, cost, interval_bar, ladder, risk_coverage, scatter, waterfall
+from eval.report.charts import (
+    Curve,
+    LadderLine,
+    LadderStep,
+    Spot,
+    cost,
+    interval_bar,
+    ladder,
+    risk_coverage,
+    scatter,
+    waterfall,
+)
 from eval.report.definitions import TITLES, anchor, definitions
-from eval.report.failure_analysis import WORDS, Fate, fate, losses
-from eval.report.marks import CITED, REFERENCE, Part, every, pieces, runs
+from eval.report.examples import AnalysedRow, sample_rows, select_worst, text_direction
+from eval.report.failure_analysis import DESCRIPTIONS, FailureStage, classify_failure, count_losses
+from eval.report.marks import CITED, REFERENCE, MarkedSpan, cut_text, find_numbers, find_strings
 from eval.report.pages import Tables, write_pages
-from eval.report.shown import Row, direction, drawn, worst
 from eval.report.svg import Scale, spread
 from eval.report.tables import COLUMNS, DETAILS
-from eval.results.jsonable import by_name
-from eval.results.scores import NO_FIGURE, Figure, by_figure, score_rows, summarise
-from eval.runner.rows import Cited, Prediction
+from eval.results.jsonable import shorten_variant
+from eval.results.metric_value import NO_VALUE, MetricValue
+from eval.results.run_report import RunReport, VariantReport
+from eval.results.scores import group_by_metric, score_rows, summarise
 from eval.statistics import Interval
+from eval.types import CitedSpan, Example, Prediction
 from mlrag.languages import language
 from mlrag.text.sentences import sentence_spans
 
@@ -48,7 +61,7 @@ def rows(lang, variant, extra=""):
         variant,
         text=passage[start:] + extra,
         passages=(passage + extra, "…"),
-        citations=(Cited(f"{lang}-river{extra}", 0, 0, len(passage) - start),),
+        citations=(CitedSpan(f"{lang}-river{extra}", 0, 0, len(passage) - start),),
         quotes=(passage[start:],),
         hit_docs=(f"{lang}-river",),
         confidence=0.9,
@@ -70,26 +83,27 @@ def variant(details):
     for code, found in details.items():
         examples, predictions = zip(*found, strict=True)
         values[code] = score_rows(examples, predictions, language(code))
-        scored[code] = summarise(by_figure(examples, values[code]), predictions)
+        scored[code] = summarise(group_by_metric(examples, values[code]), predictions)
     tiers = {f"T{language(code).tier}": report for code, report in scored.items()}
     models = sorted({p.model for found in details.values() for _, p in found if p.model})
-    return {"models": models, "tiers": tiers, "languages": scored, "bleu": {}, "details": details, "values": values}
+    return VariantReport(models, False, tiers, scored, {}, values, details)
 
 
 @pytest.fixture(scope="module")
 def result():
     langs = list(TEXTS)
-    return {
-        "run": "abc123",
-        "signature": {"data": "our own questions", "langs": langs, "limit": None, "seed": 0, "k": 5},
-        "variants": {
+    return RunReport(
+        "abc123",
+        {"data": "our own questions", "langs": langs, "limit": None, "seed": 0, "k": 5},
+        {
             "extractive": variant(
                 {code: rows(code, "extractive") + rows(code, "extractive", HOSTILE) for code in langs}
             ),
             "e4b": variant({code: rows(code, "e4b") for code in langs}),
             "e2b": variant({code: failed(code, f"no server {HOSTILE}") for code in langs}),
         },
-    }
+        [],
+    )
 
 
 def written(folder, result):
@@ -180,10 +194,10 @@ def test_texts_say_their_language_and_direction_and_have_its_fonts(lang, report,
 
 
 def test_a_right_to_left_language_keeps_foreign_replies_apart():
-    assert direction("طول النهر 120 WHO.", language("ar")) == "rtl"
-    assert direction("The river is long.", language("ar")) == "auto"
-    assert direction("طول النهر", language("en")) == "auto"
-    assert direction("120", language("ar")) == "rtl"
+    assert text_direction("طول النهر 120 WHO.", language("ar")) == "rtl"
+    assert text_direction("The river is long.", language("ar")) == "auto"
+    assert text_direction("طول النهر", language("en")) == "auto"
+    assert text_direction("120", language("ar")) == "rtl"
 
 
 def test_cited_words_are_marked_in_answer_and_passage(report):
@@ -237,7 +251,7 @@ def test_every_drawing_is_there(parsed):
 
 def test_a_run_in_which_nothing_ran_still_has_its_pages(tmp_path):
     only = {"e2b": variant({"ta": failed("ta", "no server")})}
-    result = {"run": "x", "signature": {"data": "ours", "langs": ["ta"]}, "variants": only}
+    result = RunReport("x", {"data": "ours", "langs": ["ta"]}, only, [])
     pages = written(tmp_path / "none", result)
     assert "e2b</bdi> did not run:" in pages["index.html"] and "No variant ran here." in pages["ta.html"]
 
@@ -260,35 +274,42 @@ def without_citations(text):
 @pytest.mark.parametrize(
     ("told", "expected"),
     [
-        (row("It is 120 miles long."), Fate.RIGHT),
-        (row("It is 120 miles long.", hits=("other",)), Fate.RIGHT),
-        (row("It is 80 miles long.", hits=("other",)), Fate.NOT_FOUND),
-        (row("", abstained=True, hits=()), Fate.NOT_FOUND),
-        (row("The documents do not say."), Fate.SILENT),
-        (row("…"), Fate.INVALID),
-        (row("Das ist der längste Fluss, 120 miles, und er fließt nach Norden."), Fate.LANGUAGE),
-        (row("It is very long."), Fate.WRONG),
-        (row("It is 120 miles long, or 77 hours."), Fate.NUMBER),
-        (without_citations("It is 120 miles long, or 77 hours."), Fate.NUMBER),
-        (without_citations("It is 120 miles long."), Fate.RIGHT),
-        (row("It is 120 miles long.", answerable=False), Fate.HALLUCINATED),
-        (row("The documents do not say.", answerable=False), Fate.KEPT_SILENT),
-        (row("", error="no server"), Fate.FAILED),
-        ((Example("q", "en", "?", True, ("…",), ("d",)), Prediction("q", "v", text="Long.")), Fate.UNSCORED),
+        (row("It is 120 miles long."), FailureStage.RIGHT),
+        (row("It is 120 miles long.", hits=("other",)), FailureStage.RIGHT),
+        (row("It is 80 miles long.", hits=("other",)), FailureStage.NOT_FOUND),
+        (row("", abstained=True, hits=()), FailureStage.NOT_FOUND),
+        (row("The documents do not say."), FailureStage.ABSTAINED),
+        (row("…"), FailureStage.INVALID),
+        (row("Das ist der längste Fluss, 120 miles, und er fließt nach Norden."), FailureStage.LANGUAGE),
+        (row("It is very long."), FailureStage.WRONG),
+        (row("It is 120 miles long, or 77 hours."), FailureStage.NUMBER),
+        (without_citations("It is 120 miles long, or 77 hours."), FailureStage.NUMBER),
+        (without_citations("It is 120 miles long."), FailureStage.RIGHT),
+        (row("It is 120 miles long.", answerable=False), FailureStage.HALLUCINATED),
+        (row("The documents do not say.", answerable=False), FailureStage.RIGHTLY_ABSTAINED),
+        (row("", error="no server"), FailureStage.FAILED),
+        ((Example("q", "en", "?", True, ("…",), ("d",)), Prediction("q", "v", text="Long.")), FailureStage.UNSCORED),
     ],
 )
 def test_a_question_is_lost_at_the_first_place(told, expected):
     example, prediction = told
-    assert fate(*told, score_rows([example], [prediction], language("en"))[0]) is expected
+    assert classify_failure(*told, score_rows([example], [prediction], language("en"))[0]) is expected
 
 
-def test_every_fate_has_words():
-    assert set(WORDS) == set(Fate)
+def test_every_stage_has_a_description():
+    assert set(DESCRIPTIONS) == set(FailureStage)
 
 
 def test_the_steps_of_the_waterfall_hold_every_scored_question():
-    fates = [Fate.RIGHT, Fate.WRONG, Fate.WRONG, Fate.NOT_FOUND, Fate.UNSCORED, Fate.FAILED]
-    steps = losses(fates)
+    stages = [
+        FailureStage.RIGHT,
+        FailureStage.WRONG,
+        FailureStage.WRONG,
+        FailureStage.NOT_FOUND,
+        FailureStage.UNSCORED,
+        FailureStage.FAILED,
+    ]
+    steps = count_losses(stages)
     assert sum(count for _, _, count in steps) == 4
     assert [count for _, kind, count in steps if kind == "wrong"] == [2]
     assert "invalid" not in {kind for _, kind, _ in steps}
@@ -296,24 +317,26 @@ def test_the_steps_of_the_waterfall_hold_every_scored_question():
 
 def test_worst_takes_each_kind_in_turn_and_the_surest_first():
     def made(name, what, confidence):
-        return Row(Example(name, "en", "?", True), Prediction(name, "v", confidence=confidence), what)
+        return AnalysedRow(Example(name, "en", "?", True), Prediction(name, "v", confidence=confidence), what)
 
-    found = worst(
+    found = select_worst(
         [
-            made("w1", Fate.WRONG, 0.2),
-            made("w2", Fate.WRONG, 0.9),
-            made("h1", Fate.HALLUCINATED, None),
-            made("h2", Fate.HALLUCINATED, 0.1),
-            made("r", Fate.RIGHT, 1.0),
+            made("w1", FailureStage.WRONG, 0.2),
+            made("w2", FailureStage.WRONG, 0.9),
+            made("h1", FailureStage.HALLUCINATED, None),
+            made("h2", FailureStage.HALLUCINATED, 0.1),
+            made("r", FailureStage.RIGHT, 1.0),
         ]
     )
     assert [r.example.id for r in found] == ["h2", "w2", "h1", "w1"]
 
 
 def test_chance_is_seeded_and_never_asks_for_more_than_there_is():
-    many = [Row(Example(str(n), "en", "?", True), Prediction(str(n), "v"), Fate.RIGHT) for n in range(50)]
-    assert drawn(many, "0:e4b:si") == drawn(many, "0:e4b:si") != drawn(many, "1:e4b:si")
-    assert len(drawn(many[:2], "0")) == 2
+    many = [
+        AnalysedRow(Example(str(n), "en", "?", True), Prediction(str(n), "v"), FailureStage.RIGHT) for n in range(50)
+    ]
+    assert sample_rows(many, "0:e4b:si") == sample_rows(many, "0:e4b:si") != sample_rows(many, "1:e4b:si")
+    assert len(sample_rows(many[:2], "0")) == 2
 
 
 # What is marked
@@ -321,7 +344,7 @@ def test_chance_is_seeded_and_never_asks_for_more_than_there_is():
 
 @given(st.text(max_size=40), st.lists(st.tuples(st.integers(-2, 45), st.integers(-2, 45)), max_size=4))
 def test_the_pieces_of_a_text_are_the_text(text, spans):
-    found = pieces(text, [Part(start, end, CITED) for start, end in spans])
+    found = cut_text(text, [MarkedSpan(start, end, CITED) for start, end in spans])
     assert "".join(p.text for p in found) == text
 
 
@@ -338,11 +361,11 @@ def test_the_pieces_of_a_text_are_the_text(text, spans):
     ],
 )
 def test_no_mark_ends_inside_a_written_character(text, end, marked):
-    assert next(p.text for p in pieces(text, [Part(0, end, CITED)]) if p.kinds) == marked
+    assert next(p.text for p in cut_text(text, [MarkedSpan(0, end, CITED)]) if p.kinds) == marked
 
 
 def test_marks_may_overlap():
-    found = pieces("0123456789", [Part(0, 6, CITED, 1), Part(4, 8, REFERENCE)])
+    found = cut_text("0123456789", [MarkedSpan(0, 6, CITED, 1), MarkedSpan(4, 8, REFERENCE)])
     assert [(p.text, p.kinds, p.numbers) for p in found] == [
         ("0123", ("cited",), ()),
         ("45", ("cited", "reference"), (1,)),
@@ -353,7 +376,7 @@ def test_marks_may_overlap():
 
 def test_numbers_from_nowhere_are_found_in_their_own_digits():
     text = "இது ௧௨௦ அல்ல, 1200"
-    assert [text[p.start : p.end] for p in runs(text, ["120"])] == ["௧௨௦"]
+    assert [text[p.start : p.end] for p in find_numbers(text, ["120"])] == ["௧௨௦"]
 
 
 @pytest.mark.parametrize(
@@ -369,12 +392,12 @@ def test_numbers_from_nowhere_are_found_in_their_own_digits():
     ],
 )
 def test_a_reference_is_marked_where_it_stands(text, wanted, found):
-    parts = every(text, [wanted], REFERENCE)
-    assert [p.text for p in pieces(text, parts) if p.kinds] == found
+    parts = find_strings(text, [wanted], REFERENCE)
+    assert [p.text for p in cut_text(text, parts) if p.kinds] == found
 
 
 def test_an_empty_reference_marks_nothing():
-    assert every("a b", ["", " "], REFERENCE) == []
+    assert find_strings("a b", ["", " "], REFERENCE) == []
 
 
 # What is drawn
@@ -391,16 +414,16 @@ def test_labels_are_moved_apart_and_stay_in_the_room():
 
 
 def test_an_interval_is_drawn_where_it_lies():
-    bar = interval_bar(Figure(0.5, 10, Interval(0.25, 0.75)))
+    bar = interval_bar(MetricValue(0.5, 10, Interval(0.25, 0.75)))
     assert 'x="30.5"' in bar and 'width="59"' in bar and 'x="59"' in bar
-    assert interval_bar(NO_FIGURE) == ""
+    assert interval_bar(NO_VALUE) == ""
 
 
 def test_names_in_drawings_are_escaped():
-    figure = Figure(0.5, 10, Interval(0.4, 0.6))
+    figure = MetricValue(0.5, 10, Interval(0.4, 0.6))
     point = Spot(HOSTILE, 0, 0.5, figure)
     made = [
-        ladder("l", HOSTILE, [Step("xx", HOSTILE, 1)], [Line(HOSTILE, 0, (figure,))]),
+        ladder("l", HOSTILE, [LadderStep("xx", HOSTILE, 1)], [LadderLine(HOSTILE, 0, (figure,))]),
         scatter("s", HOSTILE, [point], (HOSTILE, HOSTILE)),
         cost("c", HOSTILE, [point], (HOSTILE, HOSTILE)),
         risk_coverage("r", HOSTILE, [Curve(HOSTILE, 0, (Point(1.0, 0.5),))]),
@@ -421,4 +444,4 @@ def test_names_in_drawings_are_escaped():
     ],
 )
 def test_tables_name_a_file_without_its_path(variant, shown):
-    assert by_name(variant) == shown
+    assert shorten_variant(variant) == shown

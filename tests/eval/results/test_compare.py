@@ -2,7 +2,7 @@
 
 import pytest
 
-from eval.results.compare import Scored, compare, ranks
+from eval.results.compare import ScoredExample, compare, rank_variants
 from eval.statistics import mcnemar_exact
 
 TIERS = {"en": "T1", "ta": "T3", "si": "T3"}
@@ -10,7 +10,7 @@ TIERS = {"en": "T1", "ta": "T3", "si": "T3"}
 
 def scored(values, clusters=None):
     """One row a value; each its own cluster unless `clusters` says how many rows share one."""
-    return [Scored(f"q{i}", f"c{i // (clusters or 1)}", v) for i, v in enumerate(values)]
+    return [ScoredExample(f"q{i}", f"c{i // (clusters or 1)}", v) for i, v in enumerate(values)]
 
 
 def variants(**rows):
@@ -57,18 +57,18 @@ def test_the_rows_it_takes_follow_the_rows_that_differ():
 
 def test_equal_variants_share_a_rank_and_a_clear_loser_does_not():
     rows = variants(x=[1] * 30, y=[1] * 30, z=[0] * 20 + [1] * 10)
-    assert ranks(rows, TIERS) == {g: {"x": 1, "y": 1, "z": 2} for g in ("ta", "si", "T3")}
+    assert rank_variants(rows, TIERS) == {g: {"x": 1, "y": 1, "z": 2} for g in ("ta", "si", "T3")}
 
 
 def test_ranks_stand_on_rows_that_all_have():
     rows = {"x": {"en": scored([1] * 30)}, "y": {"en": scored([0] * 30)[:20]}, "z": {"ta": scored([1])}}
-    assert ranks(rows, TIERS) == {}
-    assert ranks({k: rows[k] for k in "xy"}, TIERS)["en"] == {"x": 1, "y": 2}
+    assert rank_variants(rows, TIERS) == {}
+    assert rank_variants({k: rows[k] for k in "xy"}, TIERS)["en"] == {"x": 1, "y": 2}
 
 
 def test_nothing_to_compare_is_nothing():
     assert compare({}, TIERS) == []
-    assert ranks({}, TIERS) == {}
+    assert rank_variants({}, TIERS) == {}
 
 
 def test_two_values_for_an_example_are_refused():

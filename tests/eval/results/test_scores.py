@@ -6,12 +6,12 @@ import math
 import numpy as np
 import pytest
 
-from eval.datasets.own import Example
 from eval.metrics.answers import chrf, containment, exact_match, token_f1
 from eval.metrics.ranking import ndcg, recall, reciprocal_rank
 from eval.results.scores import collect, row_values, summarise
-from eval.runner.rows import Cited, Prediction, Run
+from eval.runner.rows import RowStore
 from eval.statistics import cluster_bootstrap, clustered_rate, wilson
+from eval.types import CitedSpan, Example, Prediction
 from mlrag.errors import GeneratorError
 from mlrag.languages import language
 
@@ -96,8 +96,8 @@ def test_a_failed_row_is_in_no_figure():
     examples = [Example("a", "en", "?", True, ("Nile",))] * 2
     report = summarise(collect(examples, rows, language("en")), rows)
     assert (report.n, report.failed, report.reason) == (2, 1, "no server")
-    assert report.figures["contains"].n == 1
-    assert report.figures["hallucination:near_miss"].value is None
+    assert report.metrics["contains"].n == 1
+    assert report.metrics["hallucination:near_miss"].value is None
 
 
 def test_a_killed_run_goes_on_and_repeats_nothing(tmp_path):
@@ -108,7 +108,7 @@ def test_a_killed_run_goes_on_and_repeats_nothing(tmp_path):
             asked.append(question)
             raise GeneratorError("down")
 
-    run = Run(tmp_path)
+    run = RowStore(tmp_path)
     run.append("en", Prediction("one", "v", "text"))
     path = next(tmp_path.glob("*.jsonl"))
     path.write_bytes(path.read_bytes() + b'{"id": "tw')
@@ -120,8 +120,8 @@ def test_a_killed_run_goes_on_and_repeats_nothing(tmp_path):
 
 
 def test_rows_of_before_citations_were_kept_can_be_read(tmp_path):
-    run = Run(tmp_path)
-    new = Prediction("new", "v", "text", citations=(Cited("d", 0, 0, 4),), confidence=0.5)
+    run = RowStore(tmp_path)
+    new = Prediction("new", "v", "text", citations=(CitedSpan("d", 0, 0, 4),), confidence=0.5)
     run.append("en", new)
     path = next(tmp_path.glob("*.jsonl"))
     old = {"id": "old", "variant": "v", "text": "Nile", "abstained": False, "passages": ["p"], "hit_docs": ["d"]}

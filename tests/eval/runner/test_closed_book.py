@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 import eval.tiers
 from eval.datasets.own import drawn, own_questions
 from eval.metrics.answers import containment
-from eval.runner.closed_book import ClosedBook, turns, with_closed_book
+from eval.runner.closed_book import ClosedBook, add_closed_book, turns
 from mlrag.errors import SettingsError
 from mlrag.languages import language, languages
 from mlrag.settings import Settings
@@ -23,9 +23,9 @@ def tiers(*args):
 
 
 def test_a_report_has_each_variant_twice_or_only_closed():
-    assert with_closed_book(["e2b", "e4b"], False) == ["e2b", "e4b"]
-    assert with_closed_book(["e2b"], True) == ["e2b", "e2b (closed book)"]
-    assert with_closed_book(["e2b"], False, passages=False) == ["e2b (closed book)"]
+    assert add_closed_book(["e2b", "e4b"], False) == ["e2b", "e4b"]
+    assert add_closed_book(["e2b"], True) == ["e2b", "e2b (closed book)"]
+    assert add_closed_book(["e2b"], False, passages=False) == ["e2b (closed book)"]
 
 
 @pytest.mark.parametrize("lang", languages())
@@ -72,9 +72,9 @@ def test_closed_rows_stand_beside_those_that_read(tmp_path, indexed, monkeypatch
     assert list(found) == ["extractive", "extractive (closed book)", "e4b", "e4b (closed book)"]
     closed = found["e4b (closed book)"]["languages"]["ta"]
     assert closed["n"] == len(known) < 4  # none of them with its document hidden
-    assert closed["figures"]["contains"]["value"] == pytest.approx(right / len(known))
+    assert closed["metrics"]["contains"]["value"] == pytest.approx(right / len(known))
     nothing = ("recall@5", "hallucination:near_miss", "hallucination:numbers", "citation_coverage", "summary")
-    assert [closed["figures"][name]["value"] for name in nothing] == [None] * len(nothing)
+    assert [closed["metrics"][name]["value"] for name in nothing] == [None] * len(nothing)
     refused = found["extractive (closed book)"]["languages"]["ta"]
     assert (refused["failed"], "no model" in refused["reason"]) == (len(known), True)
     assert json.loads(done.stdout)["signature"]["suite"]["licence"] == "Apache-2.0"
@@ -95,7 +95,7 @@ def test_a_set_without_passages_is_asked_with_the_book_closed(tmp_path, monkeypa
     assert done.exit_code == 0, done.stderr
     found = json.loads(done.stdout)
     assert list(found["variants"]) == ["e4b (closed book)"]
-    assert found["variants"]["e4b (closed book)"]["languages"]["ar"]["figures"]["contains"]["value"] == 1.0
+    assert found["variants"]["e4b (closed book)"]["languages"]["ar"]["metrics"]["contains"]["value"] == 1.0
     assert found["signature"]["suite"]["name"] == "MKQA"
 
 

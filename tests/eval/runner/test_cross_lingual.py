@@ -7,10 +7,13 @@ import typer
 from typer.testing import CliRunner
 
 import eval.retrieval
-from eval.datasets.own import Example, own_questions
-from eval.results.extra import with_figures
+from eval.datasets.own import own_questions
+from eval.results.cross_lingual import CROSS_METRICS, CrossLingualRow, score_cross_lingual
+from eval.results.evaluate import add_metrics
+from eval.results.run_report import RunReport, VariantReport
 from eval.results.scores import summarise_tier
-from eval.runner.cross_lingual import FIGURES, Crossed, crossed, figures, keep, kept
+from eval.runner.cross_lingual import make_cross_lingual, read_cross_lingual, write_cross_lingual
+from eval.types import Example
 from mlrag.languages import languages
 from mlrag.types import Document
 from tests.conftest import CORPORA
@@ -35,7 +38,7 @@ def documents(lang, *ids):
 def test_our_english_questions_have_the_same_document_in_every_language(lang):
     english, own = own_questions("en"), own_questions(lang)
     there = [Document(f"{lang}-{path.stem}", lang, "") for path in (CORPORA / lang).glob("*.md")]
-    golds = {e.id: e.gold_docs for e in crossed(english, own, there, lang)}
+    golds = {e.id: e.gold_docs for e in make_cross_lingual(english, own, there, lang)}
     assert len(golds) == 54
     assert golds == {e.id: e.gold_docs for e in own if e.gold_docs}
     assert all(d.split("-", 1)[1] in {g.split("-", 1)[1] for g in golds[e.id]} for e in english for d in e.gold_docs)
@@ -43,7 +46,7 @@ def test_our_english_questions_have_the_same_document_in_every_language(lang):
 
 def test_gold_is_the_own_questions_else_the_document_of_the_same_id():
     source = [asked("q1", "en", "en-a"), asked("q2", "en", "b"), asked("q3", "en")]
-    found = crossed(source, [asked("q1", "ta", "ta-a")], documents("ta", "ta-a", "b"), "ta")
+    found = make_cross_lingual(source, [asked("q1", "ta", "ta-a")], documents("ta", "ta-a", "b"), "ta")
     assert [(e.id, e.lang, e.question, e.gold_docs) for e in found] == [
         ("q1", "ta", ROOM["en"][0], ("ta-a",)),
         ("q2", "ta", ROOM["en"][0], ("b",)),
@@ -52,32 +55,34 @@ def test_gold_is_the_own_questions_else_the_document_of_the_same_id():
 
 def test_ids_shared_by_accident_make_no_parallel_set():
     source = [asked(f"q{n}", "en", f"p{n}") for n in range(5)]
-    assert crossed(source, [], documents("zh", "p0", "p1"), "zh") == []
-    assert len(crossed(source, [], documents("zh", "p0", "p1", "p2"), "zh")) == 3
+    assert make_cross_lingual(source, [], documents("zh", "p0", "p1"), "zh") == []
+    assert len(make_cross_lingual(source, [], documents("zh", "p0", "p1", "p2"), "zh")) == 3
 
 
-def test_figures_are_the_ones_worked_out_by_hand_and_kept_beside_the_rows(tmp_path):
+def test_metrics_are_the_ones_worked_out_by_hand_and_stored_next_to_the_rows(tmp_path):
     """ta: found at rank 2 and not at all; ar: found first. A tier is the mean of its languages."""
     rows = [
-        Crossed("ta", "q1", ("a",), ("b", "a")),
-        Crossed("ta", "q2", ("a",), ("b", "c")),
-        Crossed("ar", "q1", ("a",), ("a",)),
+        CrossLingualRow("ta", "q1", ("a",), ("b", "a")),
+        CrossLingualRow("ta", "q2", ("a",), ("b", "c")),
+        CrossLingualRow("ar", "q1", ("a",), ("a",)),
     ]
-    keep(tmp_path, rows)
-    assert kept(tmp_path) == rows
-    assert kept(tmp_path / "none") == []
-    ta, both = figures(rows, ["ta"]), figures(rows, ["ta", "ar", "zh"])
-    assert [ta[name].value for name in FIGURES[:2]] == [0.5, 0.25]
+    write_cross_lingual(tmp_path, rows)
+    assert read_cross_lingual(tmp_path) == rows
+    assert read_cross_lingual(tmp_path / "none") == []
+    ta, both = score_cross_lingual(rows, ["ta"]), score_cross_lingual(rows, ["ta", "ar", "zh"])
+    assert [ta[name].value for name in CROSS_METRICS[:2]] == [0.5, 0.25]
     assert ta["cross:ndcg@10"].value == pytest.approx(0.5 / 1.584962500721156)
     assert (both["cross:recall@5"].value, both["cross:recall@5"].n) == (0.75, 3)
-    assert figures(rows, ["zh"]) == {}
+    assert score_cross_lingual(rows, ["zh"]) == {}
 
 
-def test_every_row_of_the_table_gets_the_figures_of_its_languages():
+def test_every_row_of_the_table_gets_the_metrics_of_its_languages():
     report = summarise_tier({}, [])
-    result = {"variants": {"e4b": {"languages": {"ta": report, "sw": report}, "tiers": {"T3": report}}}}
+    variant = VariantReport([], False, {"T3": report}, {"ta": report, "sw": report}, {}, {}, {})
     seen = []
-    with_figures(result, lambda variant, langs: seen.append((variant, sorted(langs))) or {})
+    add_metrics(
+        RunReport("r", {}, {"e4b": variant}, []), lambda variant, langs: seen.append((variant, sorted(langs))) or {}
+    )
     assert seen == [("e4b", ["ta"]), ("e4b", ["sw"]), ("e4b", ["sw", "ta"])]
 
 

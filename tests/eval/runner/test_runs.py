@@ -7,18 +7,19 @@ import threading
 import time
 
 import pytest
-from rich.console import Console
 
 from benchmarks.kill_runs import Watch, measure, prompt_of, rows_on_disk
-from eval.datasets.own import Example, article_removed
+from eval.datasets.own import article_removed
 from eval.report.markdown import as_json, markdown
-from eval.results.contests import with_base
-from eval.results.evaluate import evaluate
-from eval.results.export import FIGURE_COLUMNS, export
-from eval.results.jsonable import plain
-from eval.runner.plan import Plan, find_run, latest_run, read_plan, write_plan
-from eval.runner.rows import Prediction, Run
-from eval.tiers import compare_runs, stored, write_report
+from eval.report.render import render
+from eval.results.comparisons import pair_with_base
+from eval.results.evaluate import score
+from eval.results.export import METRIC_COLUMNS, export
+from eval.results.jsonable import to_jsonable
+from eval.runner.plan import RunPlan, find_run, latest_run, read_plan, write_plan
+from eval.runner.rows import RowStore
+from eval.tiers import compare_runs, rescore
+from eval.types import Example, Prediction
 from mlrag.errors import CorpusFormatError, GeneratorError
 from mlrag.languages import language
 from mlrag.models.variants import CustomVariant
@@ -29,7 +30,7 @@ ASKED = {
     "ar": [Example(f"q{i}", "ar", f"ما النهر {i}؟", True, (f"النيل {i}",), cluster=f"q{i}") for i in range(4)],
     "zh": [Example(f"q{i}", "zh", f"哪条河{i}？", True, (f"尼罗河{i}",), cluster=f"q{i}") for i in range(8)],
 }
-PLAN = Plan(
+PLAN = RunPlan(
     {"langs": list(ASKED), "data": "toy questions", "own_variants": {}, "seed": 0},
     {lang: [*asked, *map(article_removed, asked)] for lang, asked in ASKED.items()},
 )
@@ -46,7 +47,7 @@ def said(lang, example, variant, right):
 def fill(folder, variants, plan=PLAN):
     """A run on disk: each variant right on so many questions of a language."""
     write_plan(folder, plan)
-    run = Run(folder)
+    run = RowStore(folder)
     for variant, right in variants.items():
         for lang, found in plan.examples.items():
             for example in found:
@@ -56,7 +57,7 @@ def fill(folder, variants, plan=PLAN):
 
 def test_a_plan_comes_back_as_it_was(tmp_path):
     pooled = Example("q", "si", "කුමක්ද?", True, ("එක",), ("d",), only=frozenset({"d", "e"}), hidden=frozenset({"f"}))
-    plan = Plan(PLAN.signature, {"si": [pooled], **PLAN.examples})
+    plan = RunPlan(PLAN.signature, {"si": [pooled], **PLAN.examples})
     write_plan(tmp_path, plan)
     assert read_plan(tmp_path) == plan
     with pytest.raises(CorpusFormatError, match="runs"):
@@ -78,7 +79,7 @@ def test_rows_are_asked_side_by_side_but_never_more_than_allowed(tmp_path):
             raise GeneratorError(question)
 
     examples, ticks = PLAN.examples["ta"], []
-    found = Run(tmp_path).complete(Slow(), examples, "v", "ta", lambda: ticks.append(1), concurrency=3)
+    found = RowStore(tmp_path).complete(Slow(), examples, "v", "ta", lambda: ticks.append(1), concurrency=3)
     assert most == 3
     assert [p.id for p in found] == [e.id for e in examples]
     assert [p.error for p in found] == [e.question for e in examples]
@@ -86,21 +87,21 @@ def test_rows_are_asked_side_by_side_but_never_more_than_allowed(tmp_path):
 
 
 def test_a_finished_row_stands_against_a_later_failed_one(tmp_path):
-    run = Run(tmp_path)
+    run = RowStore(tmp_path)
     run.append("en", Prediction("a", "v", "Nile"))
     run.append("en", Prediction("a", "v", error="down"))
     assert run.finished("v", "en")["a"].text == "Nile"
-    missing = run.stored([Example("a", "en", "?", True), Example("b", "en", "?", True)], "v", "en")
+    missing = run.predictions([Example("a", "en", "?", True), Example("b", "en", "?", True)], "v", "en")
     assert [p.error for p in missing] == ["", "not asked yet"]
 
 
 def test_a_tier_is_the_mean_of_its_languages():
-    found = evaluate(PLAN, {"v": {"en": rows("en", 12), "ta": rows("ta", 6), "ar": rows("ar", 4), "zh": rows("zh", 2)}})
-    tiers = found["variants"]["v"]["tiers"]
-    assert tiers["T1"].figures["contains"].value == pytest.approx((12 / 12 + 2 / 8) / 2)
-    assert tiers["T1"].figures["contains"].n == 20
-    assert tiers["T1"].figures["summary"].value == pytest.approx(
-        sum(found["variants"]["v"]["languages"][x].figures["summary"].value for x in ("en", "zh")) / 2
+    found = score(PLAN, {"v": {"en": rows("en", 12), "ta": rows("ta", 6), "ar": rows("ar", 4), "zh": rows("zh", 2)}})
+    tiers = found.variants["v"].tiers
+    assert tiers["T1"].metrics["contains"].value == pytest.approx((12 / 12 + 2 / 8) / 2)
+    assert tiers["T1"].metrics["contains"].n == 20
+    assert tiers["T1"].metrics["summary"].value == pytest.approx(
+        sum(found.variants["v"].languages[x].metrics["summary"].value for x in ("en", "zh")) / 2
     )
 
 
@@ -110,37 +111,36 @@ def rows(lang, right):
 
 def test_the_same_rows_in_any_order_give_the_same_bytes(tmp_path):
     run = fill(tmp_path / "run", {"extractive": 9, "e4b": 3})
-    quiet = Console(quiet=True)
-    write_report(tmp_path / "first", stored(run), quiet)
+    render(rescore(run), tmp_path / "first")
     for path in run.glob("*.*.jsonl"):
         path.write_text("".join(reversed(path.read_text("utf-8").splitlines(True))), "utf-8")
-    write_report(tmp_path / "second", stored(run), quiet)
+    render(rescore(run), tmp_path / "second")
     first, second = ({p.name: p.read_bytes() for p in (tmp_path / x).iterdir()} for x in ("first", "second"))
     assert first == second
-    assert {"tiers.md", "tiers.json", "rows.csv", "figures.csv", "index.html", "ta.html"} <= set(first)
+    assert {"tiers.md", "tiers.json", "rows.csv", "metrics.csv", "index.html", "ta.html"} <= set(first)
 
 
 def test_json_holds_null_and_never_nan():
     nothing = {lang: [Prediction(e.id, "31b", error="no server") for e in found] for lang, found in ASKED.items()}
     alone = {"en": ASKED["en"][:1]}
-    result = evaluate(Plan(PLAN.signature, ASKED), {"31b": nothing})
+    result = score(RunPlan(PLAN.signature, ASKED), {"31b": nothing})
     shown = json.dumps(as_json(result), allow_nan=False)
     tier = json.loads(shown)["variants"]["31b"]["tiers"]["T1"]
-    assert (tier["p50"], tier["p95"], tier["figures"]["contains"]["value"]) == (None, None, None)
+    assert (tier["p50"], tier["p95"], tier["metrics"]["contains"]["value"]) == (None, None, None)
     assert "did not run: no server" in markdown(result)
-    one = evaluate(Plan(PLAN.signature, alone), {"v": {"en": [said("en", alone["en"][0], "v", 1)]}})
+    one = score(RunPlan(PLAN.signature, alone), {"v": {"en": [said("en", alone["en"][0], "v", 1)]}})
     assert json.dumps(as_json(one), allow_nan=False)
-    assert plain((math.nan, math.inf, {"a": 1.5})) == [None, None, {"a": 1.5}]
+    assert to_jsonable((math.nan, math.inf, {"a": 1.5})) == [None, None, {"a": 1.5}]
 
 
 def test_variants_of_a_run_are_paired_ranked_and_told_how_many_rows_they_need(tmp_path):
-    result = stored(fill(tmp_path, {"extractive": 12, "e4b": 0, "31b": 0}))
-    contest = result["contests"][0]
-    en = next(c for c in contest.comparisons if (c.group, c.first, c.second) == ("en", "extractive", "e4b"))
+    result = rescore(fill(tmp_path, {"extractive": 12, "e4b": 0, "31b": 0}))
+    accuracy = result.comparisons[0]
+    en = next(c for c in accuracy.comparisons if (c.group, c.first, c.second) == ("en", "extractive", "e4b"))
     assert (en.difference.value, en.first_only, en.second_only) == (1.0, 12, 0)
     assert en.mcnemar == pytest.approx(2 / 2**12)
     assert en.adjusted == pytest.approx(12 * 2 / 2**12)  # three pairs, four languages
-    assert contest.ranks["en"] == {"extractive": 1, "31b": 2, "e4b": 2}
+    assert accuracy.ranks["en"] == {"extractive": 1, "31b": 2, "e4b": 2}
     page = markdown(result)
     assert "| accuracy (contains) | extractive | e4b | en | +100.0 [" in page
     assert "n for 5 points" in page
@@ -149,9 +149,9 @@ def test_variants_of_a_run_are_paired_ranked_and_told_how_many_rows_they_need(tm
 
 def test_less_hallucination_ranks_first():
     talks = [Prediction(e.id, "loud", e.question) for e in PLAN.examples["en"]]
-    plan = Plan(PLAN.signature, {"en": PLAN.examples["en"]})
-    contests = evaluate(plan, {"loud": {"en": talks}, "still": {"en": rows("en", 12)}})["contests"]
-    gone = next(c for c in contests if c.figure == "hallucination:article_removed")
+    plan = RunPlan(PLAN.signature, {"en": PLAN.examples["en"]})
+    compared = score(plan, {"loud": {"en": talks}, "still": {"en": rows("en", 12)}}).comparisons
+    gone = next(c for c in compared if c.metric == "hallucination:article_removed")
     assert gone.ranks["en"] == {"still": 1, "loud": 2}
 
 
@@ -160,7 +160,7 @@ def test_two_runs_are_compared_by_name_folder_or_report(tmp_path):
     fill(tmp_path / "runs" / "bbb", {"extractive": 2})
     (tmp_path / "reports" / "there").mkdir(parents=True)
     (tmp_path / "reports" / "there" / "tiers.json").write_text('{"run": "bbb"}')
-    found = compare_runs(tmp_path, ("aaa", "there"))["contests"][0].comparisons
+    found = compare_runs(tmp_path, ("aaa", "there")).comparisons[0].comparisons
     ta = next(c for c in found if c.group == "ta")
     assert (ta.first, ta.second) == ("aaa extractive", "there extractive")
     assert ta.difference.value == pytest.approx(10 / 12)
@@ -168,7 +168,7 @@ def test_two_runs_are_compared_by_name_folder_or_report(tmp_path):
 
 
 def test_csv_holds_every_row_and_figure(tmp_path):
-    result = stored(fill(tmp_path / "run", {"extractive": 9}))
+    result = rescore(fill(tmp_path / "run", {"extractive": 9}))
     export(tmp_path, result)
     with (tmp_path / "rows.csv").open(encoding="utf-8", newline="") as file:
         found = {(r["lang"], r["id"]): r for r in csv.DictReader(file)}
@@ -176,17 +176,17 @@ def test_csv_holds_every_row_and_figure(tmp_path):
     assert found["ta", "q3"]["text"] == "நைல் 3"
     assert (found["ta", "q3"]["contains"], found["ta", "q3"]["prompt_tokens"]) == ("1.0", "")
     assert found["ta", "q3~removed"]["outcome"] == "abstained"
-    with (tmp_path / "figures.csv").open(encoding="utf-8", newline="") as file:
+    with (tmp_path / "metrics.csv").open(encoding="utf-8", newline="") as file:
         figures = list(csv.DictReader(file))
-    assert list(figures[0]) == list(FIGURE_COLUMNS)
-    en = next(f for f in figures if (f["tier_or_language"], f["figure"]) == ("en", "contains"))
+    assert list(figures[0]) == list(METRIC_COLUMNS)
+    en = next(f for f in figures if (f["tier_or_language"], f["metric"]) == ("en", "contains"))
     assert (en["value"], en["n"]) == ("0.75", "12")
 
 
 def test_csv_says_why_a_row_failed(tmp_path):
     folder = fill(tmp_path / "run", {"extractive": 9})
-    Run(folder).append("ta", Prediction("q3", "e4b", error="the server is down"))
-    export(tmp_path, stored(folder))
+    RowStore(folder).append("ta", Prediction("q3", "e4b", error="the server is down"))
+    export(tmp_path, rescore(folder))
     with (tmp_path / "rows.csv").open(encoding="utf-8", newline="") as file:
         found = {(r["variant"], r["lang"], r["id"]): r for r in csv.DictReader(file)}
     told = [(r["outcome"], r["failure"], r["error"]) for v in ("e4b", "extractive") for r in [found[v, "ta", "q3"]]]
@@ -195,12 +195,12 @@ def test_csv_says_why_a_row_failed(tmp_path):
 
 def test_parquet_holds_the_same(tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
-    result = stored(fill(tmp_path / "run", {"extractive": 9}))
+    result = rescore(fill(tmp_path / "run", {"extractive": 9}))
     assert export(tmp_path, result) == ""
     found = parquet.read_table(tmp_path / "rows.parquet").to_pylist()
     assert {r["lang"] for r in found} == set(ASKED)
     assert next(r for r in found if (r["lang"], r["id"]) == ("zh", "q2"))["contains"] == 1.0
-    assert parquet.read_table(tmp_path / "figures.parquet").num_rows > 100
+    assert parquet.read_table(tmp_path / "metrics.parquet").num_rows > 100
 
 
 def test_a_killed_run_repeats_no_finished_call_and_ends_in_the_same_report(tmp_path, indexed):
@@ -217,7 +217,7 @@ def test_a_repeated_call_would_be_seen(tmp_path):
     body = {"prompt": f"[1] ¦ நைல் ஓர் ஆறு.\n\n{example.question}"}
     watch(body)
     assert not watch.repeated
-    Run(tmp_path).append("ta", Prediction(example.id, "e4b", "நைல்", passages=("நைல் ஓர் ஆறு.",)))
+    RowStore(tmp_path).append("ta", Prediction(example.id, "e4b", "நைல்", passages=("நைல் ஓர் ஆறு.",)))
     assert len(rows_on_disk(tmp_path)) == 1
     watch(body)
     assert watch.repeated == [prompt_of(body)]
@@ -225,15 +225,15 @@ def test_a_repeated_call_would_be_seen(tmp_path):
 
 def test_a_fine_tune_is_told_its_gain_over_its_base(tmp_path):
     own = {"my-si": {"tag": "ollama:me/gemma", "base": "e4b", "context": None}}
-    plan = Plan({**PLAN.signature, "own_variants": own}, PLAN.examples)
-    result = stored(fill(tmp_path / "runs" / "one", {"e4b": 6, "my-si": 12, "31b": 12}, plan))
+    plan = RunPlan({**PLAN.signature, "own_variants": own}, PLAN.examples)
+    result = rescore(fill(tmp_path / "runs" / "one", {"e4b": 6, "my-si": 12, "31b": 12}, plan))
     page = markdown(result)
     assert "| accuracy (contains) | my-si | e4b | ta | +50.0 [" in page
-    assert "| accuracy (contains) | my-si | 31b | ta |" not in page.partition("## Against each other")[0]
-    assert "Gain over the base" not in markdown(stored(fill(tmp_path / "two", {"e4b": 6, "31b": 12})))
-    assert with_base({"a e4b+think": "e4b+think", "b my-si+think": "my-si+think", "b my-si": "my-si"}, read(own)) == [
-        ("b my-si+think", "a e4b+think")
-    ]
+    assert "| accuracy (contains) | my-si | 31b | ta |" not in page.partition("## Comparison of variants")[0]
+    assert "Gain over the base" not in markdown(rescore(fill(tmp_path / "two", {"e4b": 6, "31b": 12})))
+    assert pair_with_base(
+        {"a e4b+think": "e4b+think", "b my-si+think": "my-si+think", "b my-si": "my-si"}, read(own)
+    ) == [("b my-si+think", "a e4b+think")]
 
 
 def read(own):

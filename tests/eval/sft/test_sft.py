@@ -10,12 +10,13 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from eval.consistency import rewordings
-from eval.datasets.own import Example, own_questions
+from eval.datasets.own import own_questions
 from eval.sft.command import Exporter, ExportFiles, write
 from eval.sft.compose import find_fault
 from eval.sft.export import SplitPlan
 from eval.sft.leaks import KeepOut, LeakError, Leaks, dice, group_overlapping, letters, overlap, read_keep_out
 from eval.sft.records import Draft
+from eval.types import Example
 from mlrag.answering.retriever import Retriever
 from mlrag.cli.main import app
 from mlrag.documents.readers import read_document
