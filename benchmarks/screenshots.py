@@ -7,9 +7,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +15,6 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 import typer
-import uvicorn
 
 from mlrag.documents.readers import read_documents
 from mlrag.errors import SettingsError
@@ -27,6 +23,7 @@ from mlrag.index.local.indexes import FolderIndexes
 from mlrag.ingest.index_documents import index_documents
 from mlrag.settings import Settings
 from service.app import create_app
+from tests.support.serving import serving
 
 QUESTION = {"lang": "ta", "q": "சிகிரியா பாறை எவ்வளவு உயரம்?"}
 SIZE = {"width": 860, "height": 1060}
@@ -37,20 +34,13 @@ HOUSE = Path(__file__).parent.parent
 
 @contextmanager
 def tamil_service() -> Iterator[str]:
-    """The address of a service over the Tamil starter documents."""
-    with TemporaryDirectory() as folder, socket.socket() as free:
+    """Serve the Tamil starter documents; yields the address."""
+    with TemporaryDirectory() as folder:
         settings = Settings(data_dir=Path(folder), cache_answers=0)
         documents = read_documents([settings.corpora / "ta"], "ta")
         index_documents(documents, FolderIndexes(settings.index_dir), make_embedder(settings))
-        free.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(create_app(settings), log_level="error"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [free]}, daemon=True)
-        thread.start()
-        while not server.started:
-            time.sleep(0.05)
-        yield f"http://127.0.0.1:{free.getsockname()[1]}"
-        server.should_exit = True
-        thread.join(10)
+        with serving(create_app(settings)) as url:
+            yield url
 
 
 def newest(reports: Path) -> Path:

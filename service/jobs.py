@@ -53,7 +53,7 @@ class UploadJob:
     error: str = ""
 
     @property
-    def finished(self) -> bool:
+    def is_finished(self) -> bool:
         return self.status in ("done", "failed")
 
 
@@ -120,11 +120,11 @@ class UploadJobs:
         self._closed.set()
 
     def _store(self, job: UploadJob) -> None:
-        self._board.post(job.id, self._adapter.dump_json(job).decode(), job.finished)
+        self._board.post(job.id, self._adapter.dump_json(job).decode(), job.is_finished)
 
     def _update(self, job: UploadJob) -> None:
         """Store the status; where that fails, log it, for the work itself is done all the same."""
-        if job.finished:
+        if job.is_finished:
             self._unfinished.discard(job.id)
         try:
             self._store(job)

@@ -60,7 +60,7 @@ _SEARCH_RESPONSES: Responses = {
 }
 
 
-class SearchQuery(BaseModel):
+class SearchParams(BaseModel):
     """The query of GET /search."""
 
     q: Annotated[str, Field(description="The question.", examples=[EXAMPLE_QUESTION], json_schema_extra=NOT_EMPTY)] = ""
@@ -70,7 +70,7 @@ class SearchQuery(BaseModel):
     explain: Annotated[bool, Field(description="Add the scores of both rankers.")] = False
 
 
-class AskQuery(SearchQuery):
+class AskParams(SearchParams):
     """The query of GET /ask."""
 
     variant: Annotated[str | None, Field(min_length=1, max_length=200)] = None
@@ -133,9 +133,9 @@ async def _answer(deps: Dependencies, body: AskRequest, request: Request) -> Res
 
 
 @router.get("/ask", response_class=JSON, responses=_ANSWER_RESPONSES)
-async def ask_get(deps: Deps, request: Request, query: Annotated[AskQuery, Query()]) -> Response:
+async def ask_get(deps: Deps, request: Request, params: Annotated[AskParams, Query()]) -> Response:
     """Answer one question."""
-    body = AskRequest(**query.model_dump(exclude={"filters"}), filters=_parse_filters(query.filters or ()))
+    body = AskRequest(**params.model_dump(exclude={"filters"}), filters=_parse_filters(params.filters or ()))
     return await _answer(deps, body, request)
 
 
@@ -161,9 +161,9 @@ async def _search(deps: Dependencies, body: SearchRequest) -> Response:
 
 
 @router.get("/search", response_class=JSON, responses=_SEARCH_RESPONSES)
-async def search_get(deps: Deps, query: Annotated[SearchQuery, Query()]) -> Response:
+async def search_get(deps: Deps, params: Annotated[SearchParams, Query()]) -> Response:
     """Passages only, in one language; no generator is asked."""
-    body = SearchRequest(**query.model_dump(exclude={"filters"}), filters=_parse_filters(query.filters or ()))
+    body = SearchRequest(**params.model_dump(exclude={"filters"}), filters=_parse_filters(params.filters or ()))
     return await _search(deps, body)
 
 

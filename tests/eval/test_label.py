@@ -1,13 +1,12 @@
 """The label page over a real HTTP server, as a rater's browser uses it."""
 
-import threading
+from contextlib import ExitStack
 from html import unescape
 
 import httpx
 import pytest
 import regex
 import typer
-import uvicorn
 from typer.testing import CliRunner
 
 from eval.judge.exam import make_exam, score_exam
@@ -16,11 +15,12 @@ from eval.judge.judge import fingerprint
 from eval.judge.labels import CANNOT_TELL, draw, measure_agreements, read_human_truth
 from eval.judge.rows import read_answers
 from eval.judge.verdict_columns import correct_rate
-from eval.label import LOOPBACK, main, make_app, open_desk
+from eval.label import main, make_app, open_desk
 from eval.metrics.answers import containment
 from mlrag.languages import language
 from tests.conftest import CORPORA
 from tests.support.judging import make_run
+from tests.support.serving import serving
 
 _FIELD = regex.compile(r'name="(at|key)" value="([^"]*)"')
 _ANSWER = regex.compile(r'class="answer">([^<]*)<')
@@ -28,23 +28,14 @@ _ANSWER = regex.compile(r'class="answer">([^<]*)<')
 
 @pytest.fixture
 def serve():
-    """Starts uvicorn on a free port of 127.0.0.1; gives a client."""
-    servers = []
+    """Serves a desk on a free port of 127.0.0.1; gives a client."""
+    with ExitStack() as servers:
 
-    def start(desk):
-        server = uvicorn.Server(uvicorn.Config(make_app(desk), host=LOOPBACK, port=0, log_level="warning"))
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        servers.append((server, thread))
-        while not server.started:
-            thread.join(0.02)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        return httpx.Client(base_url=f"http://{LOOPBACK}:{port}", follow_redirects=True)
+        def start(desk):
+            url = servers.enter_context(serving(make_app(desk)))
+            return httpx.Client(base_url=url, follow_redirects=True)
 
-    yield start
-    for server, thread in servers:
-        server.should_exit = True
-        thread.join(10)
+        yield start
 
 
 def form(page, label):

@@ -200,7 +200,7 @@ def test_a_job_is_known_to_all_replicas_and_one_that_waited_at_its_end_is_told(s
     waits = first.add("en", [Upload("b.txt", b"Tea was first planted in 1867.")])
     first.close()
     assert second.get(job.id).status == "done" or "send it again" in second.get(job.id).error
-    assert second.get(waits.id).finished
+    assert second.get(waits.id).is_finished
     first = UploadJobs(retriever, board=make_board(shared("a")))
     jobs = [first.add("en", [Upload(f"{n}.txt", b"Tea was first planted in 1867.")]) for n in range(3)]
     first.close(60.0)
