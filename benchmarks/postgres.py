@@ -34,7 +34,7 @@ from benchmarks.mixed import Sentences, embedded, questions, stored
 from benchmarks.places import Place, Questions, fill, percentiles, resident, search
 from eval.statistics import rule_of_three
 from mlrag.answering.retriever import Retriever
-from mlrag.embedding.base import load_embedder
+from mlrag.embedding.load import load_embedder
 from mlrag.index.postgres.indexes import HNSW_FROM, PostgresIndexes
 from mlrag.index.protocol import Indexes
 from mlrag.ingest.index_documents import index_documents

@@ -39,7 +39,7 @@ from benchmarks.places import resident
 from eval.datasets.own import own_questions
 from mlrag.answering.retriever import Retriever
 from mlrag.documents.readers import read_documents
-from mlrag.embedding.base import load_embedder
+from mlrag.embedding.load import load_embedder
 from mlrag.index.local.indexes import FolderIndexes
 from mlrag.index.local.store import Store
 from mlrag.index.types import EmbeddedPassage

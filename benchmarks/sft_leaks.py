@@ -8,7 +8,7 @@ from eval.consistency import rewordings
 from eval.datasets.own import own_questions
 from eval.sft.leaks import KeepOut, Leaks
 from eval.sft.records import Draft
-from mlrag.embedding.base import load_embedder
+from mlrag.embedding.load import load_embedder
 from mlrag.languages import language, languages
 
 

@@ -10,8 +10,9 @@ from mlrag.abstention.calibration import shipped_calibration
 from mlrag.answering.cache import AnswerCache, StoreContents
 from mlrag.answering.pipeline import Pipeline
 from mlrag.answering.retriever import Retriever
-from mlrag.embedding.background import Loading
-from mlrag.embedding.base import BUNDLED, Embedder, load_embedder
+from mlrag.embedding.background import BackgroundEmbedder
+from mlrag.embedding.base import BUNDLED, Embedder
+from mlrag.embedding.load import load_embedder
 from mlrag.errors import GeneratorUnavailableError, PrivacyError, SettingsError
 from mlrag.generation.backends.base import ChatModel, Timeouts
 from mlrag.generation.base import Generator
@@ -52,7 +53,9 @@ def make_embedder(settings: Settings, threads: int | None = None) -> Embedder:
 
 def start_embedder(settings: Settings) -> Embedder:
     """As make_embedder; the bundled one is loaded by a thread, and whoever needs it before it is there waits."""
-    return Loading(lambda: make_embedder(settings)) if settings.embedder == BUNDLED else make_embedder(settings)
+    return (
+        BackgroundEmbedder(lambda: make_embedder(settings)) if settings.embedder == BUNDLED else make_embedder(settings)
+    )
 
 
 def is_remote(host: str, settings: Settings) -> bool:

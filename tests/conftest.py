@@ -14,7 +14,8 @@ from mlrag.abstention.calibration import shipped_calibration
 from mlrag.answering.pipeline import Pipeline
 from mlrag.answering.retriever import Retriever
 from mlrag.documents.readers import read_documents
-from mlrag.embedding.base import Embedder, load_embedder
+from mlrag.embedding.base import Embedder
+from mlrag.embedding.load import load_embedder
 from mlrag.generation.backends.base import ChatModel, Timeouts
 from mlrag.generation.chat_generator import ModelGenerator
 from mlrag.generation.client import Caller, Gate

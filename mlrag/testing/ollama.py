@@ -26,7 +26,7 @@ class _OllamaHandler(Handler):
         if self.path == "/":
             self.send(200, b"Ollama is running", "text/plain; charset=utf-8")
         elif self.path == "/api/version":
-            self.json(200, {"version": "0.33.0"})
+            self.json(200, {"version": "0.33.0-test-double"})
         elif self.path == "/api/tags":
             self.json(200, {"models": [_tag(m) for m in self.double.models]})
         elif self.path == "/api/ps":

