@@ -32,9 +32,9 @@ from mlrag.index.local.indexes import FolderIndexes
 from mlrag.index.protocol import stores
 from mlrag.index.serialize import checksum
 from mlrag.ingest.index_documents import EmbeddedDocument, embed_documents, index_documents
-from mlrag.ingest.on_ray import Batch, Embedding
+from mlrag.ingest.on_ray import Batch, EmbedderFactory
 from mlrag.languages import languages
-from mlrag.ray_cluster import connected, fan_out
+from mlrag.ray_cluster import connect, fan_out
 from mlrag.settings import Settings
 from mlrag.types import Document
 
@@ -51,11 +51,11 @@ class Embedded:
 
 
 @dataclass(frozen=True, slots=True)
-class Timed(Embedding):
+class Timed(EmbedderFactory):
     """Embeds as a worker of `mlrag index` does, and tells its CPU seconds."""
 
     def __call__(self) -> Callable[[Batch], Any]:
-        work = Embedding(self.settings, self.name, self.engine)()
+        work = EmbedderFactory(self.settings, self.name, self.engine)()
         return lambda batch: Embedded(work(batch), os.getpid(), time.process_time())
 
 
@@ -153,7 +153,7 @@ def measure(rounds: int, per_lang: int) -> dict[str, list[Turn]]:
     ways = {ALONE: alone(embedder)}
     ways |= {f"Ray, {n} worker{'s' * (n > 1)}": on_workers(embedder, n) for n in (1, 2)}
     turns: dict[str, list[Turn]] = {way: [] for way in ways}
-    with connected(cluster.address, Settings()):
+    with connect(cluster.address, Settings()):
         for _ in range(rounds):
             for way, work in ways.items():
                 turns[way].append(turn(documents, embedder, work))

@@ -39,7 +39,7 @@ from eval.runner.rows import RowStore
 from mlrag.errors import MlragError
 from mlrag.languages import language
 from mlrag.models.variants import family
-from mlrag.ray_cluster import connected
+from mlrag.ray_cluster import connect
 from mlrag.settings import Settings
 
 
@@ -68,7 +68,7 @@ def run_variants(
     """
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     times = TimeElapsedColumn(), TextColumn("left:"), TimeRemainingColumn()
-    cluster = connected(ray, settings) if ray else nullcontext()
+    cluster = connect(ray, settings) if ray else nullcontext()
     with cluster, Progress(*columns, *times, console=console, transient=True) as bar:
         indexing = bar.add_task("indexing", total=sum(map(len, data.documents.values())))
         run = prepare(settings, data, hosts, lambda n: bar.advance(indexing, n))

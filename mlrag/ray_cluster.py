@@ -37,7 +37,7 @@ _DONE, _FAILED, _UNFIT = "done", "failed", "unfit"
 
 
 @dataclass(frozen=True, slots=True)
-class Done(Generic[Item, Result]):
+class TaskResult(Generic[Item, Result]):
     """What became of an item: its result, or the `problem` that kept it from having one."""
 
     item: Item
@@ -52,7 +52,7 @@ class UnfitError(MlragError):
 
 
 @contextmanager
-def connected(address: str, settings: Settings) -> Iterator[None]:
+def connect(address: str, settings: Settings) -> Iterator[None]:
     """Ray at one of Ray's own addresses: "auto", "local" (a cluster of this machine, for as long as this lasts),
     "HOST:6379". Raises SettingsError without the extra or where no cluster answers, PrivacyError for machines that the
     settings forbid."""
@@ -96,17 +96,17 @@ def _keep_private(settings: Settings) -> None:
         )
 
 
-def places(resource: str = "CPU") -> int:
+def count_resources(resource: str = "CPU") -> int:
     """How many CPUs, or "GPU"s, the cluster has."""
     return int(_ray().cluster_resources().get(resource, 0))
 
 
-def share(value: object) -> Any:
+def put_object(value: object) -> Any:
     """Put a value where every worker can `get` it."""
     return _ray().put(value)
 
 
-def get(shared: Any) -> Any:
+def get_object(shared: Any) -> Any:
     return _ray().get(shared)
 
 
@@ -117,25 +117,25 @@ def fan_out(
     count: int | None = None,
     threads: int = 1,
     gpus: int = 0,
-) -> Iterator[Done[Item, Result]]:
+) -> Iterator[TaskResult[Item, Result]]:
     """Every item's result, in the order in which they come.
 
     `make` is called once in each of `count` workers (one a CPU without) and gives what does an item, `threads` at
     once. Parts (`split`) of an item that fails are done again, each alone, and so is an item whose worker is lost.
-    What fails then is `Done` with the reason, unless another machine was lost meanwhile. Raises UnfitError where `make`
-    does.
+    What fails then is a `TaskResult` with the reason, unless another machine was lost meanwhile. Raises UnfitError
+    where `make` does.
     """
     fit = _Fit(make, code_hash())
     parts, alone = list(items), False
     while parts:
-        nodes = _living()
-        pool = _Pool(count or max(1, places()), 1 if alone else threads, alone, gpus)
+        nodes = _live_nodes()
+        pool = _Pool(count or max(1, count_resources()), 1 if alone else threads, alone, gpus)
         failed = yield from _round(parts, fit, pool)
-        parts, last = [], alone and nodes <= _living()
+        parts, last = [], alone and nodes <= _live_nodes()
         for item, problem in failed:
             pieces = split(item)
             if last or (problem and len(pieces) == 1):
-                yield Done(item, None, problem or "it ended its worker each time")
+                yield TaskResult(item, None, problem or "it ended its worker each time")
             else:
                 parts += pieces
         alone = True
@@ -149,13 +149,13 @@ class _Pool:
     gpus: int
 
 
-def _living() -> set[str]:
+def _live_nodes() -> set[str]:
     return {n["NodeID"] for n in _ray().nodes() if n["Alive"]}
 
 
 def _round(
     items: Sequence[Item], fit: _Fit, pool: _Pool
-) -> Generator[Done[Item, Result], None, list[tuple[Item, str]]]:
+) -> Generator[TaskResult[Item, Result], None, list[tuple[Item, str]]]:
     """Each item once; gives back those that failed, with the reason, "" where the worker could not tell one."""
     failed = dict.fromkeys(range(len(items)), "")
     for row in _dataset(items, fit, pool).iter_rows():
@@ -166,7 +166,7 @@ def _round(
         if kind == _FAILED:
             failed[number] = said
         elif failed.pop(number, None) is not None:
-            yield Done(items[number], said)
+            yield TaskResult(items[number], said)
     return [(items[number], problem) for number, problem in failed.items()]
 
 

@@ -25,8 +25,9 @@ from benchmarks.speed.measure import (
 from mlrag.answering.pipeline import Pipeline
 from mlrag.answering.retriever import Retriever
 from mlrag.factory import make_pipeline
+from mlrag.index.cosine_stats import blocks
 from mlrag.index.local.indexes import FolderIndexes
-from mlrag.index.local.segment import Rung, blocks
+from mlrag.index.local.segment import SearchMethod
 from mlrag.settings import Settings
 
 _ASKED = 100
@@ -146,7 +147,7 @@ def _legs(held: Corpus, retriever: Retriever, asked: list[str], plan: Plan) -> l
             peer=theirs,
             peer_name="IndexFlatIP, by turns",
             ratio=ours / theirs,
-            note="; ".join(map(_told, derived.dense.rungs)),
+            note="; ".join(map(_told, derived.dense.search_methods)),
         ),
         Row(
             "retrieve",
@@ -170,9 +171,9 @@ def _flat(retriever: Retriever) -> faiss.IndexFlatIP:
     return flat
 
 
-def _told(rung: Rung) -> str:
-    lists = f", {rung.probes} lists" if rung.probes else ""
-    return f"{rung.name}{lists}{f', {rung.candidates} candidates' if rung.candidates else ''}"
+def _told(method: SearchMethod) -> str:
+    lists = f", {method.probes} lists" if method.probes else ""
+    return f"{method.name}{lists}{f', {method.candidates} candidates' if method.candidates else ''}"
 
 
 def _building(held: Corpus) -> list[Row]:

@@ -20,7 +20,7 @@ from mlrag.errors import SettingsError
 from mlrag.factory import make_embedder
 from mlrag.index.local.indexes import FolderIndexes
 from mlrag.models.variants import parse_variant
-from mlrag.ray_cluster import UnfitError, fan_out, get, places, share
+from mlrag.ray_cluster import UnfitError, count_resources, fan_out, get_object, put_object
 from mlrag.settings import Settings
 
 _Question = tuple[str, Example]  # the language whose file stores the row, and the question
@@ -52,7 +52,7 @@ class _Worker:
             raise UnfitError(f"it embeds with {embedder.name} on {embedder.engine}, the run with {factory.embedder}")
         self._folder = tempfile.TemporaryDirectory(prefix="mlrag-ray-", ignore_cleanup_errors=True)
         folder = Path(self._folder.name)
-        with tarfile.open(fileobj=io.BytesIO(get(factory.index))) as tar:
+        with tarfile.open(fileobj=io.BytesIO(get_object(factory.index))) as tar:
             tar.extractall(folder, filter="data")
         retriever = Retriever(FolderIndexes(folder), embedder, factory.settings.withhold_orders)
         self._answerer = make_answerer(factory.settings, retriever, factory.variant, factory.hosts)
@@ -75,7 +75,7 @@ def answer_on_ray(
     asked = run.plan.asked(variant)
     missing = [(lang, e) for lang, examples in asked.items() for e in run.rows.missing(examples, variant, lang)]
     if missing:
-        cpus = max(1, places())
+        cpus = max(1, count_resources())
         extractive = is_extractive(run.settings, variant)
         limit = concurrency or (cpus if extractive else concurrency_limit(run, variant))
         count = min(cpus, limit, len(missing))
@@ -92,7 +92,7 @@ def _factory(run: PreparedRun, variant: str, count: int) -> WorkerFactory:
     if settings.per_minute:
         settings = settings.model_copy(update={"per_minute": max(1, settings.per_minute // count)})
     embedder = run.retriever.embedder
-    index = share(_pack(run.data.index_folder, run.data.langs))
+    index = put_object(_pack(run.data.index_folder, run.data.langs))
     return WorkerFactory(settings, variant, run.hosts, (embedder.name, embedder.engine), index)
 
 

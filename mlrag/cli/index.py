@@ -107,9 +107,9 @@ def _at(ray: str, settings: Settings, roots: Sequence[Path], lang: str | None) -
         yield Here(limits(settings), roots, lang)
         return
     from mlrag.ingest.on_ray import OnCluster
-    from mlrag.ray_cluster import connected
+    from mlrag.ray_cluster import connect
 
-    with connected(ray, settings):
+    with connect(ray, settings):
         yield OnCluster(settings, limits(settings), tuple(roots), lang)
 
 

@@ -242,10 +242,10 @@ def _ollama_state(host: str) -> tuple[str, str]:
 
 def _rungs(folder: Path) -> str:
     """How the newest generation below a language's folder searches its vectors."""
-    from mlrag.index.local.segment import rungs
+    from mlrag.index.local.segment import read_search_methods
 
     generations = sorted(folder.glob("gen-*/dense-*.json"), key=lambda p: p.stat().st_mtime)
-    found = rungs(generations[-1].parent) if generations else []
+    found = read_search_methods(generations[-1].parent) if generations else []
     return "".join(
         f"; {r.name}" + (f" ({r.candidates} candidates, recall {r.recall:.3f} of {r.sample})" if r.sample else "")
         for r in found

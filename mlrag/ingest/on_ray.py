@@ -13,7 +13,7 @@ from mlrag.errors import DocumentError
 from mlrag.factory import make_embedder
 from mlrag.ingest.index_documents import Embed, EmbeddedDocument, embed_documents
 from mlrag.ingest.sync import FilesRead, read_files
-from mlrag.ray_cluster import UnfitError, fan_out, places
+from mlrag.ray_cluster import UnfitError, count_resources, fan_out
 from mlrag.settings import Settings
 from mlrag.types import Document
 
@@ -21,7 +21,7 @@ Batch = Sequence[Document]
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ReaderFactory:
     """Makes a reader of files in a worker."""
 
     roots: tuple[Path, ...]
@@ -42,7 +42,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Embedding:
+class EmbedderFactory:
     """Makes an embedder of document batches in a worker, with the same vectors as on the driver's machine."""
 
     settings: Settings
@@ -70,7 +70,7 @@ class OnCluster:
 
     def read(self, files: Sequence[Path], tick: Callable[[], None]) -> FilesRead:
         found = {}
-        for done in fan_out(files, Reading(self.roots, self.limits, self.lang)):
+        for done in fan_out(files, ReaderFactory(self.roots, self.limits, self.lang)):
             found[done.item] = done
             tick()
 
@@ -84,14 +84,14 @@ class OnCluster:
 
     def embed(self, embedder: Embedder, problems: list[str]) -> Embed:
         """Batches come back in the order in which they are done."""
-        making = Embedding(self.settings, embedder.name, embedder.engine)
+        making = EmbedderFactory(self.settings, embedder.name, embedder.engine)
         return lambda batches: self._embedded(batches, making, problems)
 
     def _embedded(
-        self, batches: Sequence[Batch], making: Embedding, problems: list[str]
+        self, batches: Sequence[Batch], making: EmbedderFactory, problems: list[str]
     ) -> Iterator[tuple[Batch, list[EmbeddedDocument]]]:
         name = self.settings.embedder
-        gpus = 0 if name == BUNDLED or name.startswith("ollama:") else places("GPU")
+        gpus = 0 if name == BUNDLED or name.startswith("ollama:") else count_resources("GPU")
         for done in fan_out(batches, making, lambda b: [[d] for d in b], gpus or None, gpus=min(gpus, 1)):
             if done.result is None:
                 problems += [f"{d.source or d.id}: it could not be indexed: {done.problem}" for d in done.item]

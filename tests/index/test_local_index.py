@@ -175,7 +175,7 @@ def test_a_reader_keeps_its_snapshot_while_a_writer_deletes_and_does_not_hold_it
 def test_a_snapshot_whose_end_failed_is_not_read_by_the_next(tmp_path, embedder):
     index_documents([RIVER], FolderIndexes(tmp_path), embedder)
     store = LanguageIndex(tmp_path / "ta", "ta").store
-    with store._reading() as connection:
+    with store._connection() as connection:
         connection.execute("BEGIN")
         assert store.counts().documents == 1
     index_documents([TEA], FolderIndexes(tmp_path), embedder)

@@ -50,7 +50,7 @@ def test_lengths_are_kept_as_tantivy_keeps_them():
 def test_hnsw_is_made_once_it_is_due_and_finds_the_same(indexes):
     from psycopg.sql import SQL
 
-    from mlrag.index.postgres.search import leg_statement, values
+    from mlrag.index.postgres.search import ranker_statement, values
 
     def without_sorting(connection, statement):
         """As the planner does it for many passages."""
@@ -66,9 +66,9 @@ def test_hnsw_is_made_once_it_is_due_and_finds_the_same(indexes):
     )
     assert names == [("passage_ta_hnsw",)]
     asked = SearchQuery("நகரம்", STAND_IN.encode_query([documents[7].title])[0], 10)
-    plan = indexes._server.read(lambda c: without_sorting(c, SQL("EXPLAIN ") + leg_statement(asked, "dense", "ta")))
+    plan = indexes._server.read(lambda c: without_sorting(c, SQL("EXPLAIN ") + ranker_statement(asked, "dense", "ta")))
     assert any("using passage_ta_hnsw on passage_ta passage" in line for (line,) in plan)
-    near = indexes._server.read(lambda c: without_sorting(c, leg_statement(asked, "dense", "ta")))
+    near = indexes._server.read(lambda c: without_sorting(c, ranker_statement(asked, "dense", "ta")))
     retriever = Retriever(indexes, STAND_IN)
     found = retriever.rank("நகரம்", "ta", "dense", 10, asked.vector)
     rows, vectors = indexes.store("ta").vectors()

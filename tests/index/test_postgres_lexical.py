@@ -51,9 +51,9 @@ def indexes(postgres):
 
 def scores(indexes, asked, lang):
     """Names of the best passages and their BM25."""
-    from mlrag.index.postgres.search import leg_statement, values
+    from mlrag.index.postgres.search import ranker_statement, values
 
-    query = leg_statement(asked, "lexical", lang)
+    query = ranker_statement(asked, "lexical", lang)
     found = indexes._server.read(lambda c: c.execute(query, values(asked, lang)).fetchall())
     return [name for name, _ in found], [score for _, score in found]
 
@@ -116,7 +116,7 @@ def test_the_commonest_tokens_of_many_passages_are_left_out_as_in_the_folder(ind
 
 
 def test_deleted_passages_are_never_found_and_a_merge_forgets_them(indexes, monkeypatch):
-    from mlrag.index.postgres import merging, search
+    from mlrag.index.postgres import postings_table, search
 
     monkeypatch.setattr(search, "_READ", 50)
     held, asked = list(documents("ta", 120)), question("ta")
@@ -130,7 +130,7 @@ def test_deleted_passages_are_never_found_and_a_merge_forgets_them(indexes, monk
         "SELECT (SELECT count(*) FROM mlrag.gone), (SELECT count(*) - count(DISTINCT token) FROM mlrag.postings_ta)"
     )
     assert indexes._server.read(lambda c: c.execute(counted).fetchone())[0] == len(best)
-    monkeypatch.setattr(merging, "_FEW", 1)
+    monkeypatch.setattr(postings_table, "_FEW", 1)
     indexes.index("ta").optimize()
     assert indexes._server.read(lambda c: c.execute(counted).fetchone()) == (0, 0)
     left = [d for d in held if d.id not in best]
@@ -138,9 +138,9 @@ def test_deleted_passages_are_never_found_and_a_merge_forgets_them(indexes, monk
 
 
 def test_merges_disturb_no_search(indexes, monkeypatch):
-    from mlrag.index.postgres import merging
+    from mlrag.index.postgres import postings_table
 
-    monkeypatch.setattr(merging, "_FEW", 1)
+    monkeypatch.setattr(postings_table, "_FEW", 1)
     held, asked, counts, stop = list(documents("zh", 60)), question("zh"), [], threading.Event()
     index_documents(held[:50], indexes, STAND_IN)
 

@@ -1,4 +1,4 @@
-"""Rungs of the dense leg: the same best passages as an exact scan, or the rung is not taken."""
+"""Rungs of the dense leg: the same best passages as an exact scan, or the method is not taken."""
 
 import numpy as np
 import pytest
@@ -37,27 +37,27 @@ def test_a_rung_finds_what_a_scan_finds(tmp_path, monkeypatch, vectors, queries,
     monkeypatch.setattr(segment, "FLAT_UP_TO", 1000)
     monkeypatch.setattr(segment, "IVF_FROM", 1000 if name == "ivf" else 10**9)
     index = built(tmp_path, vectors, queries)
-    rung = index.rungs[0]
-    assert (rung.name, rung.sample) == (name, 200) and rung.recall >= segment.RECALL
+    method = index.search_methods[0]
+    assert (method.name, method.sample) == (name, 200) and method.recall >= segment.RECALL
     found = 0
     for query in queries:
         exact = vectors.astype(np.float32) @ query
         positions, cosines = index.search(query, 10)
         assert np.allclose(cosines, exact[positions], atol=1e-6) and (np.diff(cosines) <= 0).all()
         found += len(np.intersect1d(positions, np.argsort(-exact)[:10]))
-    assert found / (10 * len(queries)) == pytest.approx(rung.recall, abs=0.005)
+    assert found / (10 * len(queries)) == pytest.approx(method.recall, abs=0.005)
 
 
 def test_a_rung_that_misses_too_much_is_not_taken(tmp_path, monkeypatch, vectors, queries):
     monkeypatch.setattr(segment, "FLAT_UP_TO", 1000)
     monkeypatch.setattr(segment, "_CANDIDATES", (1,))
     monkeypatch.setattr(segment, "RECALL", 1.01)
-    assert built(tmp_path, vectors, queries).rungs == [segment.Rung("flat")]
+    assert built(tmp_path, vectors, queries).search_methods == [segment.SearchMethod("flat")]
 
 
 def test_without_sentences_to_measure_with_there_is_a_scan(tmp_path, monkeypatch, vectors):
     monkeypatch.setattr(segment, "FLAT_UP_TO", 1000)
-    assert built(tmp_path, vectors, np.zeros((0, 384), np.float32)).rungs == [segment.Rung("flat")]
+    assert built(tmp_path, vectors, np.zeros((0, 384), np.float32)).search_methods == [segment.SearchMethod("flat")]
 
 
 def test_segments_of_different_rungs_answer_as_one(tmp_path, monkeypatch, vectors, queries):
@@ -68,7 +68,7 @@ def test_segments_of_different_rungs_answer_as_one(tmp_path, monkeypatch, vector
     gone = np.array([0, 15, 30])
     old.extend(vectors[2800:], gone, tmp_path / "new", lambda: queries)
     new = DenseIndex(tmp_path / "new", gone)
-    assert [r.name for r in new.rungs] == ["rabitq", "flat"] and len(new) == 2997
+    assert [r.name for r in new.search_methods] == ["rabitq", "flat"] and len(new) == 2997
     for query in queries[::20]:
         exact = vectors.astype(np.float32) @ query
         exact[gone] = -1

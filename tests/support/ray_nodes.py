@@ -29,7 +29,7 @@ from mlrag.index.protocol import Indexes, stores
 from mlrag.index.serialize import checksum
 from mlrag.ingest import on_ray as cluster_indexing
 from mlrag.ingest.index_documents import EmbeddedDocument
-from mlrag.ingest.on_ray import Batch, Embedding
+from mlrag.ingest.on_ray import Batch, EmbedderFactory
 from mlrag.settings import Settings
 from mlrag.testing import OllamaDouble
 from tests.support.postgres import PostgresNode, missing, url
@@ -46,11 +46,11 @@ QUESTIONS = {"ta": "பாலம் {0} எப்போது கட்டப்
 
 
 @dataclass(frozen=True, slots=True)
-class Troubled(Embedding):
-    """Embeds as `Embedding` does, slowly, "straggler" very slowly; its process does not outlive "poison"."""
+class Troubled(EmbedderFactory):
+    """Embeds as `EmbedderFactory` does, slowly, "straggler" very slowly; its process does not outlive "poison"."""
 
     def __call__(self) -> Callable[[Batch], list[EmbeddedDocument]]:
-        work = Embedding(self.settings, self.name, self.engine)()
+        work = EmbedderFactory(self.settings, self.name, self.engine)()
 
         def embed(batch: Batch) -> list[EmbeddedDocument]:
             texts = " ".join(d.text for d in batch)
@@ -145,7 +145,7 @@ def killed_driver(address: str, docs: Path, data: Path) -> int:
 
 def index(address: str, docs: Path, settings: Settings) -> tuple[list[str], str]:
     """What was skipped, and the last line that a person reads."""
-    cluster_indexing.Embedding = Troubled  # type: ignore[misc]
+    cluster_indexing.EmbedderFactory = Troubled  # type: ignore[misc]
     said = StringIO()
     problems = index_paths(settings, [docs], None, Console(file=said), ray=address)
     return problems, said.getvalue().splitlines()[-1]

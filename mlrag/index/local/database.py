@@ -1,7 +1,7 @@
-"""The SQLite file below a store: a few connections, lent to who reads; transactions with a commit number, snapshots.
+"""The SQLite file below a store: a few connections for readers, and transactions with a commit number.
 
-A commit is on the disk before it is told: WAL with synchronous=FULL. Each has a random stamp, so that what was derived
-from a commit which a restored backup undid is never taken for the commit that came in its place.
+A commit is on the disk before it is acknowledged: WAL with synchronous=FULL. Each has a random stamp, so that what was
+derived from a commit which a restored backup undid is never taken for the commit that came in its place.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from queue import Empty, Full, LifoQueue
 from typing import Any
 from urllib.parse import quote
 
-from mlrag.index.local.storage_errors import storage_error, told
+from mlrag.index.local.storage_errors import convert_sqlite_errors, storage_error
+from mlrag.sqlite import open_sqlite
 
 WAIT = 30.0  # seconds that a writer waits for another process
-_CACHE = 256  # KiB of pages a connection may hold; the system caches the file
-_KEPT = 8  # connections that stay open while nobody reads
+_CACHE_KIB = 256  # of pages that a connection may hold; the system caches the file
+_IDLE = 8  # connections that stay open while nobody reads
 _COMMIT = "SELECT value FROM meta WHERE key = 'commit'"
 _STAMPS = 256  # commits whose stamps are kept
 
@@ -32,13 +33,13 @@ class Database:
         self.path = path
         self._schema = schema
         self._local = threading.local()
-        self._idle: LifoQueue[sqlite3.Connection] = LifoQueue(_KEPT)
+        self._idle: LifoQueue[sqlite3.Connection] = LifoQueue(_IDLE)
         self._immutable = False
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise storage_error(path.parent, error) from error
-        with self._reading():
+        with self._connection():
             self._seen = self._identity()
 
     def _identity(self) -> tuple[int, int]:
@@ -54,14 +55,14 @@ class Database:
             return False
 
     @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection, this thread's own for so long; inside a snapshot or transaction that one's. Readers never wait
-        for a writer under WAL."""
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection to this thread; inside a transaction, its connection. Under WAL, readers never wait for a
+        writer."""
         held: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if held is not None:
             yield held
             return
-        with told(self.path):
+        with convert_sqlite_errors(self.path):
             connection = self._local.connection = self._borrow()
         try:
             yield connection
@@ -84,34 +85,29 @@ class Database:
         except Full:
             connection.close()
 
-    def _all(self, asked: str, values: Sequence[Any] = ()) -> list[Any]:
-        """The rows of one statement."""
-        with self._reading() as connection:
-            return connection.execute(asked, values).fetchall()
+    def _fetch_all(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
+        """Return the rows of one statement."""
+        with self._connection() as connection:
+            return connection.execute(statement, values).fetchall()
 
-    def _one(self, asked: str, values: Sequence[Any] = ()) -> Any:
-        """The first row; None where there is none."""
-        return next(iter(self._all(asked, values)), None)
+    def _fetch_one(self, statement: str, values: Sequence[Any] = ()) -> Any:
+        """Return the first row; None where there is none."""
+        return next(iter(self._fetch_all(statement, values)), None)
 
     def _open(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=WAIT, isolation_level=None, check_same_thread=False)
         try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
-            connection.execute("PRAGMA foreign_keys=ON")
-            connection.execute(f"PRAGMA cache_size=-{_CACHE}")
-            connection.executescript(self._schema)
-            return connection
+            return open_sqlite(
+                self.path, self._schema, WAIT, synchronous="FULL", foreign_keys="ON", cache_size=-_CACHE_KIB
+            )
         except sqlite3.OperationalError as error:
-            connection.close()
             readable = error.sqlite_errorname.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN"))
-            if not readable or not self.path.is_file() or self._unmerged():
+            if not readable or not self.path.is_file() or self._has_unmerged_commits():
                 raise
         self._immutable = True
         address = f"file:{quote(str(self.path))}?immutable=1"
         return sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
 
-    def _unmerged(self) -> bool:
+    def _has_unmerged_commits(self) -> bool:
         """Does a journal hold commits that reading the file alone would miss?"""
         journal = self.path.with_name(f"{self.path.name}-wal")
         return journal.is_file() and journal.stat().st_size > 0
@@ -123,8 +119,8 @@ class Database:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing. Raises StorageError."""
-        with self._reading() as connection, told(self.path):
+        """Write all that is done inside as one commit, or nothing. Raises StorageError."""
+        with self._connection() as connection, convert_sqlite_errors(self.path):
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -139,35 +135,35 @@ class Database:
                 raise
 
     def _read_meta(self, key: str) -> str | None:
-        row = self._one("SELECT value FROM meta WHERE key = ?", (key,))
+        row = self._fetch_one("SELECT value FROM meta WHERE key = ?", (key,))
         return row[0] if row else None
 
     def _write_meta(self, key: str, value: str) -> None:
-        with self._reading() as connection:
+        with self._connection() as connection:
             connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
     @property
     def commit(self) -> int:
         """Grows by one with every transaction; 0 for an empty store."""
-        row = self._one(_COMMIT)
+        row = self._fetch_one(_COMMIT)
         return int(row[0]) if row else 0
 
     def stamp(self, commit: int) -> str:
-        """The stamp of a commit; "" for one that is not known, or long ago."""
+        """Return the random stamp of a commit; "" for one that is unknown, or long ago."""
         return self._read_meta(f"stamp:{commit}") or ""
 
     @contextmanager
     def read_transaction(self) -> Iterator[int]:
-        """All that this thread reads inside is of one commit, whose number this gives; a writer is not held up."""
+        """Let this thread read from one commit, whose number this yields; a writer is not held up."""
         held: int | None = getattr(self._local, "commit", None)
         if held is not None:
             yield held
             return
-        with self._reading() as connection:
+        with self._connection() as connection:
             if connection.in_transaction:
                 yield self.commit
                 return
-            with told(self.path):
+            with convert_sqlite_errors(self.path):
                 connection.execute("BEGIN")
                 try:
                     row = connection.execute(_COMMIT).fetchone()

@@ -1,7 +1,7 @@
-"""The dense leg: the nearest passages, exact cosines, and the spread of a question's cosines over the whole index.
+"""The dense ranker: the nearest passages, exact cosines, and the spread of a question's cosines over the whole index.
 
-Vectors lie in segments, files that never change and that generations share by hard links. A new generation adds one
-segment for what is new, merged with those before it that are not much larger, so that there are few.
+Vectors lie in segments, files that never change and that snapshots share by hard links. A new snapshot adds one segment
+for what is new, merged with those before it that are not much larger, so that there are few.
 """
 
 from __future__ import annotations
@@ -13,29 +13,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlrag.index.cosine_stats import CosineSpread, CosineStats
-from mlrag.index.local.segment import Queries, Rung, Segment, segments, share, write
+from mlrag.index.local.segment import Queries, SearchMethod, Segment, load_segments, share, write
 from mlrag.types import Halves, Vectors
 
-_MOMENTS = "moments.npz"
+_STATS = "moments.npz"
 
 
 class DenseIndex:
-    """Positions 0 … n-1 are those of the rows it was built from; the places in `gone` are never found."""
+    """Positions 0 … n-1 are those of the rows it was built from; the positions in `gone` are never found."""
 
     def __init__(self, folder: Path, gone: NDArray[np.int64]) -> None:
         self._folder = folder
         self._gone = gone
-        self._segments = segments(folder)
-        with np.load(folder / _MOMENTS) as stored:
-            self._moments = CosineStats(int(stored["count"]), stored["total"], stored["square"])
-        self._spread = CosineSpread(self._moments)
+        self._segments = load_segments(folder)
+        with np.load(folder / _STATS) as stored:
+            self._stats = CosineStats(int(stored["count"]), stored["total"], stored["square"])
+        self._spread = CosineSpread(self._stats)
 
     @staticmethod
     def build(vectors: Halves, folder: Path, queries: Queries) -> None:
         """Write an index over (n, dim) float16 rows of length 1; n may be 0. Recall is measured with `queries`."""
         if len(vectors):
             write(folder, 0, [vectors], queries)
-        _save(CosineStats.of(vectors), folder)
+        _save(CosineStats.from_vectors(vectors), folder)
 
     def extend(self, added: Halves, gone: NDArray[np.int64], folder: Path, queries: Queries) -> None:
         """Write the index with rows added at its end, and without those at `gone`."""
@@ -46,16 +46,18 @@ class DenseIndex:
             share(self._folder, segment.first, folder)
         if last:
             write(folder, sum(map(len, kept)), last, queries)
-        moments = self._moments.plus(CosineStats.of(added)) if len(added) else self._moments
-        _save(moments.plus(CosineStats.of(self._vectors(gone)), -1) if len(gone) else moments, folder)
+        stats = self._stats.plus(CosineStats.from_vectors(added)) if len(added) else self._stats
+        if len(gone):
+            stats = stats.plus(CosineStats.from_vectors(self._vectors(gone)), -1)
+        _save(stats, folder)
 
     def __len__(self) -> int:
-        return self._moments.count
+        return self._stats.count
 
     @property
-    def rungs(self) -> list[Rung]:
+    def search_methods(self) -> list[SearchMethod]:
         """How its segments are searched, the oldest first."""
-        return [segment.rung for segment in self._segments]
+        return [segment.method for segment in self._segments]
 
     def search(self, query: Vectors, k: int) -> tuple[NDArray[np.int64], Vectors]:
         """The k nearest positions and their cosines, best first."""
@@ -64,16 +66,16 @@ class DenseIndex:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
         if len(self._segments) == 1 and not len(self._gone):
             return self._segments[0].search(_row(query), k)
-        found = [segment.search(_row(query), k + self._gone_in(segment)) for segment in self._segments]
+        found = [segment.search(_row(query), k + self._count_gone(segment)) for segment in self._segments]
         positions = np.concatenate([f[0] for f in found])
         scores = np.concatenate([f[1] for f in found])
         if len(self._gone):
-            there = ~np.isin(positions, self._gone)
-            positions, scores = positions[there], scores[there]
+            live = ~np.isin(positions, self._gone)
+            positions, scores = positions[live], scores[live]
         best = np.argsort(-scores, kind="stable")[:k]
         return positions[best], scores[best]
 
-    def _gone_in(self, segment: Segment) -> int:
+    def _count_gone(self, segment: Segment) -> int:
         first, last = np.searchsorted(self._gone, [segment.first, segment.first + len(segment)])
         return int(last - first)
 
@@ -86,7 +88,7 @@ class DenseIndex:
         return cosines
 
     def _vectors(self, positions: NDArray[np.int64]) -> Halves:
-        out = np.zeros((len(positions), len(self._moments.total)), np.float16)
+        out = np.zeros((len(positions), len(self._stats.total)), np.float16)
         for segment in self._segments:
             inside = (positions >= segment.first) & (positions < segment.first + len(segment))
             if inside.any():
@@ -95,11 +97,11 @@ class DenseIndex:
 
     def spread(self, query: Vectors) -> tuple[float, float]:
         """Mean and standard deviation of the query's cosine to every passage."""
-        return self._spread.of(query)
+        return self._spread.compute(query)
 
 
-def _save(moments: CosineStats, folder: Path) -> None:
-    np.savez(folder / _MOMENTS, count=moments.count, total=moments.total, square=moments.square)
+def _save(stats: CosineStats, folder: Path) -> None:
+    np.savez(folder / _STATS, count=stats.count, total=stats.total, square=stats.square)
 
 
 def _row(query: Vectors) -> Vectors:

@@ -1,4 +1,4 @@
-"""Hybrid search over a generation: both legs, the pool, the fusion."""
+"""Hybrid search over an index snapshot: both rankers, the pool, the fusion."""
 
 from __future__ import annotations
 
@@ -13,78 +13,72 @@ from mlrag.index.local.store import Store
 from mlrag.index.protocol import Ranker, SearchQuery, SearchResult
 from mlrag.types import Hit, Vectors
 
-_NOTHING = np.zeros(0, np.int64)
+Positions = NDArray[np.int64]
+_NONE: Positions = np.zeros(0, np.int64)
 
 
-def search(store: Store, derived: IndexSnapshot, asked: SearchQuery) -> SearchResult:
-    """The k best passages. The store must be in a snapshot of the generation's commit."""
-    if not derived.live:
-        return SearchResult(derived.commit, 0, (), (), 0.0, 0.0, {})
-    idf = derived.lexical.idf(asked.question)
-    positions, dense, lexical = _pool(derived, asked.vector, idf, _hidden(store, derived, asked))
-    fused = fuse(dense, lexical, asked.readable)
-    best = np.argsort(-fused, kind="stable")[: asked.k]
-    rows = derived.rows[positions[best]].tolist()
+def search(store: Store, snapshot: IndexSnapshot, query: SearchQuery) -> SearchResult:
+    """Return the k best passages. The store must be in a read transaction of the snapshot's commit."""
+    if not snapshot.live:
+        return SearchResult(snapshot.commit, 0, (), (), 0.0, 0.0, {})
+    idf = snapshot.lexical.idf(query.question)
+    positions, dense, lexical = _pool(snapshot, query.vector, idf, _find_hidden(store, snapshot, query))
+    fused = fuse(dense, lexical, query.readable)
+    best = np.argsort(-fused, kind="stable")[: query.k]
+    rows = snapshot.rows[positions[best]].tolist()
     scores = (fused[best].tolist(), dense[best].tolist(), lexical[best].tolist())
-    hits = tuple(Hit(*found) for found in zip(store.passages(rows), *scores, strict=True))
-    sentences = tuple(store.sentences(rows[: asked.detailed]))
-    return SearchResult(derived.commit, derived.live, hits, sentences, *derived.dense.spread(asked.vector), idf)
+    hits = tuple(Hit(*values) for values in zip(store.passages(rows), *scores, strict=True))
+    sentences = tuple(store.sentences(rows[: query.detailed]))
+    mean, std = snapshot.dense.spread(query.vector)
+    return SearchResult(snapshot.commit, snapshot.live, hits, sentences, mean, std, idf)
 
 
-def ranking(store: Store, derived: IndexSnapshot, asked: SearchQuery, leg: Ranker) -> list[str]:
-    """Passage ids by one leg alone or by both."""
-    idf = derived.lexical.idf(asked.question)
-    if leg == "dense":
-        positions, _ = derived.dense.search(asked.vector, asked.k)
-    elif leg == "lexical":
-        positions, _ = derived.lexical.search(idf, asked.k)
+def rank(store: Store, snapshot: IndexSnapshot, query: SearchQuery, ranker: Ranker) -> list[str]:
+    """Return the ids of the k best passages by one ranker alone or by both."""
+    idf = snapshot.lexical.idf(query.question)
+    if ranker == "dense":
+        positions, _ = snapshot.dense.search(query.vector, query.k)
+    elif ranker == "lexical":
+        positions, _ = snapshot.lexical.search(idf, query.k)
     else:
-        pool, dense, lexical = _pool(derived, asked.vector, idf, _NOTHING)
-        positions = pool[np.argsort(-fuse(dense, lexical, asked.readable), kind="stable")[: asked.k]]
-    return [p.id for p in store.passages(derived.rows[positions].tolist())]
+        pool, dense, lexical = _pool(snapshot, query.vector, idf, _NONE)
+        positions = pool[np.argsort(-fuse(dense, lexical, query.readable), kind="stable")[: query.k]]
+    return [p.id for p in store.passages(snapshot.rows[positions].tolist())]
 
 
-def _hidden(store: Store, derived: IndexSnapshot, asked: SearchQuery) -> NDArray[np.int64]:
-    """Positions that this search must not see."""
-    if asked.only is None and not asked.exclude:
-        return _NOTHING
-    mask = np.zeros(len(derived.rows), bool)
-    if asked.only is not None:
-        mask |= ~np.isin(derived.rows, sorted(store.rows_of(sorted(asked.only))))
-    if asked.exclude:
-        mask |= np.isin(derived.rows, sorted(store.rows_of(sorted(asked.exclude))))
-    return np.flatnonzero(mask)
+def _find_hidden(store: Store, snapshot: IndexSnapshot, query: SearchQuery) -> Positions:
+    """Return the positions that this search must not see."""
+    if query.only is None and not query.exclude:
+        return _NONE
+    hidden = np.zeros(len(snapshot.rows), bool)
+    if query.only is not None:
+        hidden |= ~np.isin(snapshot.rows, sorted(store.rows_of(sorted(query.only))))
+    if query.exclude:
+        hidden |= np.isin(snapshot.rows, sorted(store.rows_of(sorted(query.exclude))))
+    return np.flatnonzero(hidden)
 
 
 def _pool(
-    derived: IndexSnapshot, vector: Vectors, idf: Mapping[str, float], hidden: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], Vectors, Vectors]:
-    """(positions, dense, lexical) of the pooled top of both legs."""
-    near, cosines = derived.dense.search(vector, POOL + len(hidden))
-    matched, scores = derived.lexical.search(idf, POOL + len(hidden))
-    positions = _united(near, matched)
+    snapshot: IndexSnapshot, vector: Vectors, idf: Mapping[str, float], hidden: Positions
+) -> tuple[Positions, Vectors, Vectors]:
+    """Return (positions, dense, lexical) of the pooled top of both rankers, in order of positions."""
+    near, cosines = snapshot.dense.search(vector, POOL + len(hidden))
+    matched, scores = snapshot.lexical.search(idf, POOL + len(hidden))
+    positions = np.union1d(near, matched)
     if len(hidden):
         positions = np.setdiff1d(positions, hidden)
-        matched, scores = _seen(positions, matched, scores)
-        near, cosines = _seen(positions, near, cosines)
+        matched, scores = _keep_pooled(positions, matched, scores)
+        near, cosines = _keep_pooled(positions, near, cosines)
     dense, lexical = np.zeros((2, len(positions)), np.float32)
     lexical[positions.searchsorted(matched)] = scores
-    far, places = np.ones(len(positions), bool), positions.searchsorted(near)
-    dense[places], far[places] = cosines, False
-    dense[far] = derived.dense.score(vector, positions[far])
+    is_near = np.zeros(len(positions), bool)
+    is_near[positions.searchsorted(near)] = True
+    dense[positions.searchsorted(near)] = cosines
+    dense[~is_near] = snapshot.dense.score(vector, positions[~is_near])
     return positions, dense, lexical
 
 
-def _united(near: NDArray[np.int64], matched: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The positions that either leg found, in order: what `np.union1d` gives, which takes four times as long."""
-    both = np.concatenate([near, matched])
-    both.sort()
-    first = np.ones(len(both), bool)
-    np.not_equal(both[1:], both[:-1], out=first[1:])
-    return both[first]
-
-
-def _seen(positions: NDArray[np.int64], found: NDArray[np.int64], scores: Vectors) -> tuple[NDArray[np.int64], Vectors]:
-    """What of a leg's hits stands among these positions."""
-    kept = np.isin(found, positions)
+def _keep_pooled(pool: Positions, found: Positions, scores: Vectors) -> tuple[Positions, Vectors]:
+    """Return the hits of a ranker that are in the pool."""
+    kept = np.isin(found, pool)
     return found[kept], scores[kept]

@@ -20,8 +20,15 @@ from pathlib import Path
 
 from mlrag.errors import MissingIndexError
 from mlrag.index.local.baseline_file import read_baseline, write_baseline
-from mlrag.index.local.hybrid import ranking, search
-from mlrag.index.local.snapshot import FORMAT, IndexSnapshot, build, damage, extend, opened
+from mlrag.index.local.hybrid import rank, search
+from mlrag.index.local.snapshot import (
+    FORMAT,
+    IndexSnapshot,
+    build_snapshot,
+    extend_snapshot,
+    find_damage,
+    load_snapshot,
+)
 from mlrag.index.local.storage_errors import storage_error
 from mlrag.index.local.store import Store
 from mlrag.index.protocol import Ranker, SearchQuery, SearchResult
@@ -57,7 +64,7 @@ class LanguageIndex:
 
     def rank(self, asked: SearchQuery, leg: Ranker) -> list[str]:
         """Ids of the k best passages by one leg alone or by both, for measuring."""
-        return ranking(self.store, self.refresh(), asked, leg)
+        return rank(self.store, self.refresh(), asked, leg)
 
     def load_baseline(self, key: str) -> Vectors | None:
         """What was kept under this key for the current generation."""
@@ -93,7 +100,7 @@ class LanguageIndex:
         with self.store.read_transaction() as commit:
             derived = self.refresh()
             if len(derived.gone) * _STALE > len(derived.rows):
-                derived = self._write(commit, lambda draft: build(self.store, commit, draft), "-whole")
+                derived = self._write(commit, lambda draft: build_snapshot(self.store, commit, draft), "-whole")
                 with self._lock:
                     self._hold(derived)
             return derived
@@ -113,9 +120,9 @@ class LanguageIndex:
 
     def _sound(self, folder: Path, commit: int) -> tuple[IndexSnapshot | None, str]:
         """The generation in a folder, or why it cannot be used."""
-        problem = damage(folder, commit, self.store.stamp(commit))
+        problem = find_damage(folder, commit, self.store.stamp(commit))
         try:
-            return (None, problem) if problem else (opened(folder, commit), "")
+            return (None, problem) if problem else (load_snapshot(folder, commit), "")
         except _FAULTS as error:
             return None, f"{folder.name} does not open: {error}"
 
@@ -135,10 +142,10 @@ class LanguageIndex:
             except FileNotFoundError:  # another process has swept the older one away: it made a newer
                 self._held = {}
         _log.info("building the %s index (%s)", self.lang, self.rebuilt_because)
-        return self._write(commit, lambda draft: build(self.store, commit, draft))
+        return self._write(commit, lambda draft: build_snapshot(self.store, commit, draft))
 
     def _extend(self, base: IndexSnapshot, commit: int) -> IndexSnapshot:
-        derived = self._write(commit, lambda draft: extend(base, self.store, commit, draft))
+        derived = self._write(commit, lambda draft: extend_snapshot(base, self.store, commit, draft))
         if "damaged" not in self.rebuilt_because:
             self.rebuilt_because = ""
         return derived
@@ -166,11 +173,13 @@ class LanguageIndex:
         try:
             draft.mkdir(parents=True)
             make(draft)
-            if damage(folder, commit, self.store.stamp(commit)):  # else another process has built the same meanwhile
+            if find_damage(
+                folder, commit, self.store.stamp(commit)
+            ):  # else another process has built the same meanwhile
                 shutil.rmtree(folder, ignore_errors=True)
                 draft.rename(folder)
             self._sweep(commit)
-            return opened(folder, commit)
+            return load_snapshot(folder, commit)
         except FileNotFoundError:
             if not self.folder.is_dir():
                 raise MissingIndexError(self.lang) from None
@@ -187,7 +196,7 @@ class LanguageIndex:
         try:
             keeper = tempfile.TemporaryDirectory(prefix="mlrag-index-", ignore_cleanup_errors=True)
             make(Path(keeper.name))
-            return opened(Path(keeper.name), commit, keeper)
+            return load_snapshot(Path(keeper.name), commit, keeper)
         except _FAULTS as error:
             raise storage_error(self.folder, error) from error
 

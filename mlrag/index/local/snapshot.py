@@ -1,7 +1,7 @@
-"""A generation: the files that a search reads, made from the store at one commit, with a manifest of checksums.
+"""An index snapshot: the files that a search reads, made from the store at one commit, with a manifest of checksums.
 
-It is built whole, or from an older one and what changed since; then both share files. A passage's place is its
-position; those of deleted passages stay empty until the next whole build.
+It is built whole, or from an older one and what changed since; then both share files. Passages have positions in it;
+those of deleted passages stay empty until the next whole build.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _MANIFEST, _ROWS, _GONE, _LEXICAL = "manifest.json", "rows.npy", "gone.npy", "le
 
 @dataclass(frozen=True, slots=True)
 class IndexSnapshot:
-    """One generation, open. `rows[position]` is the store's passage row, also of the deleted ones, whose positions,
-    in order, are `gone`; `keeper` holds a folder that nothing else holds."""
+    """One snapshot, open. `rows[position]` is the store's passage row, also of the deleted ones, whose positions, in
+    order, are `gone`; `keeper` holds a folder that nothing else holds."""
 
     commit: int
     folder: Path
@@ -45,14 +45,14 @@ class IndexSnapshot:
         return len(self.rows) - len(self.gone)
 
 
-def opened(folder: Path, commit: int, keeper: object = None) -> IndexSnapshot:
-    """The generation in a folder. Raises OSError, ValueError, RuntimeError, KeyError for one that does not open."""
+def load_snapshot(folder: Path, commit: int, keeper: object = None) -> IndexSnapshot:
+    """Open the snapshot in a folder. Raises OSError, ValueError, RuntimeError, KeyError where it does not open."""
     rows, gone = np.load(folder / _ROWS), np.load(folder / _GONE)
     return IndexSnapshot(commit, folder, rows, gone, DenseIndex(folder, gone), LexicalIndex(folder / _LEXICAL), keeper)
 
 
-def build(store: Store, commit: int, folder: Path) -> None:
-    """Write the generation of this commit, which the store's snapshot is of, from all that is stored."""
+def build_snapshot(store: Store, commit: int, folder: Path) -> None:
+    """Write the snapshot of this commit, which the store's read transaction is of, from all that is stored."""
     rows, vectors = store.vectors()
     np.save(folder / _ROWS, rows)
     np.save(folder / _GONE, np.zeros(0, np.int64))
@@ -61,58 +61,60 @@ def build(store: Store, commit: int, folder: Path) -> None:
     _write_manifest(folder, commit, store.stamp(commit), {})
 
 
-def extend(base: IndexSnapshot, store: Store, commit: int, folder: Path) -> None:
-    """As `build`, from an older generation of the store: rows only ever grow, and what is stored in one never changes.
+def extend_snapshot(base: IndexSnapshot, store: Store, commit: int, folder: Path) -> None:
+    """Write the snapshot of this commit from an older one: rows only grow, and what is stored in one never changes.
 
     Raises FileNotFoundError where the older one was swept away meanwhile.
     """
     last = int(base.rows[-1]) if len(base.rows) else 0
     added, vectors = store.vectors(last)
     gone = np.flatnonzero(~np.isin(base.rows, store.rows()))
-    new = np.setdiff1d(gone, base.gone)
+    newly_gone = np.setdiff1d(gone, base.gone)
     np.save(folder / _ROWS, np.concatenate([base.rows, added]))
     np.save(folder / _GONE, gone)
-    base.dense.extend(vectors, new, folder, lambda: store.sentence_vectors(SAMPLE))
-    LexicalIndex.extend(base.folder / _LEXICAL, store.indexed_texts(last), len(base.rows), new, folder / _LEXICAL)
-    _write_manifest(folder, commit, store.stamp(commit), _shared(base.folder, folder))
-    carry_baseline(base.folder, folder, len(added) + len(new), base.live - len(new) + len(added))
+    base.dense.extend(vectors, newly_gone, folder, lambda: store.sentence_vectors(SAMPLE))
+    texts = store.indexed_texts(last)
+    LexicalIndex.extend(base.folder / _LEXICAL, texts, len(base.rows), newly_gone, folder / _LEXICAL)
+    _write_manifest(folder, commit, store.stamp(commit), _shared_checksums(base.folder, folder))
+    changed, live = len(added) + len(newly_gone), base.live - len(newly_gone) + len(added)
+    carry_baseline(base.folder, folder, changed, live)
 
 
-def damage(folder: Path, commit: int, stamp: str) -> str:
-    """Why this generation cannot be used for the commit with this stamp; empty when it can."""
+def find_damage(folder: Path, commit: int, stamp: str) -> str:
+    """Return why this snapshot cannot be used for the commit with this stamp; "" where it can."""
     if not (folder / _MANIFEST).is_file():
         return f"no index for commit {commit}"
     try:
-        manifest = _manifest(folder)
+        manifest = _read_manifest(folder)
         if manifest["format"] != FORMAT:
             return f"{folder.name} is of another version"
         if manifest["commit"] != commit:
             return f"{folder.name} says it is commit {manifest['commit']}"
         if manifest["stamp"] != stamp:
             return f"{folder.name} was made from other documents"
-        same = manifest["files"] == {n: checksum(p) for n, p in _files(folder).items()}
+        same = manifest["files"] == {name: checksum(path) for name, path in _files(folder).items()}
     except (OSError, ValueError, KeyError, TypeError):
         return f"{folder.name} has no readable manifest"
     return "" if same else f"{folder.name} is damaged: a file differs from its checksum"
 
 
 def _files(folder: Path) -> dict[str, Path]:
-    """Everything but what is written later: `null.json`, locks and Tantivy's own bookkeeping (dot files)."""
-    found = (p for p in folder.rglob("*") if p.is_file() and p.name != _MANIFEST and p.name[0] != ".")
-    return {p.relative_to(folder).as_posix(): p for p in found if not p.name.startswith(NAME)}
+    """All files but those written later: the off-topic baseline, locks and Tantivy's own bookkeeping (dot files)."""
+    files = (p for p in folder.rglob("*") if p.is_file() and p.name != _MANIFEST and p.name[0] != ".")
+    return {p.relative_to(folder).as_posix(): p for p in files if not p.name.startswith(NAME)}
 
 
-def _manifest(folder: Path) -> dict[str, object]:
-    found: dict[str, object] = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
-    return found
+def _read_manifest(folder: Path) -> dict[str, object]:
+    manifest: dict[str, object] = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+    return manifest
 
 
-def _shared(old: Path, new: Path) -> dict[str, str]:
+def _shared_checksums(old: Path, new: Path) -> dict[str, str]:
     """Checksums of the files that both have, from the old manifest."""
-    sums, there = _manifest(old)["files"], _files(new)
+    sums, files = _read_manifest(old)["files"], _files(new)
     if not isinstance(sums, dict):
         raise ValueError(f"{old.name} has no readable manifest")
-    return {n: s for n, s in sums.items() if n in there and there[n].samefile(old / n)}
+    return {name: s for name, s in sums.items() if name in files and files[name].samefile(old / name)}
 
 
 def _write_manifest(folder: Path, commit: int, stamp: str, known: Mapping[str, str]) -> None:

@@ -56,7 +56,7 @@ def storage_error(path: Path, error: Exception) -> StorageError:
 
 
 @contextmanager
-def told(path: Path) -> Iterator[None]:
+def convert_sqlite_errors(path: Path) -> Iterator[None]:
     """Errors of SQLite inside become StorageError."""
     try:
         yield

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, groupby, islice, starmap
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby, starmap
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlrag.errors import EmbedderMismatchError
 from mlrag.index.local.database import Database
-from mlrag.index.local.storage_errors import told
+from mlrag.index.local.storage_errors import convert_sqlite_errors
 from mlrag.index.serialize import PackedDocument, PackedPassage, pack, unpack_int8
 from mlrag.index.types import DocumentSource, EmbeddedPassage, ListedDocument, StoreCounts
 from mlrag.types import PART_OF, Document, Halves, Passage, Span, Vectors, titled
@@ -56,15 +55,6 @@ _LISTED = (
     "SELECT d.id, d.title, d.source, length(d.text), "
     "(SELECT count(*) FROM passages p WHERE p.doc_id = d.id), d.meta FROM documents d "
 )
-_ROWS = 32  # that one statement inserts: each number of rows is a statement that SQLite reads once and keeps
-
-
-def _insert_rows(connection: sqlite3.Connection, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
-    """Several rows a statement. Bytes come as bytearrays: for each of the former `sqlite3` would seek an adapter."""
-    left = iter(rows)
-    while some := list(islice(left, _ROWS)):
-        marks = f"({', '.join('?' * len(some[0]))})"
-        connection.execute(f"INSERT INTO {table} VALUES {', '.join([marks] * len(some))}", list(chain(*some)))
 
 
 class Store(Database):
@@ -91,7 +81,7 @@ class Store(Database):
 
     def list_sources(self, below: str = "") -> list[DocumentSource]:
         """The documents whose source is this path or lies below it; all without one."""
-        found = self._all(
+        found = self._fetch_all(
             f"SELECT id, source, coalesce(json_extract(meta, '$.\"{PART_OF}\"'), '') FROM documents "
             "WHERE ?1 IN ('', source) OR substr(source, 1, length(?1) + 1) = ?1 || '/' ORDER BY id",
             (below,),
@@ -100,16 +90,16 @@ class Store(Database):
 
     def move(self, sources: Mapping[str, str]) -> None:
         """Say that documents, by id, now come from elsewhere. Nothing that a search reads changes."""
-        with self._reading() as connection, told(self.path):
+        with self._connection() as connection, convert_sqlite_errors(self.path):
             connection.executemany("UPDATE documents SET source = ?2 WHERE id = ?1", sources.items())
 
     def hashes(self) -> dict[str, str]:
         """Content hash by document id."""
-        return dict(self._all("SELECT id, hash FROM documents"))
+        return dict(self._fetch_all("SELECT id, hash FROM documents"))
 
     def counts(self) -> StoreCounts:
         return StoreCounts(
-            *self._one(
+            *self._fetch_one(
                 "SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM passages), "
                 "(SELECT count(*) FROM sentences)"
             )
@@ -135,20 +125,17 @@ class Store(Database):
         connection.execute(
             "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?)", (d.id, d.title, d.text, d.source, item.hash, item.meta)
         )
-        numbered = list(enumerate(item.passages, self._last_row() + 1))
-        passages = (
-            (row, p.passage.id, p.passage.doc_id, p.passage.start, p.passage.end, p.passage.text, bytearray(p.vector))
-            for row, p in numbered
-        )
-        _insert_rows(connection, "passages", passages)
-        sentences = (
-            (row, span.start, span.end, bytearray(vector)) for row, p in numbered for span, vector in p.sentences
-        )
-        _insert_rows(connection, "sentences", sentences)
+        passages, sentences = [], []
+        for row, packed in enumerate(item.passages, self._last_row() + 1):
+            p = packed.passage
+            passages.append((row, p.id, p.doc_id, p.start, p.end, p.text, packed.vector))
+            sentences += [(row, span.start, span.end, vector) for span, vector in packed.sentences]
+        connection.executemany("INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?)", passages)
+        connection.executemany("INSERT INTO sentences VALUES (?, ?, ?, ?)", sentences)
 
     def _last_row(self) -> int:
         """The highest that a passage ever had, deleted ones too."""
-        found = self._one("SELECT seq FROM sqlite_sequence WHERE name = 'passages'")
+        found = self._fetch_one("SELECT seq FROM sqlite_sequence WHERE name = 'passages'")
         return found[0] if found else 0
 
     def pack_documents(self, doc_ids: Sequence[str]) -> list[PackedDocument]:
@@ -157,7 +144,7 @@ class Store(Database):
             return [self._pack(doc_id) for doc_id in sorted(doc_ids) if self.document(doc_id)]
 
     def _pack(self, doc_id: str) -> PackedDocument:
-        row = self._one("SELECT id, title, text, source, hash, meta FROM documents WHERE id = ?", (doc_id,))
+        row = self._fetch_one("SELECT id, title, text, source, hash, meta FROM documents WHERE id = ?", (doc_id,))
         document = Document(row[0], self.lang, row[2], row[1], row[3], json.loads(row[5]))
         asked = 'SELECT row, id, start, "end", text, vector FROM passages WHERE doc_id = ? ORDER BY row'
         spans = 'SELECT start, "end", vector FROM sentences WHERE passage = ? ORDER BY start'
@@ -165,9 +152,9 @@ class Store(Database):
             PackedPassage(
                 Passage(p[1], doc_id, self.lang, p[2], p[3], p[4], row[1]),
                 p[5],
-                tuple((Span(s[0], s[1]), s[2]) for s in self._all(spans, (p[0],))),
+                tuple((Span(s[0], s[1]), s[2]) for s in self._fetch_all(spans, (p[0],))),
             )
-            for p in self._all(asked, (doc_id,))
+            for p in self._fetch_all(asked, (doc_id,))
         )
         return PackedDocument(document, row[4], row[5], passages)
 
@@ -177,18 +164,18 @@ class Store(Database):
             connection.executemany("DELETE FROM documents WHERE id = ?", ((i,) for i in doc_ids))
 
     def document(self, doc_id: str) -> Document | None:
-        row = self._one("SELECT id, title, text, source, meta FROM documents WHERE id = ?", (doc_id,))
+        row = self._fetch_one("SELECT id, title, text, source, meta FROM documents WHERE id = ?", (doc_id,))
         return row and Document(row[0], self.lang, row[2], row[1], row[3], json.loads(row[4]))
 
     def passages(self, rows: Sequence[int]) -> list[Passage]:
         """The passages of these rows, in the order asked for."""
         marks = ",".join("?" * len(rows))
-        found = {r[0]: self._passage(r) for r in self._all(f"{_PASSAGE} WHERE p.row IN ({marks})", rows)}
+        found = {r[0]: self._passage(r) for r in self._fetch_all(f"{_PASSAGE} WHERE p.row IN ({marks})", rows)}
         return [found[row] for row in rows]
 
     def all_passages(self, after: int = 0) -> Iterator[Passage]:
         """Every passage whose row is beyond `after`, in order of its row."""
-        with self.read_transaction(), self._reading() as connection:
+        with self.read_transaction(), self._connection() as connection:
             yield from map(self._passage, connection.execute(f"{_PASSAGE} WHERE p.row > ? ORDER BY p.row", (after,)))
 
     def indexed_texts(self, after: int = 0) -> Iterator[str]:
@@ -196,12 +183,12 @@ class Store(Database):
         asked = (
             "SELECT d.title, p.text FROM passages p JOIN documents d ON d.id = p.doc_id WHERE p.row > ? ORDER BY p.row"
         )
-        with self.read_transaction(), self._reading() as connection:
+        with self.read_transaction(), self._connection() as connection:
             yield from starmap(titled, connection.execute(asked, (after,)))
 
     def rows(self) -> NDArray[np.int64]:
         """The row of every passage, in order."""
-        found = self._all("SELECT row FROM passages INDEXED BY passages_of_document")
+        found = self._fetch_all("SELECT row FROM passages INDEXED BY passages_of_document")
         return np.sort(np.array([r[0] for r in found], np.int64))
 
     def _passage(self, r: tuple[int, str, str, int, int, str, str]) -> Passage:
@@ -209,7 +196,7 @@ class Store(Database):
 
     def rows_of(self, doc_ids: Sequence[str]) -> set[int]:
         """The passage rows of these documents."""
-        found = self._all(
+        found = self._fetch_all(
             "SELECT row FROM passages WHERE doc_id IN (SELECT value FROM json_each(?))", (json.dumps(list(doc_ids)),)
         )
         return {r[0] for r in found}
@@ -219,21 +206,21 @@ class Store(Database):
 
         Values are compared as text: 7 is "7", a date is "2024-01-31", yes is "true".
         """
-        ids = {r[0] for r in self._all("SELECT id FROM documents")}
+        ids = {r[0] for r in self._fetch_all("SELECT id FROM documents")}
         for field, values in filters.items():
             wanted = json.dumps(list(values), ensure_ascii=False)
-            ids &= {r[0] for r in self._all(_MATCHING, (field, wanted))}
+            ids &= {r[0] for r in self._fetch_all(_MATCHING, (field, wanted))}
         return frozenset(ids)
 
     def list_documents(self, offset: int, limit: int) -> list[ListedDocument]:
         """A page of the documents, in order of their ids."""
-        found = self._all(_LISTED + "ORDER BY d.id LIMIT ? OFFSET ?", (limit, offset))
+        found = self._fetch_all(_LISTED + "ORDER BY d.id LIMIT ? OFFSET ?", (limit, offset))
         return [ListedDocument(r[0], r[1], r[2], r[3], r[4], json.loads(r[5])) for r in found]
 
     def sentences(self, rows: Sequence[int]) -> list[tuple[list[Span], Vectors]]:
         """Each passage's sentences (document offsets) and their vectors, (n, dim) float32."""
         marks = ",".join("?" * len(rows))
-        found = self._all(
+        found = self._fetch_all(
             f'SELECT passage, start, "end", vector FROM sentences WHERE passage IN ({marks}) ORDER BY passage, start',
             rows,
         )
@@ -248,7 +235,7 @@ class Store(Database):
     def vectors(self, after: int = 0) -> tuple[NDArray[np.int64], Halves]:
         """(rows, matrix): the numbers and (n, dim) float16 vectors of the passages whose row is beyond `after`."""
         asked = "SELECT row, vector FROM passages WHERE row > ? ORDER BY row"
-        found = self._all(asked, (after,))
+        found = self._fetch_all(asked, (after,))
         rows = np.array([r[0] for r in found], np.int64)
         if not found:
             return rows, np.zeros((0, 0), np.float16)
@@ -256,8 +243,8 @@ class Store(Database):
 
     def sentence_vectors(self, count: int) -> Vectors:
         """About `count` sentences' vectors, evenly over the store, always the same ones; (n, dim) float32."""
-        last = self._one("SELECT coalesce(max(rowid), 0) FROM sentences")[0]
+        last = self._fetch_one("SELECT coalesce(max(rowid), 0) FROM sentences")[0]
         asked = "SELECT vector FROM sentences WHERE rowid >= ? LIMIT 1"
         places = sorted({1 + last * n // count for n in range(count)}) if last else []
-        found = [self._one(asked, (place,)) for place in places]
+        found = [self._fetch_one(asked, (place,)) for place in places]
         return unpack_int8([r[0] for r in found if r])

@@ -17,10 +17,10 @@ from mlrag.index.cosine_stats import CosineSpread, CosineStats
 from mlrag.index.index_cache import IndexCache
 from mlrag.index.postgres.postings_table import merge
 from mlrag.index.postgres.schema import PER_LANGUAGE
-from mlrag.index.postgres.search import hit, idf, leg_statement, sentences, statement, values
+from mlrag.index.postgres.search import hit, idf, ranker_statement, sentences, statement, values
 from mlrag.index.postgres.server import WAIT, Connection, Server
 from mlrag.index.postgres.store import PostgresStore
-from mlrag.index.postgres.writing import unpack_moments
+from mlrag.index.postgres.writing import unpack_stats
 from mlrag.index.protocol import Ranker, SearchQuery, SearchResult
 from mlrag.types import Vectors
 
@@ -89,15 +89,15 @@ class PostgresIndex:
             query = "SELECT stamp, moments FROM mlrag.language WHERE lang = %s"
             row = self._server.read(lambda c: c.execute(query, (self.lang,), binary=True).fetchone())
             dim = len(asked.vector)
-            moments = unpack_moments(row[1]) if row else None
+            moments = unpack_stats(row[1]) if row else None
             nothing = CosineStats(0, np.zeros(dim), np.zeros((dim, dim)))
             self._spread = (row[0] if row else stamp), CosineSpread(moments or nothing)
-        return self._spread[1].of(asked.vector)
+        return self._spread[1].compute(asked.vector)
 
     def rank(self, asked: SearchQuery, leg: Ranker) -> list[str]:
         if leg == "hybrid":
             return [h.passage.id for h in self.search(asked).hits]
-        return [row[0] for row in self._rows(leg_statement(asked, leg, self.lang), asked)]
+        return [row[0] for row in self._rows(ranker_statement(asked, leg, self.lang), asked)]
 
     def _rows(self, query: Composed, asked: SearchQuery) -> list[tuple[Any, ...]]:
         def work(connection: Connection) -> list[tuple[Any, ...]]:

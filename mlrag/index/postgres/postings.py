@@ -30,14 +30,14 @@ def kept_length(count: int) -> int:
     return _LENGTHS[bisect.bisect_right(_LENGTHS, count) - 1]
 
 
-def _decoded(byte: int) -> int:
+def _decode(byte: int) -> int:
     if byte < _EXACT:
         return byte
     bits, shift = (byte - _EXACT) & 7, ((byte - _EXACT) >> 3) - 1
     return _EXACT + (bits if shift < 0 else (bits | 8) << shift)
 
 
-_LENGTHS = [_decoded(byte) for byte in range(256)]
+_LENGTHS = [_decode(byte) for byte in range(256)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,46 @@
 """The tables, as migrations that are applied in order, each once. A language has partitions of its own.
 
-`passage.row` counts within a language. The lexical leg is a table of its own for each language, `postings_LANG`: of one
-of our own tokens, the passages of one change or, once merged, of all of them, packed as `mlrag.index.postgres.postings`
-says. Rows of passages that are no more stand in `gone` until a merge. `language` holds what belongs to the whole: the
-commit number, the number of passages and tokens, the moments of the vectors, and how many passages came or went since
-the last merge (`loose`).
+`passage.row` counts within a language. The lexical ranker has a table of its own for each language, `postings_LANG`: of
+one of our own tokens, the passages of one change or, once merged, of all of them, packed as
+`mlrag.index.postgres.postings` says. Rows of deleted passages stand in `gone` until a merge. `language` holds what
+belongs to the whole index: the commit number, the number of passages and tokens, the cosine statistics of the vectors
+(`moments`), and how many passages came or went since the last merge (`loose`).
 """
 
 from __future__ import annotations
 
 from typing import LiteralString
 
-from mlrag.index.postgres.shared_schema import SHARED
-
+# Tables that replicas share. UNLOGGED ones cost no write-ahead log and no wait for a standby. They are empty after a
+# crash of the primary and on a promoted standby, which costs cached answers and counts of limits, and nothing else.
+SHARED: tuple[LiteralString, ...] = (
+    """
+CREATE TABLE mlrag.api_key (
+    id text COLLATE "C" PRIMARY KEY, name text COLLATE "C" UNIQUE NOT NULL, salt text NOT NULL, hash text NOT NULL,
+    scope text NOT NULL, languages text[] NOT NULL, created text NOT NULL)
+""",
+    """
+CREATE UNLOGGED TABLE mlrag.rate (
+    what text COLLATE "C" NOT NULL, who text COLLATE "C" NOT NULL, hits timestamptz[] NOT NULL,
+    PRIMARY KEY (what, who))
+""",
+    """
+CREATE UNLOGGED TABLE mlrag.answer (
+    key text COLLATE "C" PRIMARY KEY, state text COLLATE "C" NOT NULL, made timestamptz NOT NULL,
+    used timestamptz NOT NULL, body bytea NOT NULL)
+""",
+    "CREATE INDEX answer_by_use ON mlrag.answer (used)",
+    """
+CREATE TABLE mlrag.notice (
+    name text COLLATE "C" PRIMARY KEY, body text NOT NULL, finished bool NOT NULL, heard timestamptz NOT NULL)
+""",
+    """
+CREATE TABLE mlrag.spent (
+    spent_in text COLLATE "C" NOT NULL, variant text COLLATE "C" NOT NULL, calls bigint NOT NULL,
+    tokens bigint NOT NULL, seconds float8 NOT NULL, dollars float8 NOT NULL, PRIMARY KEY (spent_in, variant))
+""",
+    'CREATE TABLE mlrag.asked (asked_in text COLLATE "C" PRIMARY KEY, questions bigint NOT NULL)',
+)
 PACKED: tuple[LiteralString, ...] = (
     "ALTER TABLE mlrag.language ADD loose bigint NOT NULL DEFAULT 0",
     """

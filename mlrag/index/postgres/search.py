@@ -24,7 +24,7 @@ from mlrag.index import fusion
 from mlrag.index.fusion import DENSE_WEIGHT, EQUAL, POOL
 from mlrag.index.postgres.postings import K1, B, key
 from mlrag.index.postgres.postings_table import table
-from mlrag.index.postgres.store import unpacked
+from mlrag.index.postgres.store import unpack_sentences
 from mlrag.index.protocol import Ranker, SearchQuery
 from mlrag.text.tokens import tokens
 from mlrag.types import Hit, Passage, Span, Vectors
@@ -46,7 +46,7 @@ _LOOK_UP: LiteralString = (
 _TOTAL: LiteralString = "SELECT row, sum(score) AS score FROM ("
 _LIVE: LiteralString = """) AS scores
     GROUP BY row HAVING row NOT IN (SELECT row FROM mlrag.gone WHERE lang = %(lang)s) {row_filter}"""
-_LEGS: LiteralString = (
+_RANKERS: LiteralString = (
     """
 WITH held AS MATERIALIZED (SELECT commit, stamp, embedder, passages, {k1}::float8 * (1 - {b}::float8) AS base,
         tokens / greatest(passages, 1)::float8 AS average, {k1}::float8 * {b}::float8 * passages / greatest(tokens, 1)
@@ -110,7 +110,7 @@ FROM held h LEFT JOIN (best b JOIN mlrag.passage p ON p.lang = %(lang)s AND p.ro
     JOIN mlrag.document d ON d.lang = %(lang)s AND d.id = p.doc_id) ON true
 ORDER BY b.fused DESC, b.row
 """
-_ONE_LEG: dict[Ranker, LiteralString] = {
+_ONE_RANKER: dict[Ranker, LiteralString] = {
     "dense": "SELECT p.id FROM near JOIN mlrag.passage p ON p.lang = %(lang)s AND p.row = near.row "
     "ORDER BY vector::halfvec({dim}) <#> %(vector)b::halfvec({dim}), p.row",
     "lexical": "SELECT p.id, score FROM matched JOIN mlrag.passage p ON p.lang = %(lang)s AND p.row = matched.row "
@@ -120,15 +120,15 @@ _ONE_LEG: dict[Ranker, LiteralString] = {
 
 def statement(asked: SearchQuery, lang: str) -> Composed:
     """The whole search."""
-    return _filled(_LEGS + _SEARCH, asked, POOL, lang)
+    return _fill(_RANKERS + _SEARCH, asked, POOL, lang)
 
 
-def leg_statement(asked: SearchQuery, leg: Ranker, lang: str) -> Composed:
+def ranker_statement(asked: SearchQuery, leg: Ranker, lang: str) -> Composed:
     """Passage ids by one leg alone, with BM25's scores where that is the lexical one."""
-    return _filled(_LEGS + _ONE_LEG[leg], asked, asked.k, lang)
+    return _fill(_RANKERS + _ONE_RANKER[leg], asked, asked.k, lang)
 
 
-def _filled(query: LiteralString, asked: SearchQuery, most: int, lang: str) -> Composed:
+def _fill(query: LiteralString, asked: SearchQuery, most: int, lang: str) -> Composed:
     filtered = asked.only is not None or bool(asked.exclude)
     return SQL(query).format(
         dim=Literal(len(asked.vector)),
@@ -176,4 +176,4 @@ def hit(row: Sequence[Any], lang: str) -> Hit:
 
 def sentences(row: Sequence[Any]) -> tuple[list[Span], Vectors]:
     """Of a row of `statement`."""
-    return unpacked(*row[14:17])
+    return unpack_sentences(*row[14:17])

@@ -98,7 +98,7 @@ class Server:
         patience = self._wait if wait is None else wait
 
         def whole(connection: Connection) -> T:
-            with self._confirmed(connection, patience) as ended, connection.transaction():
+            with self._require_confirmation(connection, patience) as ended, connection.transaction():
                 result = work(connection)
                 ended()
             return result
@@ -106,7 +106,7 @@ class Server:
         return self._run(self._writers, self._primary, whole, patience)
 
     @contextmanager
-    def _confirmed(self, connection: Connection, patience: float) -> Iterator[Callable[[], None]]:
+    def _require_confirmation(self, connection: Connection, patience: float) -> Iterator[Callable[[], None]]:
         """What is called at the end of the work starts the clock: COMMIT would wait for a lost standby for ever."""
         given_up = threading.Event()
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mlrag.errors import EmbedderMismatchError
 from mlrag.index.postgres.server import Connection, Server
-from mlrag.index.postgres.writing import add, close, locked, prepare, remove
+from mlrag.index.postgres.writing import add, close, create_tables, lock_language, remove
 from mlrag.index.serialize import PackedDocument, PackedPassage, pack, unpack_int8
 from mlrag.index.types import DocumentSource, EmbeddedPassage, ListedDocument, StoreCounts
 from mlrag.types import PART_OF, Document, Halves, Passage, Span, Vectors
@@ -67,17 +67,17 @@ class PostgresStore:
 
     @property
     def embedder(self) -> str | None:
-        return self._said("SELECT nullif(embedder, '') FROM mlrag.language WHERE lang = %s")
+        return self._read_field("SELECT nullif(embedder, '') FROM mlrag.language WHERE lang = %s")
 
     @property
     def engine(self) -> str | None:
-        return self._said("SELECT nullif(engine, '') FROM mlrag.language WHERE lang = %s")
+        return self._read_field("SELECT nullif(engine, '') FROM mlrag.language WHERE lang = %s")
 
     @property
     def commit(self) -> int:
-        return int(self._said("SELECT commit FROM mlrag.language WHERE lang = %s") or 0)
+        return int(self._read_field("SELECT commit FROM mlrag.language WHERE lang = %s") or 0)
 
-    def _said(self, query: LiteralString) -> str | None:
+    def _read_field(self, query: LiteralString) -> str | None:
         found = self._all(query, (self.lang,))
         return found[0][0] if found else None
 
@@ -117,22 +117,22 @@ class PostgresStore:
         latest = list({d.document.id: d for d in documents}.values())
 
         def work(connection: Connection) -> None:
-            whole = locked(connection, self.lang)
+            whole = lock_language(connection, self.lang)
             self._check(whole.embedder, embedder)
             left, gone = remove(connection, self.lang, [d.document.id for d in latest], whole)
             held = add(connection, self.lang, latest, left)
             changed = gone + held.passages - left.passages
             close(connection, self.lang, replace(held, embedder=embedder, engine=engine), changed)
 
-        prepare(self._server, self.lang)
+        create_tables(self._server, self.lang)
         self._server.write(work)
 
     def delete(self, doc_ids: Sequence[str]) -> None:
         def work(connection: Connection) -> None:
-            left, gone = remove(connection, self.lang, doc_ids, locked(connection, self.lang))
+            left, gone = remove(connection, self.lang, doc_ids, lock_language(connection, self.lang))
             close(connection, self.lang, left, gone)
 
-        prepare(self._server, self.lang)
+        create_tables(self._server, self.lang)
         self._server.write(work)
 
     def pack_documents(self, doc_ids: Sequence[str]) -> list[PackedDocument]:
@@ -179,7 +179,7 @@ class PostgresStore:
 
     def sentences(self, rows: Sequence[int]) -> list[tuple[list[Span], Vectors]]:
         query = "SELECT row, starts, ends, vectors FROM mlrag.passage WHERE lang = %s AND row = ANY(%s::bigint[])"
-        own = {r[0]: unpacked(*r[1:]) for r in self._all(query, (self.lang, list(rows)))}
+        own = {r[0]: unpack_sentences(*r[1:]) for r in self._all(query, (self.lang, list(rows)))}
         return [own[row] for row in rows]
 
     def vectors(self, after: int = 0) -> tuple[NDArray[np.int64], Halves]:
@@ -190,6 +190,8 @@ class PostgresStore:
         return rows, np.stack(halves) if halves else np.zeros((0, 0), np.float16)
 
 
-def unpacked(starts: Sequence[int], ends: Sequence[int], vectors: Sequence[bytes]) -> tuple[list[Span], Vectors]:
+def unpack_sentences(
+    starts: Sequence[int], ends: Sequence[int], vectors: Sequence[bytes]
+) -> tuple[list[Span], Vectors]:
     """A passage's sentences and their vectors."""
     return [Span(*s) for s in zip(starts, ends, strict=True)], unpack_int8(vectors)

@@ -53,7 +53,7 @@ class Whole:
     moments: CosineStats | None
 
 
-def prepare(server: Server, lang: str) -> None:
+def create_tables(server: Server, lang: str) -> None:
     """Make the language's row and partitions, once."""
 
     def work(connection: Connection) -> None:
@@ -73,12 +73,12 @@ def _has_tables(connection: Connection, lang: str) -> bool:
     return bool(found and found[0])
 
 
-def locked(connection: Connection, lang: str) -> Whole:
+def lock_language(connection: Connection, lang: str) -> Whole:
     """The language's row, which no other writer changes meanwhile."""
     row = connection.execute(_LOCKED, (lang,), binary=True).fetchone()
-    assert row is not None  # `prepare` made it
+    assert row is not None  # `create_tables` made it
     embedder, engine, last, passages, tokens, moments = row
-    return Whole(embedder, engine, last, passages, tokens, unpack_moments(moments))
+    return Whole(embedder, engine, last, passages, tokens, unpack_stats(moments))
 
 
 def remove(connection: Connection, lang: str, ids: Sequence[str], whole: Whole) -> tuple[Whole, int]:
@@ -87,7 +87,9 @@ def remove(connection: Connection, lang: str, ids: Sequence[str], whole: Whole) 
     connection.execute("DELETE FROM mlrag.document WHERE lang = %s AND id = ANY(%s)", (lang, list(ids)))
     if not gone or whole.moments is None:
         return whole, 0
-    moments = whole.moments.plus(CosineStats.of(np.stack([r[0].to_numpy() for r in gone]).astype(np.float16)), -1)
+    moments = whole.moments.plus(
+        CosineStats.from_vectors(np.stack([r[0].to_numpy() for r in gone]).astype(np.float16)), -1
+    )
     tokens = whole.tokens - sum(r[1] for r in gone)
     return replace(whole, passages=whole.passages - len(gone), tokens=tokens, moments=moments), len(gone)
 
@@ -109,7 +111,7 @@ def add(connection: Connection, lang: str, documents: Sequence[PackedDocument], 
             starts, ends = [s.start for s in spans], [s.end for s in spans]
             own = lang, row, p.id, p.doc_id, p.start, p.end, p.text, HalfVector(vector), length
             copy.write_row((*own, starts, ends, [v for _, v in item.sentences]))
-    moments = CosineStats.of(vectors)
+    moments = CosineStats.from_vectors(vectors)
     number, tokens = whole.passages + len(packed), whole.tokens + sum(length for _, length in counted)
     _post(connection, lang, rows, counted, max(tokens, 1) / number)
     return replace(
@@ -137,7 +139,7 @@ def _post(
 def close(connection: Connection, lang: str, whole: Whole, changed: int) -> None:
     """Write the language's row with the next commit number; `changed` passages came or went."""
     new = {"embedder": whole.embedder, "engine": whole.engine, "last": whole.last, "passages": whole.passages}
-    new |= {"tokens": whole.tokens, "moments": whole.moments and pack_moments(whole.moments), "lang": lang}
+    new |= {"tokens": whole.tokens, "moments": whole.moments and pack_stats(whole.moments), "lang": lang}
     new |= {"changed": changed}
     connection.execute(_CLOSED, new)
     connection.execute(_CHANGED, (changed, lang))
@@ -148,11 +150,11 @@ def _document(lang: str, d: PackedDocument) -> tuple[str, ...]:
     return lang, d.document.id, d.document.title, d.document.text, d.document.source, d.hash, d.meta
 
 
-def pack_moments(moments: CosineStats) -> bytes:
+def pack_stats(moments: CosineStats) -> bytes:
     return bytes(np.concatenate([[moments.count], moments.total, moments.square.ravel()]).astype("<f8").tobytes())
 
 
-def unpack_moments(blob: bytes | None) -> CosineStats | None:
+def unpack_stats(blob: bytes | None) -> CosineStats | None:
     """1 + dim + dim² numbers."""
     if not blob:
         return None
