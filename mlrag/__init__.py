@@ -1,7 +1,7 @@
 """Answers from your own documents, in your own language, each claim cited to a verbatim span.
 
-The public API: `make_pipeline(settings).ask(question, lang)` gives an `Answer`; `index_documents` fills the indexes that
-it searches. Names are imported when they are first used, so that `import mlrag` costs nothing.
+The public API: `make_pipeline(settings).ask(question, lang)` gives an `Answer`, `index_documents` fills the indexes
+that it searches. Names are imported when they are first used, so that `import mlrag` costs nothing.
 """
 
 import os
