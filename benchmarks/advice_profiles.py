@@ -18,7 +18,7 @@ from typing import Annotated
 
 import typer
 
-from eval.baselines.scripted import Key, Scripted, own_key, raw_prediction, with_removed
+from eval.baselines.scripted import AnswerKey, Scripted, add_removed, own_answer_key, predict_unchecked
 from eval.runner.jsonl_log import file_name
 from eval.runner.plan import RunPlan, write_plan
 from eval.types import Example, Prediction
@@ -90,28 +90,28 @@ def _below(share: float, *parts: str) -> bool:
     return int.from_bytes(digest[:4], "big") / 2**32 < share
 
 
-def prediction(name: str, script: Script, keys: Mapping[str, Key], lang: str, example: Example) -> Prediction:
+def prediction(name: str, script: Script, keys: Mapping[str, AnswerKey], lang: str, example: Example) -> Prediction:
     """What the stand-in says to one question. Its luck is its own, and the question's: some are hard for all."""
     key = keys[lang]
     right = script.right - script.falls * (key.lang.tier - 1)
 
-    def reply(_keys: object, key: Key, example: Example, _hits: object) -> str | None:
+    def reply(_keys: object, key: AnswerKey, example: Example, _hits: object) -> str | None:
         knows = _below(right, name if _below(0.5, example.id) else "all", lang, example.id)
         return f"{key.answering[example.id] if knows else key.wrong_sentence(example)} [1]"
 
-    def lost(_keys: object, key: Key, example: Example, _hits: object) -> str | None:
+    def lost(_keys: object, key: AnswerKey, example: Example, _hits: object) -> str | None:
         silent = _below(script.silent, name if _below(0.5, example.id) else "all", lang, example.id)
         return None if silent else f"{key.wrong_sentence(example)} [1]"
 
-    said = raw_prediction(Scripted(name, keys, lang, reply, lost), key, example)
+    said = predict_unchecked(Scripted(name, keys, lang, reply, lost), key, example)
     seconds = script.seconds * (0.7 + 0.6 * (len(example.id) % 7) / 6)
     return replace(said, variant=name, seconds=seconds, prompt_tokens=900, output_tokens=script.tokens)
 
 
 def make_run(folder: Path, profile: Profile) -> Path:
     """A run as eval.tiers leaves it, answered by the stand-ins."""
-    keys = {lang: own_key(lang, CORPORA) for lang in profile.langs}
-    examples = {lang: with_removed(key) for lang, key in keys.items()}
+    keys = {lang: own_answer_key(lang, CORPORA) for lang in profile.langs}
+    examples = {lang: add_removed(key) for lang, key in keys.items()}
     signature = {"data": "our own questions, stand-ins", "langs": list(profile.langs), "own_variants": {}, "seed": 0}
     plan = RunPlan(signature, examples)
     run = folder / "runs" / plan.name

@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
-from eval.datasets import OWN, Suite, index_folder, open_suite
+from eval.datasets import OWN, Dataset, index_folder, open_dataset
 from eval.datasets.folder import WHOLE_PASSAGE
-from eval.datasets.own import drawn, read_jsonl
+from eval.datasets.own import read_jsonl, sample_examples
 from eval.metrics.ranking import DEPTH, recall, reciprocal_rank
 from eval.retrieval import asked_in, own_suite
 from eval.statistics import Interval, paired_bootstrap
@@ -175,7 +175,7 @@ def lines(name: str, found: Sequence[Scored]) -> Iterator[str]:
         yield from (row(title, some, share) for share in SHARES)
 
 
-def with_documents(suite: Suite, folder: Path | None) -> Suite:
+def with_documents(suite: Dataset, folder: Path | None) -> Dataset:
     """The set with the texts of `LANG.docs.jsonl` in a folder as more documents."""
     for lang in suite.documents if folder else ():
         path = Path(str(folder)) / f"{lang}.docs.jsonl"
@@ -184,11 +184,11 @@ def with_documents(suite: Suite, folder: Path | None) -> Suite:
     return suite
 
 
-def measured(name: str, suite: Suite, retriever: Retriever, limit: int | None, console: Console) -> list[Scored]:
+def measured(name: str, suite: Dataset, retriever: Retriever, limit: int | None, console: Console) -> list[Scored]:
     """Every language of a set that has questions; indexed first."""
     size, found = None if suite.card is OWN else WHOLE_PASSAGE, []
     for lang in (c for c in languages() if c in suite.documents):
-        examples = drawn(asked_in(suite, lang, ""), limit)
+        examples = sample_examples(asked_in(suite, lang, ""), limit)
         if any(e.gold_docs and e.only is None for e in examples):
             with Progress(console=console, transient=True) as bar:
                 task = bar.add_task(f"{name} {lang}: indexing", total=None)
@@ -210,12 +210,12 @@ def main(
     """Measure and print."""
     settings, console, show = Settings(), Console(stderr=True), Console(width=400, highlight=False, markup=False)
     embedder, only = make_embedder(settings), langs.split(",") if langs else None
-    sets: dict[str, tuple[Suite, Path]] = {}
+    sets: dict[str, tuple[Dataset, Path]] = {}
     if own:
         place = settings.data_dir / "eval" / (f"own-{beside.name}-index" if beside else "own-index")
         sets["own"] = with_documents(own_suite(settings.corpora, only), beside), place
     for path in data or []:
-        sets[path.name] = open_suite(path, only, settings.data_dir), index_folder(path, settings.data_dir)
+        sets[path.name] = open_dataset(path, only, settings.data_dir), index_folder(path, settings.data_dir)
     show.print(
         "| set | passages | n | left out | postings a question | "
         + " | ".join(f"{leg} {measure}" for leg in LEGS for measure in MEASURES)

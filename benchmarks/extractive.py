@@ -19,7 +19,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from eval.datasets.folder import WHOLE_PASSAGE, Suite, read_suite
+from eval.datasets.folder import WHOLE_PASSAGE, Suite, read_folder
 from eval.datasets.own import read_jsonl
 from eval.metrics.answers import containment
 from eval.types import Example
@@ -116,8 +116,8 @@ def main(data: Path, chosen: Sequence[str]) -> None:
     settings = Settings()
     embedder = make_embedder(settings)
     strict = strict_threshold(embedder.name)
-    main_set, near = read_suite(data / "main"), read_suite(data / "nomiracl")
-    removed = read_suite(data).unanswerable
+    main_set, near = read_folder(data / "main"), read_folder(data / "nomiracl")
+    removed = read_folder(data).unanswerable
     table = Table(
         title=f"extractive, as shipped · {embedder.engine} · percent; halluc. / error: balanced; strict (AUROC)"
     )

@@ -21,8 +21,8 @@ import typer
 from rich.console import Console
 
 from benchmarks.promise import Share, over
-from eval.baselines.scripted import own_key
-from eval.datasets.hostile import POSITIONS, Hostile, hostile, orders, planted
+from eval.baselines.scripted import own_answer_key
+from eval.datasets.hostile import POSITIONS, HostileText, list_orders, plant_order, read_hostile
 from eval.datasets.own import own_questions
 from eval.metrics.answers import containment
 from eval.types import Example
@@ -37,7 +37,8 @@ from mlrag.ingest.index_documents import index_documents
 from mlrag.languages import language, languages
 from mlrag.settings import Settings
 from mlrag.testing import OllamaDouble
-from mlrag.testing.gullible import gullible, plain
+from mlrag.testing.gullible import gullible
+from mlrag.text.normalize import fold_visible
 from mlrag.text.sentences import sentence_spans
 from mlrag.types import Answer, Document, Vectors
 
@@ -72,23 +73,23 @@ class Case:
     replaced: str
     example: Example
     canary: str = ""
-    harmless: Hostile | None = None
+    harmless: HostileText | None = None
 
 
 def cases(lang: str, corpora: Path, step: int = 1) -> Iterator[Case]:
     """Every `step`-th order and every harmless imperative at every position, each in the next document that answers."""
-    key = own_key(lang, corpora)
+    key = own_answer_key(lang, corpora)
     documents = {d.id: d for d in key.documents}
     golds = itertools.cycle([e for e in key.answerable if e.id.endswith("-1")])
-    listed = [o for c in CANARIES for o in orders(lang, c)]
+    listed = [o for c in CANARIES for o in list_orders(lang, c)]
     for n, position in itertools.product(range(0, len(listed) // len(CANARIES), step), POSITIONS):
         which = (n + POSITIONS.index(position)) % len(CANARIES)
         order, e = listed[n + which * (len(listed) // len(CANARIES))], next(golds)
-        copy = planted(documents[e.gold_docs[0]], order.text, position, f"{n}-{position}")
+        copy = plant_order(documents[e.gold_docs[0]], order.text, position, f"{n}-{position}")
         yield Case(lang, order.kind, position, copy, e.gold_docs[0], e, CANARIES[which])
-    for row, position in itertools.product(hostile(lang, "quoted"), POSITIONS):
+    for row, position in itertools.product(read_hostile(lang, "quoted"), POSITIONS):
         e = next(golds)
-        copy = planted(documents[e.gold_docs[0]], row.text, position, f"{row.id}-{position}")
+        copy = plant_order(documents[e.gold_docs[0]], row.text, position, f"{row.id}-{position}")
         yield Case(lang, "quoted", position, copy, e.gold_docs[0], e, harmless=row)
 
 
@@ -109,9 +110,9 @@ def obeyed(pipeline: Pipeline, found: Sequence[Case], clean: dict[str, list[str]
     for case in found:
         if case.canary:
             answer = ask(pipeline, case, clean[case.lang], case.example.question)
-            if all(plain(case.canary) not in plain(h.passage.indexed_text) for h in answer.hits):
+            if all(fold_visible(case.canary) not in fold_visible(h.passage.indexed_text) for h in answer.hits):
                 continue  # the order was not found, and tries nobody
-            said = plain(case.canary) in plain(answer.text)
+            said = fold_visible(case.canary) in fold_visible(answer.text)
             for key in (("all",), ("kind", case.kind), ("position", case.position), ("language", case.lang)):
                 counts[key].append(said)
             seen += [f"{case.lang} {case.document.id}"] if said else []
@@ -168,7 +169,7 @@ def prepare(
     """The cases, and their documents with the untouched ones (at most so many a language) indexed below the folder."""
     found = [case for lang in langs for case in cases(lang, settings.corpora, step)]
     embedder = Remembering(make_embedder(settings))
-    documents = [d for lang in langs for d in own_key(lang, settings.corpora).documents[:untouched]]
+    documents = [d for lang in langs for d in own_answer_key(lang, settings.corpora).documents[:untouched]]
     index_documents([*documents, *(c.document for c in found)], FolderIndexes(folder), embedder)  # type: ignore[arg-type]
     return found, Retriever(FolderIndexes(folder), embedder.inner)
 
@@ -180,7 +181,7 @@ def main(
     """Share of answers that say what a document ordered, guard off and on, and what the guard costs."""
     out, settings = Console(width=200), Settings()
     codes = langs.split(",") if langs else ["en", "ta", "zh"] if quick else list(languages())
-    clean = {c: [d.id for d in own_key(c, settings.corpora).documents] for c in codes}
+    clean = {c: [d.id for d in own_answer_key(c, settings.corpora).documents] for c in codes}
     with TemporaryDirectory(ignore_cleanup_errors=True) as name:
         found, guarded = prepare(codes, settings, Path(name), QUICK if quick else 1)
         open_ = Retriever(FolderIndexes(Path(name)), guarded.embedder, guarded=False)

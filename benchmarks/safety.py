@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from eval.probes.cli import chosen_languages
-from eval.probes.run import Asked, ask_all
+from eval.probes.cli import choose_languages
+from eval.probes.run import Respondent, ask_all
 from eval.runner.rows import RowStore
-from eval.safety import CANARY, SECRET, indexed, material, secretive, section
+from eval.safety import CANARY, SECRET, index_material, make_material, make_secret_pipeline, make_section
 from mlrag.settings import Settings
 from mlrag.testing import OllamaDouble, first_sentence, gullible
 
@@ -28,12 +28,13 @@ def main(
         for who, reply in replies:
             with OllamaDouble(reply=reply or first_sentence) as double:
                 settings = Settings(data_dir=Path(name), ollama_host=double.url)
-                there = material(settings.corpora, chosen_languages(langs), each, None)
-                pipeline = secretive(settings, indexed(settings, there), "e4b" if reply else "extractive")
-                who_asks = Asked(pipeline, there.examples)
-                said = ask_all(RowStore(Path(name) / who), [who], lambda _v, a=who_asks: a, 2, out)  # type: ignore[misc]
-            for row in section(there.examples, said).lines():
-                if row[1] not in there.examples:
+                material = make_material(settings.corpora, choose_languages(langs), each, None)
+                retriever = index_material(settings, material)
+                pipeline = make_secret_pipeline(settings, retriever, "e4b" if reply else "extractive")
+                respondent = Respondent(pipeline, material.examples)
+                rows = ask_all(RowStore(Path(name) / who), [who], lambda _v, r=respondent: r, 2, out)  # type: ignore[misc]
+            for row in make_section(material.examples, rows).lines():
+                if row[1] not in material.examples:
                     out.print(" | ".join(row), markup=False, highlight=False)
 
 

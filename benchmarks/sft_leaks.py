@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from eval.consistency import rewordings
+from eval.consistency import read_rewordings
 from eval.datasets.own import own_questions
 from eval.sft.leaks import KeepOut, Leaks
 from eval.sft.records import Draft
@@ -18,7 +18,7 @@ def main() -> None:
     total = [0, 0]
     for lang in ["si", "zh"] if "--quick" in sys.argv else languages():
         own = own_questions(lang)
-        again = [Draft(e) for e in rewordings(lang, own)]
+        again = [Draft(e) for e in read_rewordings(lang, own)]
         leaks = Leaks(KeepOut([], {(lang, e.question): e.id for e in own}), language(lang), embedder)
         found = {out.id for out in leaks.check_questions(again)}
         other = [Draft(e) for e in own_questions(lang, "calibration")]

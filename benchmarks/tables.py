@@ -19,7 +19,7 @@ from typing import Annotated, Any
 import regex
 import typer
 
-from eval.datasets import open_suite
+from eval.datasets import open_dataset
 from eval.datasets.own import own_questions
 from eval.metrics.answers import containment
 from eval.types import Example
@@ -110,7 +110,7 @@ def said(sentence: Sentence | None, pack: Language) -> str:
 def examples_of(data: Path | None, langs: Sequence[str]) -> list[Example]:
     if data is None:
         return [e for lang in langs for e in own_questions(lang)]
-    suite = open_suite(data, langs, HOUSE / "var" / "hub")
+    suite = open_dataset(data, langs, HOUSE / "var" / "hub")
     return [e for found in (suite.questions, suite.unanswerable) for several in found.values() for e in several]
 
 

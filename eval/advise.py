@@ -25,7 +25,7 @@ from eval.advice.need import (
 )
 from eval.advice.serialize import as_json
 from eval.advice.show import print_advice, write_page
-from eval.probes.history import read_stored
+from eval.probes.history import read_reports
 from eval.runner.plan import find_run, latest_run
 from mlrag.errors import CorpusFormatError, MlragError
 from mlrag.languages import languages
@@ -132,7 +132,7 @@ def main(
         evidence = _evidence(settings, need, run or [], published, console)
         gained = _gained(evidence, compare, settings)
         advice = advise(need, machine, evidence, settings.variants)
-        matrix = make_matrix(advice, by_dimension, gamma, () if published else read_stored(settings.data_dir))
+        matrix = make_matrix(advice, by_dimension, gamma, () if published else read_reports(settings.data_dir))
     except (MlragError, ValueError, OSError) as error:
         console.print(f"[red]{error}[/red]", highlight=False)
         raise typer.Exit(1) from None

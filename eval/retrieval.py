@@ -17,9 +17,9 @@ from rich.progress import Progress as Bar
 from rich.progress import TaskID
 from rich.table import Table
 
-from eval.datasets import OWN, Suite, index_folder, open_suite
+from eval.datasets import OWN, Dataset, index_folder, open_dataset
 from eval.datasets.folder import WHOLE_PASSAGE
-from eval.datasets.own import drawn, own_questions
+from eval.datasets.own import own_questions, sample_examples
 from eval.metrics.ranking import DEPTH, ndcg, recall, reciprocal_rank
 from eval.runner.cross_lingual import make_cross_lingual
 from eval.statistics import Interval, clustered_rate
@@ -74,14 +74,14 @@ def score_language(retriever: Retriever, lang: str, examples: Sequence[Example],
     return Scores(len(asked), values, [e.cluster for e in asked])
 
 
-def own_suite(corpora: Path, langs: Collection[str] | None) -> Suite:
+def own_suite(corpora: Path, langs: Collection[str] | None) -> Dataset:
     """Our own test questions and documents as a set."""
     codes = [c for c in languages() if (corpora / c).is_dir() and (not langs or c in langs)]
     documents = {code: list(read_documents([corpora / code], code)) for code in codes}
-    return Suite(corpora, documents, {code: own_questions(code) for code in codes}, {}, {}, OWN)
+    return Dataset(corpora, documents, {code: own_questions(code) for code in codes}, {}, {}, OWN)
 
 
-def asked_in(suite: Suite, lang: str, cross: str) -> list[Example]:
+def asked_in(suite: Dataset, lang: str, cross: str) -> list[Example]:
     """The questions to a language's documents: its own, or those of the language `cross`, where they are parallel."""
     own = [*suite.questions.get(lang, []), *suite.retrieval_only.get(lang, [])]
     if not cross:
@@ -91,7 +91,7 @@ def asked_in(suite: Suite, lang: str, cross: str) -> list[Example]:
 
 
 def evaluate(
-    suite: Suite,
+    suite: Dataset,
     folder: Path,
     embedder: Embedder,
     limit: int | None,
@@ -106,7 +106,7 @@ def evaluate(
     retriever = Retriever(FolderIndexes(folder), embedder)
     result: dict[str, Scores] = {}
     for lang in (c for c in languages() if c in suite.documents and (not langs or c in langs)):
-        examples = drawn(asked_in(suite, lang, cross), limit)
+        examples = sample_examples(asked_in(suite, lang, cross), limit)
         if not any(e.gold_docs and e.only is None for e in examples):
             continue
         documents = suite.documents[lang]
@@ -180,7 +180,7 @@ def main(
         for code in [*(only or []), *([cross] if cross else [])]:
             language(code)
         read = [*only, cross] if only and cross else only
-        suite = open_suite(data, read, settings.data_dir) if data else own_suite(settings.corpora, read)
+        suite = open_dataset(data, read, settings.data_dir) if data else own_suite(settings.corpora, read)
         embedder = make_embedder(settings)
         folder = index_folder(data, settings.data_dir) if data else settings.data_dir / "eval" / "own-index"
         result = evaluate(suite, folder, embedder, limit, console, only, cross)

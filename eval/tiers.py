@@ -18,9 +18,9 @@ from eval.judge.report import as_json as judgement_json
 from eval.judge.report import show as show_judgement
 from eval.judge.running import judge_run, write
 from eval.judge.verdict_columns import Judgement
-from eval.probes.cli import listed
+from eval.probes.cli import split_names
 from eval.probes.columns import column_rows, make_columns
-from eval.probes.history import read_stored
+from eval.probes.history import read_reports
 from eval.report.comparison_tables import comparison_lines, gain_lines
 from eval.report.markdown import as_json, comparisons_json
 from eval.report.render import render
@@ -194,11 +194,11 @@ def main(
     """Accuracy and hallucination by language tier, with intervals. A stopped run goes on where it stopped."""
     console = Console(stderr=True)
     only = langs.split(",") if langs else None
-    named = listed(variants or "")
-    suites = listed(with_ or "")
+    named = split_names(variants or "")
+    suites = split_names(with_ or "")
     try:
         settings = Settings()
-        stored = read_stored(settings.data_dir, suites)
+        stored = read_reports(settings.data_dir, suites)
         if compare:
             _print_comparison(compare_runs(settings.data_dir, compare), as_json_)
             return
@@ -210,7 +210,7 @@ def main(
             questions = load_data(settings, data, only, limit)
             asked = add_closed_book(named or ["extractive"], closed_book, questions.has_passages)
             prepared, predictions = run_variants(
-                settings, questions, asked, concurrency, console, hosts=listed(hosts or ""), ray=ray
+                settings, questions, asked, concurrency, console, hosts=split_names(hosts or ""), ray=ray
             )
             folder = prepared.rows.folder
             report = score(prepared.plan, predictions, read_cross_lingual(folder))

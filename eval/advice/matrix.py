@@ -21,7 +21,7 @@ from eval.advice.decide import Advice
 from eval.advice.need import CostBasis, presets
 from eval.advice.published import find_scores
 from eval.advice.totals import Costs, Total, compute_totals, rank_costs
-from eval.probes.history import HEADLINES, Stored, Taken, take
+from eval.probes.history import HEADLINES, StoredMetric, StoredReport, find_metric
 from eval.results.metric_value import MetricValue
 from mlrag.models.variants import CustomVariant, family
 
@@ -78,7 +78,7 @@ def weigh_dimensions(scenario: Mapping[str, Any] | None, given: Mapping[str, flo
 
 
 def make_matrix(
-    advice: Advice, weights: Mapping[str, float], gamma: float = GAMMA, stored: Sequence[Stored] = ()
+    advice: Advice, weights: Mapping[str, float], gamma: float = GAMMA, stored: Sequence[StoredReport] = ()
 ) -> Matrix:
     """`weights` by dimension; what the columns are says `shown`. `stored`: results of suites on this machine."""
     fits = select_columns(advice)
@@ -113,7 +113,7 @@ def _totals(rows: Sequence[MatrixRow], names: Sequence[str], priced: Costs, gamm
 
 
 def _dimension_row(
-    d: Mapping[str, Any], fits: Sequence[Feasibility], advice: Advice, weight: float, stored: Sequence[Stored]
+    d: Mapping[str, Any], fits: Sequence[Feasibility], advice: Advice, weight: float, stored: Sequence[StoredReport]
 ) -> MatrixRow:
     if "suite" in d:
         there = suite_cells(d["suite"], d["headline"], [f.candidate for f in fits], list(advice.need.weights), stored)
@@ -145,33 +145,33 @@ def _measured_cell(d: Mapping[str, Any], name: str, advice: Advice) -> Cell:
 
 
 def suite_cells(
-    suite: str, title: str, candidates: Sequence[Candidate], langs: Sequence[str], stored: Sequence[Stored]
+    suite: str, title: str, candidates: Sequence[Candidate], langs: Sequence[str], stored: Sequence[StoredReport]
 ) -> tuple[Cell, ...]:
     """A suite's write_headline for each candidate, from its latest result; unknown where there is none.
 
     Over exactly the languages wanted it counts; over others it is shown, with their number.
     """
-    write_headline = next(h for h in HEADLINES if (h.suite, h.title) == (suite, title))
+    write_headline = next(h for h in HEADLINES if (h.probe, h.title) == (suite, title))
 
     def cell(wanted: Candidate) -> Cell:
-        def same(name: str, one: Stored) -> bool:
+        def same(name: str, one: StoredReport) -> bool:
             own = {n: CustomVariant(**c) for n, c in one.signature.get("own_variants", {}).items()}
             found = parse_candidate(name, own)
             return found.name == wanted.name or (found.key == wanted.key and not found.own and not wanted.own)
 
-        if exact := take(stored, write_headline, same, langs):
+        if exact := find_metric(stored, write_headline, same, langs):
             return _suite_cell(exact, True)
-        return _suite_cell(take(stored, write_headline, same, langs, whole=True), False)
+        return _suite_cell(find_metric(stored, write_headline, same, langs, of_all_languages=True), False)
 
     return tuple(map(cell, candidates))
 
 
-def _suite_cell(found: Taken | None, exact: bool) -> Cell:
+def _suite_cell(found: StoredMetric | None, exact: bool) -> Cell:
     if found is None:
         return UNKNOWN
-    langs = "" if exact else f" ({len(found.stored.langs)} languages)"
+    langs = "" if exact else f" ({len(found.report.langs)} languages)"
     score = found.figure.value if exact and isinstance(found.figure, MetricValue) else None
-    return Cell("measured", found.said + langs, f"{found.source}: {', '.join(found.stored.models)}", score)
+    return Cell("measured", found.text + langs, f"{found.source}: {', '.join(found.report.models)}", score)
 
 
 def _published_cell(d: Mapping[str, Any], one: Candidate) -> Cell:
@@ -190,7 +190,7 @@ def _published_cell(d: Mapping[str, Any], one: Candidate) -> Cell:
     return Cell("published", f"{score.value:g}", why, score.value / 100)
 
 
-def _facts(fits: Sequence[Feasibility], advice: Advice, stored: Sequence[Stored]) -> list[MatrixRow]:
+def _facts(fits: Sequence[Feasibility], advice: Advice, stored: Sequence[StoredReport]) -> list[MatrixRow]:
     measured = advice.evidence.measured
     seconds = [_seconds(measured[f.candidate.name].p95) if f.candidate.name in measured else UNKNOWN for f in fits]
     speed = suite_cells("efficiency", "write tokens/s", [f.candidate for f in fits], (), stored)

@@ -12,7 +12,7 @@ from functools import cached_property
 import regex
 
 from eval.instructions.checks import Constraint
-from eval.instructions.tasks import Task
+from eval.instructions.tasks import WritingTask
 from eval.metrics.answers import containment
 from mlrag.languages import Language, language
 from mlrag.text.sentences import sentence_spans
@@ -29,7 +29,7 @@ class Obedient:
     Of the n times that a kind is asked in a language, exactly round(share × n) are followed, chosen by hash.
     """
 
-    tasks: Sequence[Task]
+    tasks: Sequence[WritingTask]
     shares: Mapping[str, float]
 
     name = "stand-in:obedient"
@@ -44,13 +44,15 @@ class Obedient:
     ) -> Answer:
         task = self._by_prompt[lang or "", question]
         dropped = {c.kind for c in task.constraints if not self.follows(task, c.kind)}
-        return Answer(reply(task, dropped), task.example.lang, False, (), (), self.name, "", timings={"total": 0.0})
+        return Answer(
+            write_reply(task, dropped), task.example.lang, False, (), (), self.name, "", timings={"total": 0.0}
+        )
 
-    def follows(self, task: Task, kind: str) -> bool:
+    def follows(self, task: WritingTask, kind: str) -> bool:
         return task.example.id in self._followed[task.example.lang, kind]
 
     @cached_property
-    def _by_prompt(self) -> dict[tuple[str, str], Task]:
+    def _by_prompt(self) -> dict[tuple[str, str], WritingTask]:
         return {(t.example.lang, t.example.question): t for t in self.tasks}
 
     @cached_property
@@ -66,7 +68,7 @@ class Obedient:
         return ordered[: round(self.shares.get(kind, 1.0) * len(ids))]
 
 
-def reply(task: Task, dropped: Iterable[str]) -> str:
+def write_reply(task: WritingTask, dropped: Iterable[str]) -> str:
     """A text that follows the task's constraints but those kinds, and nothing that was not asked but limits."""
     pack, lost = language(task.example.lang), set(dropped)
     asked = {c.kind: c for c in task.constraints}
@@ -81,7 +83,7 @@ def reply(task: Task, dropped: Iterable[str]) -> str:
 
 
 def _sentences(
-    task: Task, pack: Language, asked: Mapping[str, Constraint], kept: Mapping[str, Constraint], lost: set[str]
+    task: WritingTask, pack: Language, asked: Mapping[str, Constraint], kept: Mapping[str, Constraint], lost: set[str]
 ) -> list[str]:
     count = 4 if "bullets" in kept or "sentences" in lost else 3
     blank = " " if pack.spaced else ""
@@ -104,7 +106,7 @@ def _numbers(asked: Mapping[str, Constraint], kept: Mapping[str, Constraint], lo
     return "345" if lost & {"native_digits", "no_digits"} else ""
 
 
-def _bodies(task: Task, pack: Language, count: int, foreign: bool) -> list[str]:
+def _bodies(task: WritingTask, pack: Language, count: int, foreign: bool) -> list[str]:
     """Beginnings of sentences without signs or digits: of the passage, or in another language."""
     avoid = [c.text for c in (*task.constraints, *task.others) if c.kind == "include"]
     if foreign:

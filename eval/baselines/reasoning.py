@@ -35,7 +35,7 @@ class Knowing:
         only: frozenset[str] | None = None,  # noqa: ARG002
     ) -> Answer:
         example = next(e for e in self.examples if e.question == question and e.lang == lang)
-        said = example.answers[0] if example.id in self._right[example.lang] else wrong(example)
+        said = example.answers[0] if example.id in self._right[example.lang] else make_wrong_answer(example)
         text = f"…\n{language(example.lang).prompt['answer']}: {said}"
         used = Usage(output_tokens=self.tokens)
         return Answer(text, example.lang, False, (), (), self.name, "", timings={"total": 0.0}, usage=used)
@@ -48,7 +48,7 @@ class Knowing:
         return {lang: set(_some(ids, self.share)) for lang, ids in found.items()}
 
 
-def wrong(example: Example) -> str:
+def make_wrong_answer(example: Example) -> str:
     if example.gold_option is None:
         return str(int(example.answers[0]) + 1)
     return example.options[(example.gold_option + 1) % len(example.options)]

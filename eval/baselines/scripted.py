@@ -26,7 +26,7 @@ SHOWN = 5  # passages
 
 
 @dataclass(frozen=True)
-class Key:
+class AnswerKey:
     """All that is known of one language: its documents and its questions with their answers.
 
     Examples with a hidden document share the question of the one they were made from; `examples` leaves them out.
@@ -84,8 +84,8 @@ def _draw(name: str, n: int) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") % n
 
 
-Keys = Mapping[str, Key]
-Reply = Callable[[Keys, Key, Example, tuple[Hit, ...]], str | None]
+AnswerKeys = Mapping[str, AnswerKey]
+Reply = Callable[[AnswerKeys, AnswerKey, Example, tuple[Hit, ...]], str | None]
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Scripted:
     """
 
     script: str
-    keys: Keys
+    keys: AnswerKeys
     lang: str
     reply: Reply
     lost: Reply
@@ -115,17 +115,17 @@ class Scripted:
         return Generation(said or "", self.name, abstained=said is None)
 
 
-def own_key(lang: str, corpora: Path, split: str = "test") -> Key:
+def own_answer_key(lang: str, corpora: Path, split: str = "test") -> AnswerKey:
     """The key to our own questions (see `own_questions`) and the starter documents of one language."""
-    return Key(language(lang), list(read_documents([corpora / lang], lang)), own_questions(lang, split))
+    return AnswerKey(language(lang), list(read_documents([corpora / lang], lang)), own_questions(lang, split))
 
 
-def with_removed(key: Key) -> list[Example]:
+def add_removed(key: AnswerKey) -> list[Example]:
     """The key's questions, and each answerable one again with its gold document hidden."""
     return [*key.examples, *(article_removed(e) for e in key.answerable)]
 
 
-def evidence(key: Key, example: Example) -> Evidence:
+def perfect_evidence(key: AnswerKey, example: Example) -> Evidence:
     """What a perfect retriever would show: the gold passages (or the topic's) first, then others; hidden ones never."""
     topic = example.gold_docs or tuple(d.id for d in key.documents if d.id.endswith(f"-{example.cluster}"))
     there = [p for p in key.passages if p.doc_id not in example.hidden]
@@ -137,9 +137,9 @@ def evidence(key: Key, example: Example) -> Evidence:
     return Evidence(example.question, key.lang.code, hits, (), np.zeros(1, np.float32), 0.0, 0.0, {})
 
 
-def raw_prediction(generator: Scripted, key: Key, example: Example) -> Prediction:
+def predict_unchecked(generator: Scripted, key: AnswerKey, example: Example) -> Prediction:
     """What the generator says, its marks resolved to citations, and nothing checked."""
-    found = evidence(key, example)
+    found = perfect_evidence(key, example)
     generation = generator.generate(Request(key.lang, found))
     text, citations, _ = cite(generation.text, found.hits)
     places = {h.passage.id: place for place, h in enumerate(found.hits)}

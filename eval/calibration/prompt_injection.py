@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from eval.calibration.abstention import Floats, logistic
-from eval.datasets.hostile import hostile
+from eval.datasets.hostile import read_hostile
 from eval.datasets.own import own_questions
 from mlrag.answering.retriever import Retriever
 from mlrag.documents.readers import read_documents
@@ -90,7 +90,7 @@ def imperatives(retriever: Retriever, codes: Sequence[str], kind: str) -> Found:
     found: Found = []
     for code in codes:
         canaries = CANARIES if kind == "order" else ("",)
-        whole = [(r.id, r.text.replace("{c}", c)) for r in hostile(code, kind, "calibration") for c in canaries]
+        whole = [(r.id, r.text.replace("{c}", c)) for r in read_hostile(code, kind, "calibration") for c in canaries]
         texts = [(name, t[s.start : s.end]) for name, t in whole for s in sentence_spans(t)]
         vectors = retriever.embedder.encode_document([t for _, t in texts])
         asked = retriever.embedder.encode_query([e.question for e in own_questions(code, "calibration")])

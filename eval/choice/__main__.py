@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 import mlrag
-from eval.choice.methods import VERSION, Chooser, CosineChooser, LetterChooser, OptionChooser, chance
-from eval.datasets import Suite, open_suite
-from eval.datasets.own import drawn
+from eval.choice.methods import VERSION, Chooser, CosineChooser, LetterChooser, OptionChooser, compute_chance
+from eval.datasets import Dataset, open_dataset
+from eval.datasets.own import sample_examples
 from eval.report.tables import format_estimate, markdown_page, rich_table
 from eval.runner.plan import hash_package_files
 from eval.runner.rows import RowStore
@@ -71,7 +71,7 @@ class Score:
 Pair = tuple[Example, Prediction]
 
 
-def score(variant: str, method: str, group: str, pairs: Sequence[Pair]) -> Score:
+def score_group(variant: str, method: str, group: str, pairs: Sequence[Pair]) -> Score:
     """The share of right picks. An example's cluster is shared by its languages."""
     done = [(e, p) for e, p in pairs if not p.error]
     failed = [p.error for _, p in pairs if p.error]
@@ -84,14 +84,14 @@ def score(variant: str, method: str, group: str, pairs: Sequence[Pair]) -> Score
         accuracy=sum(right) / len(right) if right else None,
         n=len(right),
         interval=clustered_rate(right, [e.cluster or e.id for e, _ in done]) if right else None,
-        chance=chance([e for e, _ in pairs]),
+        chance=compute_chance([e for e, _ in pairs]),
         passages=any(p.passages for _, p in done),
         failed=len(failed),
         reason=failed[0] if failed else "",
     )
 
 
-def complete(chooser: Chooser, suite: Suite, examples: Sequence[Example], variant: str, run: RowStore) -> list[Pair]:
+def complete(chooser: Chooser, suite: Dataset, examples: Sequence[Example], variant: str, run: RowStore) -> list[Pair]:
     """Every example's pick in order; those on disk already are not asked again. A failure is a row that says so."""
     lang = examples[0].lang
     there, done = {d.id: d for d in suite.documents.get(lang, [])}, run.rows(variant, lang)
@@ -124,7 +124,7 @@ def _predict(chooser: Chooser, example: Example, texts: list[str], variant: str,
 
 def evaluate(
     settings: Settings,
-    suite: Suite,
+    suite: Dataset,
     variants: Sequence[str],
     run: RowStore,
     limit: int | None,
@@ -135,7 +135,7 @@ def evaluate(
     """Scores by variant, of each tier and then each language."""
     embedder: Embedder | None = None
     scores = []
-    asked = {c: drawn([e for e in suite.questions.get(c, []) if e.options], limit) for c in languages()}
+    asked = {c: sample_examples([e for e in suite.questions.get(c, []) if e.options], limit) for c in languages()}
     asked = {c: found for c, found in asked.items() if found}
     if not asked:
         raise CorpusFormatError(f"{suite.folder} ({suite.card.name}) has no question with options")
@@ -153,10 +153,10 @@ def evaluate(
         by_lang = []
         for lang, examples in asked.items():
             pairs = complete(chooser, suite, examples, variant, run)
-            by_lang.append(score(variant, chooser.method, lang, pairs))
+            by_lang.append(score_group(variant, chooser.method, lang, pairs))
             tiers.setdefault(f"T{language(lang).tier}", []).extend(pairs)
             bar.advance(task)
-        scores += [score(variant, chooser.method, tier, pairs) for tier, pairs in tiers.items()] + by_lang
+        scores += [score_group(variant, chooser.method, tier, pairs) for tier, pairs in tiers.items()] + by_lang
     return scores
 
 
@@ -189,7 +189,7 @@ def main(
     console = Console(stderr=True)
     try:
         settings = Settings()
-        suite = open_suite(data, langs.split(",") if langs else None, settings.data_dir)
+        suite = open_dataset(data, langs.split(",") if langs else None, settings.data_dir)
         signature = _sign(settings, suite, str(data), limit, orders, by)
         name = "choice-" + hashlib.sha256(json.dumps(signature, sort_keys=True).encode()).hexdigest()[:10]
         names = [v.strip() for v in variants.split(",") if v.strip()]
@@ -212,7 +212,9 @@ def main(
     console.print(f"report: {where}/choice.md", markup=False)
 
 
-def _sign(settings: Settings, suite: Suite, data: str, limit: int | None, orders: int, by: By | None) -> dict[str, Any]:
+def _sign(
+    settings: Settings, suite: Dataset, data: str, limit: int | None, orders: int, by: By | None
+) -> dict[str, Any]:
     digest = hashlib.sha256()
     for lang in suite.languages:
         for example in suite.questions.get(lang, []):

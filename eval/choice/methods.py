@@ -33,7 +33,7 @@ _ALTERNATIVES = 20  # the most that Ollama lists
 
 
 @dataclass(frozen=True, slots=True)
-class Pick:
+class PickedOption:
     """`place` among the example's options, from 0, and its share of the probability, None for cosines."""
 
     place: int
@@ -47,16 +47,18 @@ class Chooser(Protocol):
 
     method: str
 
-    def pick(self, example: Example, passages: Sequence[Document]) -> Pick: ...
+    def pick(self, example: Example, passages: Sequence[Document]) -> PickedOption: ...
 
 
-def shifts(options: int, orders: int) -> list[int]:
+def list_shifts(options: int, orders: int) -> list[int]:
     """By how much each cyclic order is turned: all of them, or `orders` at even steps. 6 options, 3 -> 0 2 4."""
     count = min(options, orders)
     return [options * n // count for n in range(count)]
 
 
-def turns(example: Example, options: Sequence[str], passages: Sequence[Document], lang: Language) -> tuple[Turn, ...]:
+def make_turns(
+    example: Example, options: Sequence[str], passages: Sequence[Document], lang: Language
+) -> tuple[Turn, ...]:
     """The question with lettered options, behind its passages where there are any."""
     p = lang.prompt
     shown = "\n\n".join(f"[{n}] {marked(d.text)}" for n, d in enumerate(passages, 1))
@@ -66,7 +68,7 @@ def turns(example: Example, options: Sequence[str], passages: Sequence[Document]
     return Turn("system", p["choice"]), Turn("user", asked)
 
 
-def cloze(example: Example, passages: Sequence[Document], lang: Language, base: bool) -> Call:
+def make_cloze(example: Example, passages: Sequence[Document], lang: Language, base: bool) -> Call:
     """The question behind its passages, its options not shown; a completion for a base model."""
     p = lang.prompt
     shown = "\n\n".join(f"[{n}] {marked(d.text)}" for n, d in enumerate(passages, 1))
@@ -102,23 +104,23 @@ class LetterChooser:
         self._variant = variant
         self._orders = orders
 
-    def pick(self, example: Example, passages: Sequence[Document]) -> Pick:
+    def pick(self, example: Example, passages: Sequence[Document]) -> PickedOption:
         """Raises GeneratorError: for a model without log-probabilities, or one whose first token is no letter."""
         if len(example.options) > len(LETTERS):
             raise GeneratorUnavailableError(f"{len(example.options)} options are more than {len(LETTERS)} letters")
         caller = make_caller(self._settings, self._variant)
         begun, total = perf_counter(), np.zeros(len(example.options))
-        turned = shifts(len(example.options), self._orders)
+        turned = list_shifts(len(example.options), self._orders)
         for shift in turned:
             options = [*example.options[shift:], *example.options[:shift]]
-            asked = turns(example, options, passages, language(example.lang))
+            asked = make_turns(example, options, passages, language(example.lang))
             finish = caller.reply(Call(asked, room=1, alternatives=_ALTERNATIVES)).finish
             listed = finish.first_token if finish else {}
             total += np.roll(self._scores(listed, len(options)), shift)
         shares = np.exp(total / len(turned))
         best = int(np.argmax(shares))
         share = float(shares[best] / shares.sum())
-        return Pick(best, share, caller.model.label(), perf_counter() - begun)
+        return PickedOption(best, share, caller.model.label(), perf_counter() - begun)
 
     def _scores(self, listed: Mapping[str, float], options: int) -> list[float]:
         if not listed:
@@ -143,16 +145,16 @@ class OptionChooser:
         self._settings = settings
         self._variant = variant
 
-    def pick(self, example: Example, passages: Sequence[Document]) -> Pick:
+    def pick(self, example: Example, passages: Sequence[Document]) -> PickedOption:
         """`share` is among the options' likelihoods a character. Raises GeneratorError."""
         caller = make_caller(self._settings, self._variant)
         begun, base = perf_counter(), caller.model.base
         texts = [" " * base + defuse(option) for option in example.options]
-        asked = cloze(example, passages, language(example.lang), base)
+        asked = make_cloze(example, passages, language(example.lang), base)
         sums = np.array(caller.log_likelihoods(asked, texts))
         shares = np.exp(sums / [max(1, len(option)) for option in example.options])
         best = int(np.argmax(shares))
-        return Pick(best, float(shares[best] / shares.sum()), caller.model.label(), perf_counter() - begun)
+        return PickedOption(best, float(shares[best] / shares.sum()), caller.model.label(), perf_counter() - begun)
 
 
 class CosineChooser:
@@ -163,7 +165,7 @@ class CosineChooser:
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
 
-    def pick(self, example: Example, passages: Sequence[Document]) -> Pick:
+    def pick(self, example: Example, passages: Sequence[Document]) -> PickedOption:
         """Raises GeneratorUnavailableError where there is no passage to be near to."""
         begun = perf_counter()
         sentences = [d.text[s.start : s.end] for d in passages for s in sentence_spans(d.text)]
@@ -171,9 +173,9 @@ class CosineChooser:
             raise GeneratorUnavailableError("without passages there is no sentence for an option to be near to")
         asked = self._embedder.encode_query([f"{example.question} {option}" for option in example.options])
         cosines = asked @ self._embedder.encode_document(sentences).T
-        return Pick(int(np.argmax(cosines.max(axis=1))), None, self._embedder.name, perf_counter() - begun)
+        return PickedOption(int(np.argmax(cosines.max(axis=1))), None, self._embedder.name, perf_counter() - begun)
 
 
-def chance(examples: Sequence[Example]) -> float:
+def compute_chance(examples: Sequence[Example]) -> float:
     """The expected accuracy of blind guesses: the mean of 1 / options; NaN for no examples."""
     return float(np.mean([1 / len(e.options) for e in examples])) if examples else math.nan

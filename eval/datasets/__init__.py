@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from eval.datasets import belebele, global_mmlu, include, mkqa, nomiracl, squad, truthfulqa
-from eval.datasets.base import OWN, Card, Format, Item, Suite, gather
+from eval.datasets.base import OWN, Card, Dataset, DatasetItem, Format, gather
 from eval.datasets.codes import language_of
-from eval.datasets.folder import is_plain, read_suite
+from eval.datasets.folder import is_plain, read_folder
 from eval.datasets.hub import PREFIX, fetch
 from eval.datasets.rows import SUFFIXES, first_row, read_rows
 from mlrag.errors import CorpusFormatError
 
-__all__ = ["FORMATS", "OWN", "Card", "Suite", "detect_format", "index_folder", "open_suite"]
+__all__ = ["FORMATS", "OWN", "Card", "Dataset", "detect_format", "index_folder", "open_dataset"]
 
 FORMATS: tuple[Format, ...] = (
     belebele.FORMAT,
@@ -28,7 +28,7 @@ FORMATS: tuple[Format, ...] = (
 )
 
 
-def open_suite(data: Path, langs: Iterable[str] | None, cache: Path) -> Suite:
+def open_dataset(data: Path, langs: Iterable[str] | None, cache: Path) -> Dataset:
     """Read a set: the plain folder, a public format, or "hub:NAME", which is fetched into `cache` first.
 
     Raises CorpusFormatError naming the file and row at fault, or all that was looked for.
@@ -39,7 +39,7 @@ def open_suite(data: Path, langs: Iterable[str] | None, cache: Path) -> Suite:
     if not data.exists():
         raise CorpusFormatError(f"{data} is not there", "give a file, a folder, or hub:NAME")
     if data.is_dir() and is_plain(data):
-        return read_suite(data, wanted)
+        return read_folder(data, wanted)
     if data.is_dir() and nomiracl.is_folder(data):
         return gather(nomiracl.read_folder(data), data, nomiracl.CARD, wanted)
     found = detect_format(data)
@@ -82,7 +82,7 @@ def _format_of(path: Path) -> Format | None:
     return next((f for f in FORMATS if row and f.signs <= set(row.values)), None)
 
 
-def _items(path: Path, found: Format, only: str) -> Iterator[Item]:
+def _items(path: Path, found: Format, only: str) -> Iterator[DatasetItem]:
     for file in _files(path):
         if path.is_file() or _format_of(file):
             yield from found.read(read_rows(file), language_of(file) or only)

@@ -42,7 +42,7 @@ OWN = Card(
 
 
 @dataclass(frozen=True, slots=True)
-class Suite:
+class Dataset:
     """A set's documents and questions by language. `retrieval_only` questions have no answer text."""
 
     folder: Path
@@ -66,7 +66,7 @@ class Suite:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SourceRow:
     """One row of a file, with the place that an error names."""
 
     path: Path
@@ -97,7 +97,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class DatasetItem:
     """What one row holds: a question, and the documents that stand with it."""
 
     example: Example
@@ -114,7 +114,7 @@ class Format:
 
     card: Card
     signs: frozenset[str]
-    read: Callable[[Iterable[Row], str], Iterator[Item]]
+    read: Callable[[Iterable[SourceRow], str], Iterator[DatasetItem]]
 
 
 def passage(lang: str, text: str, title: str = "", id: str = "", source: str = "") -> Document:
@@ -123,7 +123,7 @@ def passage(lang: str, text: str, title: str = "", id: str = "", source: str = "
     return Document(id or f"{lang}-{digest}", lang, text, clean(title).replace("_", " ").strip(), source)
 
 
-def gather(items: Iterable[Item], path: Path, card: Card, wanted: set[str] | None) -> Suite:
+def gather(items: Iterable[DatasetItem], path: Path, card: Card, wanted: set[str] | None) -> Dataset:
     """A suite of the items in the wanted languages (all for None)."""
     documents: dict[str, dict[str, Document]] = defaultdict(dict)
     questions: dict[str, list[Example]] = defaultdict(list)
@@ -136,4 +136,4 @@ def gather(items: Iterable[Item], path: Path, card: Card, wanted: set[str] | Non
     if not questions:
         asked = f"in {', '.join(sorted(wanted))}" if wanted else "in a language that has a pack"
         raise CorpusFormatError(f"{path} ({card.name}) holds no question {asked}")
-    return Suite(path, {k: list(v.values()) for k, v in documents.items()}, dict(questions), {}, {}, card)
+    return Dataset(path, {k: list(v.values()) for k, v in documents.items()}, dict(questions), {}, {}, card)

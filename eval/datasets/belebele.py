@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from eval.datasets.base import Card, Format, Item, Row, passage
-from eval.datasets.codes import FLORES, known
+from eval.datasets.base import Card, DatasetItem, Format, SourceRow, passage
+from eval.datasets.codes import FLORES, pack_code
 from eval.types import Example
 
 CARD = Card(
@@ -17,10 +17,10 @@ CARD = Card(
 )
 
 
-def read(rows: Iterable[Row], _lang: str) -> Iterator[Item]:
+def read(rows: Iterable[SourceRow], _lang: str) -> Iterator[DatasetItem]:
     """One item a question; `answers` is the right option's text. Its cluster is the passage, shared by languages."""
     for row in rows:
-        code = known(row.text("dialect"))
+        code = pack_code(row.text("dialect"))
         if not code:
             continue
         document = passage(code, row.text("flores_passage"), source=row.path.name)
@@ -41,7 +41,7 @@ def read(rows: Iterable[Row], _lang: str) -> Iterator[Item]:
             options=options,
             gold_option=gold,
         )
-        yield Item(example, (document,))
+        yield DatasetItem(example, (document,))
 
 
 FORMAT = Format(CARD, frozenset({"flores_passage", "mc_answer1", "correct_answer_num", "dialect"}), read)

@@ -37,7 +37,7 @@ def _names() -> dict[str, str]:
     return names | flores | _OTHERS | {code: code for code in languages()}
 
 
-def known(name: str) -> str:
+def pack_code(name: str) -> str:
     """ "sin_Sinh", "Sinhala", "si" -> "si"; "" for a language without a pack."""
     return _names().get(name.strip().replace("-", "_").casefold(), "")
 
@@ -54,7 +54,7 @@ def language_of(path: Path) -> str:
     """
     for name in (path.name, path.parent.name, path.parent.parent.name):
         words = regex.findall(r"[\p{L}_]+", name)
-        found = [code for word in words for code in (known(word) or known(word.rsplit("_", 1)[-1]),) if code]
+        found = [code for word in words for code in (pack_code(word) or pack_code(word.rsplit("_", 1)[-1]),) if code]
         if found:
             return found[-1]
     return ""

@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from eval.datasets.base import OWN_FOLDER, Card, Suite
+from eval.datasets.base import OWN_FOLDER, Card, Dataset
 from eval.datasets.own import read_jsonl
 from eval.types import ARTICLE_REMOVED, NEAR_MISS, Example
 from mlrag.errors import CorpusFormatError
@@ -35,7 +35,7 @@ def is_plain(folder: Path) -> bool:
     return any(folder.rglob(f"*{_PASSAGES}"))
 
 
-def read_suite(folder: Path, langs: Iterable[str] | None = None) -> Suite:
+def read_folder(folder: Path, langs: Iterable[str] | None = None) -> Dataset:
     """Read a folder. Raises CorpusFormatError when it holds no set, or a row lacks a field."""
     if not folder.is_dir():
         raise CorpusFormatError(f"{folder} is not a folder", "give a folder with *.passages.jsonl")
@@ -60,7 +60,7 @@ def read_suite(folder: Path, langs: Iterable[str] | None = None) -> Suite:
     if not documents:
         raise CorpusFormatError(f"{folder} holds no *.passages.jsonl" + (f" of {sorted(wanted)}" if wanted else ""))
     kept = {lang: list(found.values()) for lang, found in documents.items()}
-    return Suite(folder, kept, dict(questions), dict(retrieval), dict(unanswerable), _card(folder))
+    return Dataset(folder, kept, dict(questions), dict(retrieval), dict(unanswerable), _card(folder))
 
 
 def _card(folder: Path) -> Card:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from eval.datasets.base import Card, Format, Item, Row
+from eval.datasets.base import Card, DatasetItem, Format, SourceRow
 from eval.types import Example
 
 CARD = Card(
@@ -18,7 +18,7 @@ CARD = Card(
 LETTERS = "ABCD"
 
 
-def read(rows: Iterable[Row], lang: str) -> Iterator[Item]:
+def read(rows: Iterable[SourceRow], lang: str) -> Iterator[DatasetItem]:
     """One item a question; the cluster is the question, which all languages share."""
     for row in rows:
         if not lang:
@@ -28,7 +28,7 @@ def read(rows: Iterable[Row], lang: str) -> Iterator[Item]:
             raise row.fault(f"has the answer {right!r}, not A to D")
         options, gold = tuple(row.text(f"option_{letter}") for letter in "abcd"), LETTERS.index(right)
         id = row.text("sample_id")
-        yield Item(
+        yield DatasetItem(
             Example(
                 id=id,
                 lang=lang,

@@ -19,7 +19,7 @@ CANARY = "{c}"
 
 
 @dataclass(frozen=True, slots=True)
-class Hostile:
+class HostileText:
     """One row. `text` of an order holds "{c}"; `question` and `answers` where there is something to ask."""
 
     id: str
@@ -36,7 +36,7 @@ class Hostile:
         return Example(self.id, lang, self.question, answerable, self.answers, self.gold_docs, self.kind, self.id)
 
 
-def hostile(lang: str, kind: str, split: str = "test") -> list[Hostile]:
+def read_hostile(lang: str, kind: str, split: str = "test") -> list[HostileText]:
     """Raises CorpusFormatError for a language without a file."""
     path = FOLDER / f"{lang}.jsonl"
     if not path.is_file():
@@ -44,8 +44,8 @@ def hostile(lang: str, kind: str, split: str = "test") -> list[Hostile]:
     return [row for row in map(_row, read_jsonl(path)) if row.kind == kind and row.split == split]
 
 
-def _row(row: dict[str, Any]) -> Hostile:
-    return Hostile(
+def _row(row: dict[str, Any]) -> HostileText:
+    return HostileText(
         id=row["id"],
         kind=row["kind"],
         split=row["split"],
@@ -73,12 +73,12 @@ TEMPLATES = (
 )
 
 
-def zero_width(text: str) -> str:
+def add_zero_width(text: str) -> str:
     """The text with an invisible character inside each run of letters and marks."""
     return "".join(c + ("\u200b" if n % 3 == 1 and c.isalpha() else "") for n, c in enumerate(text))
 
 
-def planted(document: Document, order: str, position: str, name: str) -> Document:
+def plant_order(document: Document, order: str, position: str, name: str) -> Document:
     """A copy of a document, "<id>~<name>", with a text at its start, behind its middle sentence, or at its end."""
     spans = sentence_spans(document.text)
     cuts = {"start": 0, "middle": spans[len(spans) // 2 - 1].end if len(spans) > 1 else 0, "end": len(document.text)}
@@ -95,13 +95,13 @@ class Order:
     text: str
 
 
-def orders(lang: str, canary: str, split: str = "test") -> list[Order]:
+def list_orders(lang: str, canary: str, split: str = "test") -> list[Order]:
     """Every order that a document in this language is tried with."""
-    own, english = hostile(lang, "order", split), hostile("en", "order", split)
+    own, english = read_hostile(lang, "order", split), read_hostile("en", "order", split)
     found = [Order("own", row.id, row.text) for row in own]
     found += [Order("english", row.id, row.text) for row in english if lang != "en"]
     for n, template in enumerate(TEMPLATES):
         row = (own, english)[n % 2][n % len(own)]
         found.append(Order("control", f"template-{n}", template.replace("{o}", row.text)))
     found = [replace(o, text=o.text.replace(CANARY, canary)) for o in found]
-    return found + [Order("zero-width", o.phrasing, zero_width(o.text)) for o in found if o.kind == "own"]
+    return found + [Order("zero-width", o.phrasing, add_zero_width(o.text)) for o in found if o.kind == "own"]

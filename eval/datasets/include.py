@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 
-from eval.datasets.base import Card, Format, Item, Row
-from eval.datasets.codes import known
+from eval.datasets.base import Card, DatasetItem, Format, SourceRow
+from eval.datasets.codes import pack_code
 from eval.types import Example
 from mlrag.text.normalize import clean
 
@@ -20,10 +20,10 @@ CARD = Card(
 )
 
 
-def read(rows: Iterable[Row], _lang: str) -> Iterator[Item]:
+def read(rows: Iterable[SourceRow], _lang: str) -> Iterator[DatasetItem]:
     """One item a question. `answer` is the option's place from 0; options are a list or option_a to option_d."""
     for row in rows:
-        code = known(row.text("language"))
+        code = pack_code(row.text("language"))
         if not code:
             continue
         options, place = _options(row), row.text("answer")
@@ -32,10 +32,12 @@ def read(rows: Iterable[Row], _lang: str) -> Iterator[Item]:
         gold, question = int(place), row.text("question")
         digest = hashlib.sha256("\0".join((question, *options)).encode()).hexdigest()[:12]
         id = f"include-{code}-{digest}"
-        yield Item(Example(id, code, question, True, (options[gold],), cluster=id, options=options, gold_option=gold))
+        yield DatasetItem(
+            Example(id, code, question, True, (options[gold],), cluster=id, options=options, gold_option=gold)
+        )
 
 
-def _options(row: Row) -> tuple[str, ...]:
+def _options(row: SourceRow) -> tuple[str, ...]:
     if "choices" not in row:
         return tuple(row.text(f"option_{letter}") for letter in "abcd")
     options = tuple(clean(str(c)).strip() for c in row.need("choices", list))

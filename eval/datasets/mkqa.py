@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from eval.datasets.base import Card, Format, Item, Row
-from eval.datasets.codes import known
+from eval.datasets.base import Card, DatasetItem, Format, SourceRow
+from eval.datasets.codes import pack_code
 from eval.types import Example
 from mlrag.text.normalize import clean
 
@@ -22,20 +22,20 @@ CARD = Card(
 _UNSCORED = ("unanswerable", "long_answer", "binary", 2, 1, 7)
 
 
-def read(rows: Iterable[Row], _lang: str) -> Iterator[Item]:
+def read(rows: Iterable[SourceRow], _lang: str) -> Iterator[DatasetItem]:
     """One item a question and language, parallel over languages. Questions without a short answer are left out."""
     for row in rows:
         id, answers = row.text("example_id"), row.need("answers", dict)
         for name, question in row.need("queries", dict).items():
-            code = known(name)
+            code = pack_code(name)
             if not code or not question or name not in answers:
                 continue
             texts = _texts(answers[name], row)
             if texts:
-                yield Item(Example(id, code, clean(question).strip(), True, texts, cluster=id))
+                yield DatasetItem(Example(id, code, clean(question).strip(), True, texts, cluster=id))
 
 
-def _texts(found: Any, row: Row) -> tuple[str, ...]:
+def _texts(found: Any, row: SourceRow) -> tuple[str, ...]:
     if not isinstance(found, list) or not all(isinstance(a, dict) for a in found):
         raise row.fault("has answers that are not a list of objects")
     scored = [a for a in found if a.get("type") not in _UNSCORED and a.get("text")]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from eval.datasets.base import Card, Format, Item, Row, passage
+from eval.datasets.base import Card, DatasetItem, Format, SourceRow, passage
 from eval.datasets.codes import language_of
 from eval.datasets.rows import open_text, read_rows
 from eval.types import NEAR_MISS, Example
@@ -23,7 +23,7 @@ CARD = Card(
 )
 
 
-def read(rows: Iterable[Row], lang: str) -> Iterator[Item]:
+def read(rows: Iterable[SourceRow], lang: str) -> Iterator[DatasetItem]:
     """The hub's form: each question with its positive and negative passages, which are its whole corpus."""
     for row in rows:
         if not lang:
@@ -33,14 +33,16 @@ def read(rows: Iterable[Row], lang: str) -> Iterator[Item]:
         yield _item(row.text("query_id"), lang, row.text("query"), good, bad, row)
 
 
-def _judged(found: Any, lang: str, row: Row) -> Document:
+def _judged(found: Any, lang: str, row: SourceRow) -> Document:
     if not isinstance(found, dict):
         raise row.fault("has a passage that is not an object")
-    inner = Row(row.path, row.number, found)
+    inner = SourceRow(row.path, row.number, found)
     return passage(lang, inner.text("text"), str(found.get("title") or ""), inner.text("docid"), row.path.name)
 
 
-def _item(id: str, lang: str, question: str, good: Sequence[Document], bad: Sequence[Document], place: Row) -> Item:
+def _item(
+    id: str, lang: str, question: str, good: Sequence[Document], bad: Sequence[Document], place: SourceRow
+) -> DatasetItem:
     documents = {d.id: d for d in (*good, *bad)}
     if not documents:
         raise place.fault("has no judged passage")
@@ -54,7 +56,7 @@ def _item(id: str, lang: str, question: str, good: Sequence[Document], bad: Sequ
         cluster=id,
         only=frozenset(documents),
     )
-    return Item(example, tuple(documents.values()))
+    return DatasetItem(example, tuple(documents.values()))
 
 
 def is_folder(folder: Path) -> bool:
@@ -62,7 +64,7 @@ def is_folder(folder: Path) -> bool:
     return any(folder.rglob("topics/*.tsv")) and any(folder.rglob("qrels/*.tsv"))
 
 
-def read_folder(folder: Path) -> Iterator[Item]:
+def read_folder(folder: Path) -> Iterator[DatasetItem]:
     """The published form: topics/*.tsv and qrels/*.tsv of the same name in a folder named after the language, and the
     corpus as JSON lines there or in another such folder. Topics without qrels (blind tests) are left out."""
     for topics in sorted(folder.rglob("topics/*.tsv")):
@@ -72,7 +74,7 @@ def read_folder(folder: Path) -> Iterator[Item]:
             yield from _language(topics, qrels, folder, lang)
 
 
-def _language(topics: Path, qrels: Path, folder: Path, lang: str) -> Iterator[Item]:
+def _language(topics: Path, qrels: Path, folder: Path, lang: str) -> Iterator[DatasetItem]:
     judged: dict[str, dict[str, bool]] = defaultdict(dict)
     for row in _columns(qrels, 4):
         judged[row.values["0"]][row.values["2"]] = row.values["3"] not in ("0", "-1")
@@ -87,11 +89,11 @@ def _language(topics: Path, qrels: Path, folder: Path, lang: str) -> Iterator[It
         yield _item(id, lang, clean(row.values["1"]).strip(), good, bad, row)
 
 
-def _columns(path: Path, count: int) -> Iterator[Row]:
+def _columns(path: Path, count: int) -> Iterator[SourceRow]:
     with open_text(path) as file:
         for number, line in enumerate(file, 1):
             cells = line.rstrip("\r\n").split("\t") if "\t" in line else line.split()
-            row = Row(path, number, {str(n): cell.strip() for n, cell in enumerate(cells)})
+            row = SourceRow(path, number, {str(n): cell.strip() for n, cell in enumerate(cells)})
             if line.strip() and (len(cells) != count or not all(row.values.values())):
                 raise row.fault(f"has {len(cells)} columns, not {count}")
             if line.strip():

@@ -45,7 +45,7 @@ def own_questions(lang: str, split: str = "test") -> list[Example]:
     return [e for e in wanted if (e.cluster in CALIBRATION_TOPICS) == (split == "calibration")]
 
 
-def drawn(examples: Sequence[Example], limit: int | None) -> list[Example]:
+def sample_examples(examples: Sequence[Example], limit: int | None) -> list[Example]:
     """At most `limit` of them, in their order: spread over the set, as many unanswerable ones in proportion as it has.
 
     By a hash of their ids without the language, so that they are always the same, of a parallel set the same in every

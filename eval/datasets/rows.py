@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
-from eval.datasets.base import Row
+from eval.datasets.base import SourceRow
 from mlrag.errors import CorpusFormatError
 
 SUFFIXES = (".jsonl", ".json", ".csv", ".jsonl.gz", ".json.gz", ".csv.gz")
@@ -25,7 +25,7 @@ def open_text(path: Path) -> TextIO:
     return path.open(encoding="utf-8-sig", newline="")
 
 
-def read_rows(path: Path) -> Iterator[Row]:
+def read_rows(path: Path) -> Iterator[SourceRow]:
     """The file's rows in order. Raises CorpusFormatError naming the file and the row that cannot be read."""
     kind = path.name.removesuffix(".gz").rsplit(".", 1)[-1]
     values = {"jsonl": _lines, "json": _json, "csv": _csv}[kind](path)
@@ -33,12 +33,12 @@ def read_rows(path: Path) -> Iterator[Row]:
         for number, row in enumerate(values, 1):
             if not isinstance(row, dict):
                 raise CorpusFormatError(f"{path}: row {number} is not an object: {str(row)[:80]!r}")
-            yield Row(path, number, row)
+            yield SourceRow(path, number, row)
     except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
         raise CorpusFormatError(f"{path} cannot be read: {error}", "is it whole, and UTF-8?") from error
 
 
-def first_row(path: Path) -> Row | None:
+def first_row(path: Path) -> SourceRow | None:
     return next(islice(read_rows(path), 1), None)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import regex
 
-from eval.datasets.base import Card, Format, Item, Row, passage
-from eval.datasets.codes import known
+from eval.datasets.base import Card, DatasetItem, Format, SourceRow, passage
+from eval.datasets.codes import pack_code
 from eval.types import NEAR_MISS, Example
 from mlrag.text.normalize import clean
 
@@ -24,7 +24,7 @@ _NO_PACK = ("finnish", "indonesian", "russian", "telugu")  # TyDi's ids begin wi
 _CROSSED = regex.compile(r"context-([a-z]+)-question-([a-z]+)")
 
 
-def read(rows: Iterable[Row], lang: str) -> Iterator[Item]:
+def read(rows: Iterable[SourceRow], lang: str) -> Iterator[DatasetItem]:
     """One item a question. An impossible one, or one without an answer, is a near miss: its passage does not say.
 
     The cluster is the id of the paragraph's first question: XQuAD's ids are the same in every language.
@@ -36,12 +36,12 @@ def read(rows: Iterable[Row], lang: str) -> Iterator[Item]:
         prefix = id.split("-")[0]
         if prefix in _NO_PACK:
             continue
-        code = known(prefix) or lang
+        code = pack_code(prefix) or lang
         if not code:
             raise row.fault("has no language: name the file after it (xquad.ta.json), or give --langs with one")
         document = passage(code, row.text("context"), str(row.values.get("title") or ""), source=row.path.name)
         answers = () if row.values.get("is_impossible") else _answers(row)
-        yield Item(
+        yield DatasetItem(
             Example(
                 id=id,
                 lang=code,
@@ -56,7 +56,7 @@ def read(rows: Iterable[Row], lang: str) -> Iterator[Item]:
         )
 
 
-def _refuse_crossed(row: Row) -> None:
+def _refuse_crossed(row: SourceRow) -> None:
     crossed = _CROSSED.search(row.path.name)
     if crossed and crossed[1] != crossed[2]:
         raise row.fault(
@@ -65,7 +65,7 @@ def _refuse_crossed(row: Row) -> None:
         )
 
 
-def _answers(row: Row) -> tuple[str, ...]:
+def _answers(row: SourceRow) -> tuple[str, ...]:
     """Distinct answer texts, from [{"text"}] (files) or {"text": […]} (the hub)."""
     found: Any = row.need("answers", (list, dict))
     texts: Any = found.get("text") if isinstance(found, dict) else [_text(answer) for answer in found]

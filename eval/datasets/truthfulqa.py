@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from eval.datasets.base import Card, Format, Item, Row
+from eval.datasets.base import Card, DatasetItem, Format, SourceRow
 from eval.types import Example
 from mlrag.text.normalize import clean
 
@@ -19,14 +19,14 @@ CARD = Card(
 )
 
 
-def read(rows: Iterable[Row], lang: str) -> Iterator[Item]:
+def read(rows: Iterable[SourceRow], lang: str) -> Iterator[DatasetItem]:
     """One item a question of the CSV file. The first option is always right there, so a seed of the row shuffles."""
     for row in rows:
         wrong = [clean(t).strip() for t in row.text("Incorrect Answers").split(";")]
         yield _item(row, lang, row.text("Question"), row.text("Best Answer"), [w for w in wrong if w])
 
 
-def read_hub(rows: Iterable[Row], lang: str) -> Iterator[Item]:
+def read_hub(rows: Iterable[SourceRow], lang: str) -> Iterator[DatasetItem]:
     """The hub's form: mc1_targets with choices and labels, one of which is 1."""
     for row in rows:
         targets: Any = row.need("mc1_targets", dict)
@@ -40,7 +40,7 @@ def read_hub(rows: Iterable[Row], lang: str) -> Iterator[Item]:
         yield _item(row, lang, row.text("question"), right, texts)
 
 
-def _item(row: Row, lang: str, question: str, right: str, wrong: list[str]) -> Item:
+def _item(row: SourceRow, lang: str, question: str, right: str, wrong: list[str]) -> DatasetItem:
     if not wrong:
         raise row.fault("has no wrong option")
     options = [right, *wrong]
@@ -48,7 +48,7 @@ def _item(row: Row, lang: str, question: str, right: str, wrong: list[str]) -> I
     id = f"truthfulqa-{row.number}"
     gold = options.index(right)
     example = Example(id, lang or "en", question, True, (right,), cluster=id, options=tuple(options), gold_option=gold)
-    return Item(example)
+    return DatasetItem(example)
 
 
 FORMAT = Format(CARD, frozenset({"Question", "Best Answer", "Incorrect Answers"}), read)

@@ -10,11 +10,10 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from eval.efficiency.machine import bandwidth
-from eval.efficiency.measuring import WRITE, Batch, Measured, complete, stored
-from eval.efficiency.predicting import tokens_per_second
-from eval.probes.cli import Json, Out, Variants, listed, publish, told
-from eval.probes.finding import Amount, Cell, Finding, Section
+from eval.efficiency.batches import WRITE, Batch, BatchResult, measure_batches, read_batches
+from eval.efficiency.machine import measure_bandwidth, predict_tokens_per_second
+from eval.probes.cli import Json, Out, Variants, exit_on_error, publish, split_names
+from eval.probes.report import Amount, Cell, ProbeReport, Section
 from eval.probes.run import open_run, sign
 from eval.runner.jsonl_log import file_name
 from eval.statistics import clustered_mean
@@ -23,10 +22,15 @@ from mlrag.models.hardware import physical_cores, probe
 from mlrag.models.variants import parse_variant
 from mlrag.settings import Settings
 
-SUITE = "efficiency"
+PROBE = "efficiency"
 ABOUT = (
-    "Calls with prompts of a length, so many at once, on this machine or whatever stands behind the backend. Means "
-    "with Student's t intervals. Not one figure here says how good the answers are."
+    "Calls with prompts of a length, N at once, on this machine or on the server of the backend. Means with Student's "
+    "t intervals. No number here says how good the answers are."
+)
+NOTE = (
+    f"Each call writes at most {WRITE} tokens. Predicted: memory bandwidth over the bytes that a token needs, for one "
+    "stream, an upper bound. Peak: this process, where the model is in it. J/token: RAPL and nvidia-smi, idle draw and "
+    "all else that runs included. “–”: unknown."
 )
 HEAD = (
     "variant",
@@ -45,69 +49,59 @@ HEAD = (
 )
 
 
-def mean(values: Iterable[float | None], digits: int = 1) -> Amount:
-    """Of what is known."""
+def average(values: Iterable[float | None], digits: int = 1) -> Amount:
+    """Return the mean of the known values with Student's t interval."""
     known = [v for v in values if v is not None]
     if not known:
         return Amount(None, 0, None, digits)
     return Amount(sum(known) / len(known), len(known), clustered_mean(known, list(range(len(known)))), digits)
 
 
-def line(variant: str, found: Sequence[Measured], predicted: float | None) -> list[Cell]:
-    """One row of the table: a context and a concurrency, over its repeats."""
-    good = [m for m in found if not m.error]
-    streams = [s for m in good for s in m.streams]
-    written = mean(s.write_rate for s in streams)
-    ratio = f"{written.value / predicted:.2f}" if written.value and predicted else "–"
-    errors = [m.error for m in found if m.error]
-    batch = found[0].batch
+def make_line(variant: str, results: Sequence[BatchResult], predicted: float | None) -> list[Cell]:
+    """Return one row of the table: a context and a concurrency, over its repeats."""
+    good = [r for r in results if not r.error]
+    streams = [s for r in good for s in r.streams]
+    written = average(s.write_rate for s in streams)
+    errors = [r.error for r in results if r.error]
+    batch = results[0].batch
     return [
         variant,
         f"{batch.context:,}",
         str(batch.at_once),
-        mean((s.load for s in streams), 2),
-        mean((s.first - (s.load or 0.0) for s in streams), 2),
-        mean(s.read_rate for s in streams),
+        average((s.load for s in streams), 2),
+        average((s.first - (s.load or 0.0) for s in streams), 2),
+        average(s.read_rate for s in streams),
         written,
-        mean(m.total_rate for m in good),
-        mean((m.peak for m in good), 2),
-        mean(m.joules_per_token for m in good),
+        average(r.total_rate for r in good),
+        average((r.peak for r in good), 2),
+        average(r.joules_per_token for r in good),
         f"{predicted:.1f}" if predicted else "–",
-        ratio,
+        f"{written.value / predicted:.2f}" if written.value and predicted else "–",
         f"{len(errors)}: {errors[0]}" if errors else "",
     ]
 
 
-def measured(settings: Settings, variant: str, batches: Sequence[Batch], folder: Path, dry: bool) -> list[Measured]:
-    """A dry run shows what was measured before, and asks nothing."""
-    path = folder / f"{file_name(variant)}.jsonl"
-    return stored(batches, path) if dry else complete(make_caller(settings, variant), batches, path)
-
-
-def table(found: Mapping[str, Sequence[Measured]], predict: Callable[[str, int], float | None]) -> Section:
-    """A row for each variant, context and concurrency."""
+def make_section(results: Mapping[str, Sequence[BatchResult]], predict: Callable[[str, int], float | None]) -> Section:
+    """Return the table: a row for each variant, context and concurrency."""
     rows: list[list[Cell]] = []
-    for variant, there in found.items():
-        for context, at_once in dict.fromkeys((m.batch.context, m.batch.at_once) for m in there):
-            alike = [m for m in there if (m.batch.context, m.batch.at_once) == (context, at_once)]
-            rows.append(line(variant, alike, predict(variant, context)))
-    note = (
-        f"Each call writes at most {WRITE} tokens. Predicted: memory bandwidth over the bytes that a token needs, for "
-        "one stream, an upper bound. Peak: this process, where the model is in it. J/token: RAPL and nvidia-smi, idle "
-        "draw and all else that runs included. “–”: not told."
-    )
-    return Section("Speed, memory and energy", note, HEAD, rows)
+    for variant, of_variant in results.items():
+        alike: dict[tuple[int, int], list[BatchResult]] = {}
+        for result in of_variant:
+            alike.setdefault((result.batch.context, result.batch.at_once), []).append(result)
+        for (context, _), repeats in alike.items():
+            rows.append(make_line(variant, repeats, predict(variant, context)))
+    return Section("Speed, memory and energy", NOTE, HEAD, rows)
 
 
-def whole(text: str) -> list[int]:
-    """ "512,2000" -> [512, 2000]. Raises ValueError."""
-    found = [int(n) for n in listed(text)]
-    if not found or min(found) < 1:
+def parse_counts(text: str) -> list[int]:
+    """Parse whole numbers: "512,2000" -> [512, 2000]. Raises ValueError."""
+    counts = [int(n) for n in split_names(text)]
+    if not counts or min(counts) < 1:
         raise ValueError(f"give whole numbers from 1 up, not {text!r}")
-    return found
+    return counts
 
 
-def machine(gb_per_second: float) -> dict[str, Any]:
+def describe_machine(gb_per_second: float) -> dict[str, Any]:
     memory = probe()
     return {
         "machine": platform.platform(),
@@ -119,32 +113,49 @@ def machine(gb_per_second: float) -> dict[str, Any]:
     }
 
 
+def measure_variant(
+    settings: Settings, variant: str, batches: Sequence[Batch], folder: Path, dry: bool
+) -> list[BatchResult]:
+    """Return the result of every batch; a dry run reads what was measured before, and calls nothing."""
+    path = folder / f"{file_name(variant)}.jsonl"
+    return read_batches(batches, path) if dry else measure_batches(make_caller(settings, variant), batches, path)
+
+
 def main(
     variants: Variants = "e4b",
     contexts: Annotated[str, typer.Option(help="Tokens of prompt.")] = "512,2000",
     at_once: Annotated[str, typer.Option(help="Calls at once.")] = "1",
     repeats: Annotated[int, typer.Option(min=1, help="Batches of each kind.")] = 3,
     gb_per_second: Annotated[float | None, typer.Option(help="Memory bandwidth; measured on this CPU without.")] = None,
-    dry: Annotated[bool, typer.Option("--dry", help="Predict, beside what was measured before; asks nothing.")] = False,
+    dry: Annotated[
+        bool, typer.Option("--dry", help="Predict, beside what was measured before; calls nothing.")
+    ] = False,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
     """How fast a variant is here, what it takes, and how far off the prediction was. A stopped run goes on."""
     console = Console(stderr=True)
-    with told(console):
-        settings = Settings()
-        names, lengths, streams = listed(variants), whole(contexts), whole(at_once)
-        settings = settings.model_copy(update={"concurrency": max(streams)})
-        speed = gb_per_second or bandwidth()
+    with exit_on_error(console):
+        names, lengths, streams = split_names(variants), parse_counts(contexts), parse_counts(at_once)
+        settings = Settings().model_copy(update={"concurrency": max(streams)})
+        speed = gb_per_second or measure_bandwidth()
         parsed = {v: parse_variant(v, settings.variants) for v in names}
-        signature = sign(SUITE, settings, {}, write=WRITE, machine=platform.node())
-        run = open_run(settings, signature)
+        signature = sign(PROBE, settings, {}, write=WRITE, machine=platform.node())
+        run = open_run(PROBE, settings, signature)
         batches = [Batch(c, n, r) for c in lengths for n in streams for r in range(repeats)]
-        found = {v: measured(settings, v, batches, run.folder, dry) for v in names}
-        answered = tuple(sorted({m.model for there in found.values() for m in there if m.model}))
-        tables = (table(found, lambda v, context: tokens_per_second(parsed[v], context, speed)),)
-        finding = Finding(SUITE, run.folder.name, "Efficiency", ABOUT, answered, tables, signature | machine(speed))
-        publish(finding, settings, out, as_json, console)
+        results = {v: measure_variant(settings, v, batches, run.folder, dry) for v in names}
+        models = {r.model for of_variant in results.values() for r in of_variant if r.model}
+        section = make_section(results, lambda v, context: predict_tokens_per_second(parsed[v], context, speed))
+        report = ProbeReport(
+            PROBE,
+            run.folder.name,
+            "Efficiency",
+            ABOUT,
+            tuple(sorted(models)),
+            (section,),
+            signature | describe_machine(speed),
+        )
+        publish(report, settings, out, as_json, console)
 
 
 if __name__ == "__main__":

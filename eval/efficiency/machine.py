@@ -1,4 +1,4 @@
-"""What this machine tells while a model works: memory bandwidth, the peak of this process, energy."""
+"""What this machine reports while a model works (bandwidth, peak memory, energy), and the speed that follows."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from threading import Event, Thread
 import numpy as np
 
 from mlrag.models.hardware import physical_cores
+from mlrag.models.memory_fit import kv_bytes
+from mlrag.models.variants import Variant
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
@@ -21,52 +23,83 @@ _SMI = ("--query-gpu=power.draw", "--format=csv,noheader,nounits")
 _SAMPLE_SECONDS = 0.5
 
 
-def bandwidth(megabytes: int = 256, repeats: int = 5) -> float:
-    """GB of 10^9 bytes a second that all cores together copy: bytes read plus bytes written (STREAM's way of counting),
-    the best of `repeats`. What a model's weights can be read at on a CPU is near it."""
+def measure_bandwidth(megabytes: int = 256, repeats: int = 5) -> float:
+    """Return GB (10^9 bytes) a second that all cores together copy, the best of `repeats`.
+
+    Bytes read plus bytes written, as STREAM counts them. A CPU reads a model's weights at nearly this speed.
+    """
     cores = physical_cores()
-    parts = [
-        (np.ones(megabytes * 2**20 // cores // 8), np.empty(megabytes * 2**20 // cores // 8)) for _ in range(cores)
-    ]
-    moved = sum(2 * source.nbytes for source, _ in parts)
+    size = megabytes * 2**20 // cores // 8
+    parts = [(np.ones(size), np.empty(size)) for _ in range(cores)]
+    seconds = []
     with ThreadPoolExecutor(cores) as pool:
-        return max(moved / _copy(pool, parts) for _ in range(repeats)) / 1e9
+        for _ in range(repeats):
+            begun = time.perf_counter()
+            list(pool.map(lambda pair: np.copyto(pair[1], pair[0]), parts))
+            seconds.append(time.perf_counter() - begun)
+    return 2 * 8 * size * cores / min(seconds) / 1e9
 
 
-def _copy(pool: ThreadPoolExecutor, parts: list[tuple[np.ndarray, np.ndarray]]) -> float:
-    begun = time.perf_counter()
-    list(pool.map(lambda pair: np.copyto(pair[1], pair[0]), parts))
-    return time.perf_counter() - begun
+def bytes_per_token(variant: Variant, context: int) -> float | None:
+    """Return what is read for one token: the active weights, and keys and values of the context; None if unknown.
+
+    Weights: the file of `llamacpp:`; else Ollama's default file of the family member. Of a mixture, and of the variants
+    with per-layer embeddings, only the active share (active / published parameters).
+    """
+    spec = variant.spec
+    if variant.backend == "llamacpp":
+        path = Path(variant.model).expanduser()
+        if not path.is_file():
+            return None
+        weights = float(path.stat().st_size)
+    elif spec and variant.backend == "ollama":
+        weights = spec.memory["q4_k_m"] * 1e9
+    else:
+        return None
+    if not spec:
+        return weights
+    active = (spec.parameters.active or spec.parameters.published) / spec.parameters.published
+    return weights * active + kv_bytes(spec, context)
 
 
-def forget_peak() -> None:
-    """Let `peak_gb` count from now on, where the system can."""
+def predict_tokens_per_second(variant: Variant, context: int, gb_per_second: float) -> float | None:
+    """Return an upper bound for one stream, because generation waits for memory; None if unknown.
+
+    Reading a prompt waits for arithmetic instead, and is not predicted.
+    """
+    needed = bytes_per_token(variant, context)
+    return gb_per_second * 1e9 / needed if needed else None
+
+
+def reset_peak() -> None:
+    """Make `read_peak_gb` count from now on, where the system can."""
     try:
         _CLEAR.write_text("5", encoding="ascii")
     except OSError:
         return
 
 
-def peak_gb() -> float | None:
-    """The most memory that this process had in RAM, GB of 10^9 bytes; None on systems that do not tell."""
+def read_peak_gb() -> float | None:
+    """Return the most memory that this process had in RAM, GB (10^9 bytes); None on systems that do not report it."""
     if not _STATUS.exists():
         return None
     lines = dict(line.split(":", 1) for line in _STATUS.read_text(encoding="ascii").splitlines())
     return int(lines["VmHWM"].split()[0]) * 1024 / 1e9 if "VmHWM" in lines else None
 
 
-def package_joules(root: Path = _POWERCAP) -> float | None:
-    """What the counters of the processor's packages show (RAPL), joules; None where none can be read."""
-    found = [p / "energy_uj" for p in root.glob("*:*") if p.name.count(":") == 1]
+def read_package_joules(root: Path = _POWERCAP) -> float | None:
+    """Return the energy counters of the processor's packages (RAPL), joules; None where none can be read."""
+    # "intel-rapl:0" is a package, "intel-rapl:0:0" a part of it that is counted already.
+    counters = [p / "energy_uj" for p in root.glob("*:*") if p.name.count(":") == 1]
     try:
-        counted = [int(p.read_text(encoding="ascii")) for p in found]
+        microjoules = [int(p.read_text(encoding="ascii")) for p in counters]
     except (OSError, ValueError):
         return None
-    return sum(counted) / 1e6 if counted else None
+    return sum(microjoules) / 1e6 if microjoules else None
 
 
-def gpu_watts() -> float | None:
-    """The power that NVIDIA GPUs draw now, all together; None without one that says."""
+def read_gpu_watts() -> float | None:
+    """Return the watts that all NVIDIA GPUs draw now; None without one that reports it."""
     tool = shutil.which("nvidia-smi")
     if not tool:
         return None
@@ -80,11 +113,14 @@ def gpu_watts() -> float | None:
 class Meter:
     """Joules between entering and leaving: the packages' counters, and GPU power sampled every half second.
 
-    `joules` is None where neither can be read, or where a counter began anew. Idle draw is in it, and what else runs.
+    `joules` is None where neither can be read, or where a counter wrapped around. Idle draw is included, and what else
+    runs.
     """
 
     def __init__(
-        self, joules: Callable[[], float | None] = package_joules, watts: Callable[[], float | None] = gpu_watts
+        self,
+        joules: Callable[[], float | None] = read_package_joules,
+        watts: Callable[[], float | None] = read_gpu_watts,
     ) -> None:
         self.joules: float | None = None
         self._count, self._watts = joules, watts

@@ -29,7 +29,7 @@ _ONE_SENTENCE = 200  # letters: so many without a stop, and stops are not how th
 KEYS = ("title", "text")
 
 
-class Verdict(StrEnum):
+class Compliance(StrEnum):
     FOLLOWED = "followed"
     DROPPED = "dropped"
     UNDECIDED = "undecided"
@@ -45,7 +45,7 @@ class Constraint:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ParsedReply:
     """A reply as the checks read it. `prose`: what is for a reader, without JSON's signs, list marks and citations;
     `passages`: how many could be cited."""
 
@@ -58,13 +58,13 @@ class Said:
         return sum(unicodedata.category(c)[0] == "L" for c in self.prose)
 
 
-def read(raw: str, passages: int) -> Said:
+def parse_reply(raw: str, passages: int) -> ParsedReply:
     found = _json_object(raw)
     shown = raw if found is None else "\n".join(v for v in found.values() if isinstance(v, str))
-    return Said(raw, MARKS.sub("", _BULLET.sub("", shown)).strip(), passages)
+    return ParsedReply(raw, MARKS.sub("", _BULLET.sub("", shown)).strip(), passages)
 
 
-def check(constraint: Constraint, said: Said, lang: Language) -> Verdict:
+def check_constraint(constraint: Constraint, said: ParsedReply, lang: Language) -> Compliance:
     return _CHECKS[constraint.kind](constraint, said, lang)
 
 
@@ -78,79 +78,79 @@ def _json_object(raw: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _verdict(followed: bool) -> Verdict:
-    return Verdict.FOLLOWED if followed else Verdict.DROPPED
+def _verdict(followed: bool) -> Compliance:
+    return Compliance.FOLLOWED if followed else Compliance.DROPPED
 
 
-def _at_most(found: int, constraint: Constraint, said: Said) -> Verdict:
+def _at_most(found: int, constraint: Constraint, said: ParsedReply) -> Compliance:
     """Whoever hardly writes keeps every limit: that decides nothing."""
     if said.letters < MIN_LETTERS:
-        return Verdict.UNDECIDED
+        return Compliance.UNDECIDED
     return _verdict(found <= constraint.number)
 
 
-def _language(_c: Constraint, said: Said, lang: Language) -> Verdict:
+def _language(_c: Constraint, said: ParsedReply, lang: Language) -> Compliance:
     found = reply_language(said.prose, lang)
     return (
-        Verdict.UNDECIDED
+        Compliance.UNDECIDED
         if found in (ReplyLanguage.SKIPPED, ReplyLanguage.UNKNOWN)
         else _verdict(found is ReplyLanguage.ASKED)
     )
 
 
-def _words(c: Constraint, said: Said, _lang: Language) -> Verdict:
+def _words(c: Constraint, said: ParsedReply, _lang: Language) -> Compliance:
     """As people count in spaced scripts: between blanks, where a letter or digit is in it."""
     return _at_most(sum(any(x.isalnum() for x in word) for word in said.prose.split()), c, said)
 
 
-def _characters(c: Constraint, said: Said, _lang: Language) -> Verdict:
+def _characters(c: Constraint, said: ParsedReply, _lang: Language) -> Compliance:
     """Graphemes, blanks left out."""
     return _at_most(sum(not g.isspace() for g in _GRAPHEME.findall(said.prose)), c, said)
 
 
-def _sentences(c: Constraint, said: Said, _lang: Language) -> Verdict:
+def _sentences(c: Constraint, said: ParsedReply, _lang: Language) -> Compliance:
     if not _ENDER.search(said.prose) and said.letters >= _ONE_SENTENCE:
-        return Verdict.UNDECIDED
+        return Compliance.UNDECIDED
     return _verdict(len(sentence_spans(said.prose)) == c.number)
 
 
-def _json(_c: Constraint, said: Said, _lang: Language) -> Verdict:
+def _json(_c: Constraint, said: ParsedReply, _lang: Language) -> Compliance:
     found = _json_object(said.raw) or {}
     return _verdict(set(found) == set(KEYS) and all(isinstance(v, str) and v.strip() for v in found.values()))
 
 
-def _bullets(c: Constraint, said: Said, _lang: Language) -> Verdict:
+def _bullets(c: Constraint, said: ParsedReply, _lang: Language) -> Compliance:
     return _verdict(len(_BULLET.findall(said.raw)) == c.number)
 
 
-def _cite(_c: Constraint, said: Said, _lang: Language) -> Verdict:
+def _cite(_c: Constraint, said: ParsedReply, _lang: Language) -> Compliance:
     """At least one mark, and none of a passage that is not there."""
     cited = [int(n) for m in _MARK_NUMBERS.findall(said.raw) for n in regex.findall(r"\d+", fold_digits(m))]
     return _verdict(bool(cited) and all(1 <= n <= said.passages for n in cited))
 
 
-def _include(c: Constraint, said: Said, lang: Language) -> Verdict:
+def _include(c: Constraint, said: ParsedReply, lang: Language) -> Compliance:
     found = containment(said.prose, [c.text], lang)
-    return Verdict.UNDECIDED if found is None else _verdict(found == 1)
+    return Compliance.UNDECIDED if found is None else _verdict(found == 1)
 
 
-def _exclude(c: Constraint, said: Said, _lang: Language) -> Verdict:
+def _exclude(c: Constraint, said: ParsedReply, _lang: Language) -> Compliance:
     there = bool(numbers(said.prose) & numbers(c.text))
-    return Verdict.UNDECIDED if not there and said.letters < MIN_LETTERS else _verdict(not there)
+    return Compliance.UNDECIDED if not there and said.letters < MIN_LETTERS else _verdict(not there)
 
 
-def _native_digits(c: Constraint, said: Said, _lang: Language) -> Verdict:
+def _native_digits(c: Constraint, said: ParsedReply, _lang: Language) -> Compliance:
     """`text` holds the script's ten digits. Without any digit there is nothing to decide."""
     found = _DIGIT.findall(said.prose)
-    return _verdict(set(found) <= set(c.text)) if found else Verdict.UNDECIDED
+    return _verdict(set(found) <= set(c.text)) if found else Compliance.UNDECIDED
 
 
-def _no_digits(_c: Constraint, said: Said, _lang: Language) -> Verdict:
+def _no_digits(_c: Constraint, said: ParsedReply, _lang: Language) -> Compliance:
     there = bool(_DIGIT.search(said.prose))
-    return Verdict.UNDECIDED if not there and said.letters < MIN_LETTERS else _verdict(not there)
+    return Compliance.UNDECIDED if not there and said.letters < MIN_LETTERS else _verdict(not there)
 
 
-_CHECKS: Mapping[str, Callable[[Constraint, Said, Language], Verdict]] = {
+_CHECKS: Mapping[str, Callable[[Constraint, ParsedReply, Language], Compliance]] = {
     "language": _language,
     "words": _words,
     "characters": _characters,

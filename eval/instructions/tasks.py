@@ -29,7 +29,7 @@ _APART = ({"sentences", "format"}, {"exclude", "digits"})
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class WritingTask:
     """One item, "tea~3": a topic with its first 3 constraints. `others` were not asked: what is kept unasked."""
 
     example: Example
@@ -39,7 +39,7 @@ class Task:
     passages: tuple[str, ...]
 
 
-def stack(place: int) -> list[str]:
+def choose_slots(place: int) -> list[str]:
     """The slots that the topic at this place stacks, in order: each begins elsewhere and goes on by 3, later by 5."""
     step = 3 if place < len(SLOTS) else 5
     found: list[str] = []
@@ -50,13 +50,13 @@ def stack(place: int) -> list[str]:
     return found[:MOST]
 
 
-def tasks(lang: str, corpora: Path, limit: int | None = None) -> list[Task]:
+def make_tasks(lang: str, corpora: Path, limit: int | None = None) -> list[WritingTask]:
     """Five tasks a topic, in an order in which the first 40 begin with every kind once. Raises CorpusFormatError."""
     pack = language(lang)
     documents = {d.id: d for d in read_documents([corpora / lang], lang)}
     answers = {e.id: e.answers[0] for e in own_questions(lang) if e.answerable}
-    found: list[Task] = []
-    for place, (topic, asked) in enumerate(topics().items()):
+    found: list[WritingTask] = []
+    for place, (topic, asked) in enumerate(read_topics().items()):
         document = documents.get(f"{lang}-{topic}")
         if document is None:
             raise CorpusFormatError(
@@ -66,10 +66,10 @@ def tasks(lang: str, corpora: Path, limit: int | None = None) -> list[Task]:
     return found[:limit]
 
 
-def _of_topic(pack: Language, document: Document, place: int, include: str, exclude: str) -> list[Task]:
-    topic = list(topics())[place]
+def _of_topic(pack: Language, document: Document, place: int, include: str, exclude: str) -> list[WritingTask]:
+    topic = list(read_topics())[place]
     all_kinds = {slot: _constraint(slot, pack, place, include, exclude) for slot in SLOTS}
-    order = [all_kinds[slot] for slot in stack(place)]
+    order = [all_kinds[slot] for slot in choose_slots(place)]
     passages = tuple(p.indexed_text for p in chunk(document, pack))
     made = []
     for count in range(1, MOST + 1):
@@ -77,7 +77,7 @@ def _of_topic(pack: Language, document: Document, place: int, include: str, excl
         prompt = _prompt(pack, passages, place, asked)
         example = Example(f"{topic}~{count}", pack.code, prompt, True, gold_docs=(document.id,), cluster=topic)
         others = tuple(c for c in all_kinds.values() if c not in asked)
-        made.append(Task(example, topic, asked, others, passages))
+        made.append(WritingTask(example, topic, asked, others, passages))
     return made
 
 
@@ -94,29 +94,29 @@ def _constraint(slot: str, pack: Language, place: int, include: str, exclude: st
         case "exclude":
             return Constraint("exclude", text=exclude)
         case "digits":
-            own = own_digits(pack)
+            own = find_own_digits(pack)
             return Constraint("native_digits", text=own) if own else Constraint("no_digits")
         case _:
             return Constraint(slot)
 
 
-def own_digits(pack: Language) -> str:
+def find_own_digits(pack: Language) -> str:
     """The ten digits of the language's own script; "" where it has none (fullwidth ones are none)."""
     own = [d for d in pack.digits if unicodedata.normalize("NFKC", d) != "0123456789"]
     return own[0] if own else ""
 
 
 def _prompt(pack: Language, passages: Sequence[str], place: int, asked: Sequence[Constraint]) -> str:
-    words = phrases(pack.code)
+    words = read_phrases(pack.code)
     shown = "\n\n".join(f"[{n}] {marked(text)}" for n, text in enumerate(passages, 1))
-    rules = "\n".join(f"- {phrase(c, pack.code)}" for c in asked)
+    rules = "\n".join(f"- {format_phrase(c, pack.code)}" for c in asked)
     task = words["task"][place % 2]
     return f"{pack.prompt['passages']}:\n\n{shown}\n\n{task}\n\n{words['rules']}\n{rules}"
 
 
-def phrase(constraint: Constraint, lang: str) -> str:
+def format_phrase(constraint: Constraint, lang: str) -> str:
     """A constraint in the words of a language."""
-    text: str = phrases(lang)[constraint.kind]
+    text: str = read_phrases(lang)[constraint.kind]
     values = {
         "n": str(constraint.number),
         "text": constraint.text,
@@ -129,7 +129,7 @@ def phrase(constraint: Constraint, lang: str) -> str:
 
 
 @cache
-def phrases(lang: str) -> Mapping[str, Any]:
+def read_phrases(lang: str) -> Mapping[str, Any]:
     """Raises CorpusFormatError for a language that nobody wrote them in."""
     path = HERE / "phrases" / f"{lang}.toml"
     if not path.is_file():
@@ -138,5 +138,5 @@ def phrases(lang: str) -> Mapping[str, Any]:
 
 
 @cache
-def topics() -> Mapping[str, Mapping[str, str]]:
+def read_topics() -> Mapping[str, Mapping[str, str]]:
     return tomllib.loads((HERE / "topics.toml").read_text(encoding="utf-8"))

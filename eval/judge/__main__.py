@@ -12,7 +12,7 @@ from rich.console import Console
 from eval.judge.pairs import Pairwise
 from eval.judge.report import as_json, pairwise_json, show, show_pairs
 from eval.judge.running import compare_pairs, examine_judge, judge_run, write, write_pairs
-from eval.probes.cli import listed
+from eval.probes.cli import split_names
 from mlrag.errors import MlragError
 from mlrag.settings import Settings
 
@@ -36,12 +36,12 @@ def main(
     console = Console(stderr=True)
     if folder and questions:
         raise typer.BadParameter("--questions is for the exam alone: a run is judged after the whole exam")
-    if pairwise and (not folder or len(listed(pairwise)) != 2):
+    if pairwise and (not folder or len(split_names(pairwise)) != 2):
         raise typer.BadParameter("--pairwise takes two variants of the run whose folder is given: FIRST,SECOND")
     try:
         only = langs.split(",") if langs else None
         if folder and pairwise:
-            first, second = listed(pairwise)
+            first, second = split_names(pairwise)
             _tell_pairs(
                 compare_pairs(Settings(), folder, judge, (first, second), only, console), folder, as_json_, console
             )

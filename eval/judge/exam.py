@@ -15,7 +15,7 @@ from pathlib import Path
 
 import regex
 
-from eval.baselines.scripted import Key, own_key
+from eval.baselines.scripted import AnswerKey, own_answer_key
 from eval.datasets.own import QUESTIONS
 from eval.judge.items import Grade, JudgeItem, Label
 from eval.judge.judge import Judge, fingerprint, grade_all
@@ -81,9 +81,9 @@ def change_digit(text: str) -> str:
 
 
 @cache
-def _keys(corpora: Path) -> dict[str, Key]:
+def _keys(corpora: Path) -> dict[str, AnswerKey]:
     there = [c for c in languages() if (QUESTIONS / f"{c}.jsonl").is_file() and (corpora / c).is_dir()]
-    return {c: own_key(c, corpora, "calibration") for c in there}
+    return {c: own_answer_key(c, corpora, "calibration") for c in there}
 
 
 def make_exam(lang: str, corpora: Path) -> list[ExamItem]:
@@ -94,7 +94,7 @@ def make_exam(lang: str, corpora: Path) -> list[ExamItem]:
     return [task for example in keys[lang].answerable for task in _tasks(keys, keys[lang], example)]
 
 
-def _tasks(keys: dict[str, Key], key: Key, example: Example) -> Iterator[ExamItem]:
+def _tasks(keys: dict[str, AnswerKey], key: AnswerKey, example: Example) -> Iterator[ExamItem]:
     shown = tuple(p.indexed_text for p in key.passages if p.doc_id in example.gold_docs)
     for kind, truth, answer in _answers(keys, key, example):
         name = f"{example.id}~{kind}"
@@ -102,7 +102,7 @@ def _tasks(keys: dict[str, Key], key: Key, example: Example) -> Iterator[ExamIte
         yield ExamItem(item, truth, kind)
 
 
-def _answers(keys: dict[str, Key], key: Key, example: Example) -> Iterator[tuple[str, Label, str]]:
+def _answers(keys: dict[str, AnswerKey], key: AnswerKey, example: Example) -> Iterator[tuple[str, Label, str]]:
     """(kind, truth, answer); a wrong one in which a reference still stands is left out."""
     gold, sentence, other = example.answers[0], key.answering[example.id], key.other(example)
     yield "gold", Label.RIGHT, gold
@@ -122,13 +122,13 @@ def _answers(keys: dict[str, Key], key: Key, example: Example) -> Iterator[tuple
         yield "other_language", Label.WRONG, foreign
 
 
-def _alike(key: Key, example: Example) -> str:
+def _alike(key: AnswerKey, example: Example) -> str:
     """The answer without digits, of another topic, that is nearest in length: often a name for a name."""
     golds = [e.answers[0] for e in key.answerable if e.cluster != example.cluster]
     return min((g for g in golds if not _DIGIT.search(g)), key=lambda g: abs(len(g) - len(example.answers[0])))
 
 
-def _another_language(keys: dict[str, Key], example: Example) -> str:
+def _another_language(keys: dict[str, AnswerKey], example: Example) -> str:
     """The sentence that answers the same question in another language, drawn by the question's id."""
     others = [c for c in sorted(keys) if c != example.lang and example.id in keys[c].answering]
     if not others:

@@ -14,7 +14,7 @@ from eval.judge.judge import Judge, pair_fingerprint
 from eval.judge.rows import AnswerRow, VariantAnswers
 from eval.judge.verdict_columns import ALONE, Tick, is_own_model, measure_self_preferences, run_exams
 from eval.metrics.outcome import Outcome, outcome
-from eval.probes.figures import groups, rate
+from eval.probes.metrics import compute_rate, group_languages
 from eval.results.metric_value import MetricValue
 from eval.runner.jsonl_log import append, at_once, file_name, rows
 from eval.statistics import Estimate
@@ -95,7 +95,7 @@ def judge_pairs(
         found = pair_answers(by[names[0], lang], by[names[1], lang])
         path = folder / "judged" / f"{file_name(judge.name)}.pairs.{file_name(' '.join(names))}.{lang}.jsonl"
         said[lang] = list(zip(found, prefer_all(judge, found, path, tick, settings.concurrency), strict=True))
-    contests = [_contest(group, members, said, why) for group, members in groups(langs).items()]
+    contests = [_contest(group, members, said, why) for group, members in group_languages(langs).items()]
     return Pairwise(judge.name, judge.model, *names, contests, gaps)
 
 
@@ -149,7 +149,7 @@ def _contest(
     """A tier is the mean of its languages that were judged; which were not stands beside it."""
     decided = {x: [(p.item.cluster, v.choice) for p, v in said[x] if v.choice in CHOSEN.values()] for x in langs}
     shares = {
-        name: rate({x: [(cluster, float(c == choice)) for cluster, c in decided[x]] for x in langs})
+        name: compute_rate({x: [(cluster, float(c == choice)) for cluster, c in decided[x]] for x in langs})
         for name, choice in CHOSEN.items()
     }
     told = [v for x in langs for _, v in said[x]]

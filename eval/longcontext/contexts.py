@@ -42,7 +42,7 @@ class Filler:
     tokens: int
 
 
-def material(lang: str, corpora: Path, other: Path | None = None) -> list[Filler]:
+def read_material(lang: str, corpora: Path, other: Path | None = None) -> list[Filler]:
     """Every passage of our corpus and of `other`/<lang>.docs.jsonl, in a seeded order."""
     pack = language(lang)
     documents = [*read_documents([corpora / lang], lang), *_others(other, lang)]
@@ -62,7 +62,7 @@ def _others(folder: Path | None, lang: str) -> Iterator[Document]:
         yield Document(str(row["pid"]), lang, clean(row["text"]))
 
 
-def hunts(lang: str, filler: Sequence[Filler], lengths: Sequence[int], questions: int) -> list[Hunt]:
+def make_hunts(lang: str, filler: Sequence[Filler], lengths: Sequence[int], questions: int) -> list[Hunt]:
     """For each length: every question at every depth, and without its passage. Lengths that the material cannot fill
     are left out."""
     pack = language(lang)

@@ -1,1 +1,1 @@
-"""What all suites of one dimension share: asking with durable rows, options of the command, tables and a page."""
+"""What probes share: one runner with durable rows, one builder of commands, one report and its page."""

@@ -1,26 +1,26 @@
-"""Results of other suites as more columns of the tier table, each with the run that it comes from."""
+"""Results of probes as more columns of the tier table, each with the run that it comes from."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from eval.probes.history import HEADLINES, Headline, Stored, take
+from eval.probes.history import HEADLINES, Headline, StoredReport, find_metric
 from eval.results.groups import by_tier
 from eval.results.run_report import ExtraCell, ExtraColumn, RunReport, VariantReport
 
 
-def make_columns(report: RunReport, suites: Sequence[str], stored: Sequence[Stored]) -> list[ExtraColumn]:
-    """Return a column for each headline of these suites, from the latest of the results `stored`."""
-    return [_column(report, headline, stored) for headline in HEADLINES if headline.suite in suites]
+def make_columns(report: RunReport, probes: Sequence[str], reports: Sequence[StoredReport]) -> list[ExtraColumn]:
+    """Return a column for each headline of these probes, from the latest of the results `reports`."""
+    return [_column(report, headline, reports) for headline in HEADLINES if headline.probe in probes]
 
 
-def _column(report: RunReport, headline: Headline, stored: Sequence[Stored]) -> ExtraColumn:
+def _column(report: RunReport, headline: Headline, reports: Sequence[StoredReport]) -> ExtraColumn:
     cells = {}
     for name, variant in report.variants.items():
         groups = _languages_of_groups(variant)
-        cells[name] = {group: _cell(stored, headline, name, langs) for group, langs in groups.items()}
-    return ExtraColumn(f"{headline.suite}: {headline.title}", cells)
+        cells[name] = {group: _cell(reports, headline, name, langs) for group, langs in groups.items()}
+    return ExtraColumn(f"{headline.probe}: {headline.title}", cells)
 
 
 def _languages_of_groups(variant: VariantReport) -> dict[str, list[str]]:
@@ -29,18 +29,18 @@ def _languages_of_groups(variant: VariantReport) -> dict[str, list[str]]:
     return {tier: tiers.get(tier, []) for tier in variant.tiers} | {lang: [lang] for lang in variant.languages}
 
 
-def _cell(stored: Sequence[Stored], headline: Headline, variant: str, langs: Sequence[str]) -> ExtraCell:
+def _cell(reports: Sequence[StoredReport], headline: Headline, variant: str, langs: Sequence[str]) -> ExtraCell:
     """The value over exactly these languages and its run, or the command that would make one."""
-    taken = take(stored, headline, lambda name, _: name == variant, langs)
-    if taken is None:
-        return ExtraCell(f"no result: python -m eval.{headline.suite} --variants {variant}", None)
+    metric = find_metric(reports, headline, lambda name, _: name == variant, langs)
+    if metric is None:
+        return ExtraCell(f"no result: python -m eval.{headline.probe} --variants {variant}", None)
     value = {
-        "figure": asdict(taken.figure),
-        "run": taken.stored.run,
-        "models": taken.stored.models,
-        "column": taken.column,
+        "figure": asdict(metric.figure),
+        "run": metric.report.run,
+        "models": metric.report.models,
+        "column": metric.column,
     }
-    return ExtraCell(f"{taken.said} ({taken.source})", value)
+    return ExtraCell(f"{metric.text} ({metric.source})", value)
 
 
 def column_rows(columns: Sequence[ExtraColumn]) -> list[list[str]]:

@@ -6,38 +6,24 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from eval.probes.cli import (
-    Concurrency,
-    Json,
-    Langs,
-    Limit,
-    Out,
-    Variants,
-    chosen_languages,
-    listed,
-    publish,
-    settings_with,
-    told,
-)
-from eval.probes.finding import Finding
-from eval.probes.run import Asked, ask_all, direct, models, open_run, sign
-from eval.reasoning.figures import sections
-from eval.reasoning.items import examples
+from eval.probes.cli import Limit, make_command, split_names
+from eval.probes.report import Section
+from eval.probes.run import PreparedProbe, ProbeRequest, Respondent, Rows, ask_directly, open_run, pair_rows, sign
+from eval.reasoning.items import make_examples
+from eval.reasoning.metrics import make_sections
 from mlrag.models.variants import parse_variant, with_thinking
-from mlrag.settings import Settings
 
-SUITE = "reasoning"
+PROBE = "reasoning"
 ABOUT = (
     "Twelve word problems and twelve deductions with closed answers, the same items with the same numbers in every "
-    "language. Without documents: this is of the model alone. The texts were not checked by native readers. Intervals "
-    "are Wilson's on the effective sample size, an item one cluster in all its languages."
+    "language. There are no documents: this measures the model alone. No native reader has checked the texts. "
+    "Intervals are Wilson's on the effective sample size; an item is one cluster in all its languages."
 )
 
 
-def rungs(variants: Sequence[str], thinking: Sequence[str]) -> list[tuple[str, str | None]]:
-    """Each variant without thinking, and with it where both are asked. Raises ValueError for other words."""
+def make_ladder(variants: Sequence[str], thinking: Sequence[str]) -> list[tuple[str, str | None]]:
+    """Return each variant without thinking, and with it where both are asked. Raises ValueError for other words."""
     if not thinking or not set(thinking) <= {"on", "off"}:
         raise ValueError(f"--thinking is off, on, or off,on, not {','.join(thinking)!r}")
     if "off" not in thinking:
@@ -45,46 +31,32 @@ def rungs(variants: Sequence[str], thinking: Sequence[str]) -> list[tuple[str, s
     return [(with_thinking(v, "off"), with_thinking(v, "on") if "on" in thinking else None) for v in variants]
 
 
-def measure(
-    settings: Settings,
-    langs: Sequence[str],
-    ladder: Sequence[tuple[str, str | None]],
-    limit: int | None,
-    at_once: int,
-    console: Console,
-) -> Finding:
-    """Ask what is not on disk yet, and check all of it."""
-    asked = {lang: examples(lang, limit) for lang in langs}
-    signature = sign(SUITE, settings, asked, limit=limit)
-    run = open_run(settings, signature)
-    names = [name for rung in ladder for name in rung if name]
-    rows = ask_all(run, names, lambda v: Asked(direct(settings, v), asked), at_once, console)
-    pairs = {
-        v: {x: list(zip(asked[x], there, strict=True)) for x, there in by_lang.items()} for v, by_lang in rows.items()
-    }
-    return Finding(SUITE, run.folder.name, "Reasoning", ABOUT, models(rows), sections(pairs, ladder), signature)
-
-
-def main(
-    variants: Variants = "e4b",
+def prepare(
+    request: ProbeRequest,
     thinking: Annotated[str, typer.Option(help="off, on, or off,on: both, and what thinking adds.")] = "off",
-    langs: Langs = None,
     limit: Limit = None,
-    concurrency: Concurrency = None,
-    out: Out = None,
-    as_json: Json = False,
-) -> None:
+) -> PreparedProbe:
     """Right answers by language, and what thinking adds beside what a size adds. A stopped run goes on."""
-    console = Console(stderr=True)
-    with told(console):
-        settings = settings_with(concurrency)
-        for name in listed(variants):
-            if parse_variant(name, settings.variants).backend in ("extractive", "auto"):
-                raise ValueError(f"{name!r} is no one model to reason; for example: --variants e2b,e4b")
-        ladder = rungs(listed(variants), listed(thinking))
-        finding = measure(settings, chosen_languages(langs), ladder, limit, settings.concurrency, console)
-        publish(finding, settings, out, as_json, console)
+    settings = request.settings
+    for name in request.variants:
+        if parse_variant(name, settings.variants).backend in ("extractive", "auto"):
+            raise ValueError(f"{name!r} is not a single model; for example: --variants e2b,e4b")
+    ladder = make_ladder(request.variants, split_names(thinking))
+    names = [name for step in ladder for name in step if name]
+    examples = {lang: make_examples(lang, limit) for lang in request.langs}
+    signature = sign(PROBE, settings, examples, limit=limit)
 
+    def respondent(variant: str) -> Respondent:
+        return Respondent(ask_directly(settings, variant), examples)
+
+    def sections(rows: Rows) -> tuple[Section, ...]:
+        return make_sections({variant: pair_rows(examples, by_lang) for variant, by_lang in rows.items()}, ladder)
+
+    run = open_run(PROBE, settings, signature)
+    return PreparedProbe(PROBE, "Reasoning", ABOUT, run, names, respondent, sections, signature)
+
+
+main = make_command(prepare, "e4b")
 
 if __name__ == "__main__":
     typer.run(main)

@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class ReasoningItem:
     """`kind` is "arithmetic" or "deduction". Either `answer`, a number, or `place` among the options, from 0."""
 
     id: str
@@ -29,11 +29,13 @@ class Item:
 
 
 @cache
-def table() -> tuple[Item, ...]:
+def read_items() -> tuple[ReasoningItem, ...]:
     """All items, kinds in turn, so that a limit keeps both."""
     raw = tomllib.loads((HERE / "items.toml").read_text(encoding="utf-8"))
     found = [
-        Item(name, row["kind"], row.get("numbers", {}), row.get("answer"), row.get("place"), row.get("options", name))
+        ReasoningItem(
+            name, row["kind"], row.get("numbers", {}), row.get("answer"), row.get("place"), row.get("options", name)
+        )
         for name, row in raw.items()
     ]
     kinds = [[item for item in found if item.kind == kind] for kind in ("arithmetic", "deduction")]
@@ -41,7 +43,7 @@ def table() -> tuple[Item, ...]:
 
 
 @cache
-def texts(lang: str) -> Mapping[str, Any]:
+def read_texts(lang: str) -> Mapping[str, Any]:
     """Raises CorpusFormatError for a language that nobody wrote the items in."""
     path = HERE / "texts" / f"{lang}.toml"
     if not path.is_file():
@@ -49,30 +51,30 @@ def texts(lang: str) -> Mapping[str, Any]:
     return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
-def question(item: Item, lang: str) -> str:
+def make_question(item: ReasoningItem, lang: str) -> str:
     """The item's text with its numbers."""
-    text: str = texts(lang)["text"][item.id]
+    text: str = read_texts(lang)["text"][item.id]
     for name, value in item.numbers.items():
         text = text.replace(f"{{{name}}}", str(value))
     return text
 
 
-def options(item: Item, lang: str) -> tuple[str, ...]:
-    return () if item.place is None else tuple(texts(lang)["options"][item.options])
+def read_options(item: ReasoningItem, lang: str) -> tuple[str, ...]:
+    return () if item.place is None else tuple(read_texts(lang)["options"][item.options])
 
 
-def examples(lang: str, limit: int | None = None) -> list[Example]:
+def make_examples(lang: str, limit: int | None = None) -> list[Example]:
     """Every item as its prompt; `answers` holds the one right answer, `kind` the item's, `cluster` its id."""
-    return [_example(item, lang) for item in table()[:limit]]
+    return [_example(item, lang) for item in read_items()[:limit]]
 
 
-def _example(item: Item, lang: str) -> Example:
-    among = options(item, lang)
+def _example(item: ReasoningItem, lang: str) -> Example:
+    among = read_options(item, lang)
     right = among[item.place] if item.place is not None else str(item.answer)
     return Example(
         id=item.id,
         lang=lang,
-        question=f"{question(item, lang)}\n\n{_asked(lang, among)}",
+        question=f"{make_question(item, lang)}\n\n{_asked(lang, among)}",
         answerable=True,
         answers=(right,),
         kind=item.kind,
@@ -84,5 +86,5 @@ def _example(item: Item, lang: str) -> Example:
 
 def _asked(lang: str, among: Sequence[str]) -> str:
     """How the last line is to be written."""
-    text: str = texts(lang)["option" if among else "number"]
+    text: str = read_texts(lang)["option" if among else "number"]
     return text.replace("{label}", language(lang).prompt["answer"]).replace("{options}", " / ".join(among))

@@ -10,16 +10,16 @@ from mlrag.languages import language
 from mlrag.text.tokens import numbers
 
 
-def final(text: str, example: Example) -> str | None:
+def parse_answer(text: str, example: Example) -> str | None:
     """The answer that the last line commits to; None where it holds none, or several."""
     line = _last_line(text, language(example.lang).prompt["answer"])
     found = _options(line, example) if example.options else sorted(numbers(line.rpartition("=")[2]))
     return found[0] if len(found) == 1 else None
 
 
-def right(text: str, example: Example) -> bool:
+def is_right(text: str, example: Example) -> bool:
     """No readable answer is no right one."""
-    return final(text, example) == example.answers[0]
+    return parse_answer(text, example) == example.answers[0]
 
 
 def _last_line(text: str, label: str) -> str:

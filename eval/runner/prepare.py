@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import mlrag
-from eval.datasets import OWN, Suite, index_folder, open_suite
+from eval.datasets import OWN, Dataset, index_folder, open_dataset
 from eval.datasets.folder import WHOLE_PASSAGE
-from eval.datasets.own import article_removed, drawn, own_questions
+from eval.datasets.own import article_removed, own_questions, sample_examples
 from eval.metrics.answers import chrf_signature
 from eval.results.cross_lingual import CrossLingualRow
 from eval.runner.cross_lingual import SOURCE, make_cross_lingual, search, write_cross_lingual
@@ -36,7 +36,7 @@ class EvaluationData:
     """The questions and documents of an evaluation, by language. `suite` is None for our own questions."""
 
     label: str
-    suite: Suite | None
+    suite: Dataset | None
     limit: int | None
     examples: Mapping[str, Sequence[Example]]
     documents: Mapping[str, Sequence[Document]]
@@ -72,7 +72,7 @@ def load_data(settings: Settings, path: Path | None, langs: Sequence[str] | None
     Raises CorpusFormatError for a set of multiple choice, for one without anything to ask in an installed language,
     and where two questions share an id; UnknownLanguageError.
     """
-    suite = open_suite(path, langs, settings.data_dir) if path else None
+    suite = open_dataset(path, langs, settings.data_dir) if path else None
     if suite and not suite.documents and _has_options(suite):
         raise CorpusFormatError(f"{path} is multiple choice", f"ask it with: python -m eval.choice --data {path}")
     chosen = _choose_languages(settings, suite, langs)
@@ -86,11 +86,11 @@ def load_data(settings: Settings, path: Path | None, langs: Sequence[str] | None
     return EvaluationData(label, suite, limit, examples, documents, folder)
 
 
-def _has_options(suite: Suite) -> bool:
+def _has_options(suite: Dataset) -> bool:
     return any(e.options for examples in suite.questions.values() for e in examples)
 
 
-def _choose_languages(settings: Settings, suite: Suite | None, langs: Sequence[str] | None) -> list[str]:
+def _choose_languages(settings: Settings, suite: Dataset | None, langs: Sequence[str] | None) -> list[str]:
     for code in langs or []:
         language(code)
     available = suite.questions if suite else [c for c in languages() if (settings.corpora / c).is_dir()]
@@ -100,7 +100,7 @@ def _choose_languages(settings: Settings, suite: Suite | None, langs: Sequence[s
     return chosen
 
 
-def _read_documents(settings: Settings, suite: Suite | None, lang: str) -> Sequence[Document]:
+def _read_documents(settings: Settings, suite: Dataset | None, lang: str) -> Sequence[Document]:
     if suite:
         return suite.documents.get(lang, [])
     return list(read_documents([settings.corpora / lang], lang))
@@ -108,14 +108,14 @@ def _read_documents(settings: Settings, suite: Suite | None, lang: str) -> Seque
 
 def own_examples(lang: str, limit: int | None) -> list[Example]:
     """Return our test questions, and each answerable one again with its gold document hidden."""
-    questions = drawn(own_questions(lang), limit)
+    questions = sample_examples(own_questions(lang), limit)
     return questions + [article_removed(e) for e in questions if e.answerable]
 
 
-def suite_examples(suite: Suite, lang: str, limit: int | None) -> list[Example]:
+def suite_examples(suite: Dataset, lang: str, limit: int | None) -> list[Example]:
     """Return a set's questions and its unanswerable ones: its own list where it has one, else made from the golds."""
-    questions = drawn(suite.questions.get(lang, []), limit)
-    unanswerable = drawn(suite.unanswerable.get(lang, []), limit)
+    questions = sample_examples(suite.questions.get(lang, []), limit)
+    unanswerable = sample_examples(suite.unanswerable.get(lang, []), limit)
     if not unanswerable:
         removed = [suite.removed(e) for e in questions if e.answerable]
         unanswerable = [e for e in removed if e]
@@ -160,7 +160,7 @@ def prepare(
 def _search_across_languages(data: EvaluationData, retriever: Retriever, k: int) -> list[CrossLingualRow]:
     """Ask the English questions of every language's documents, where the two are parallel."""
     questions = data.suite.questions.get(SOURCE, []) if data.suite else own_questions(SOURCE)
-    source = drawn(questions, data.limit)
+    source = sample_examples(questions, data.limit)
     asked = {}
     for lang in data.langs:
         examples = make_cross_lingual(source, data.examples[lang], data.documents[lang], lang)

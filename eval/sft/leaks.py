@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eval.datasets import open_suite
+from eval.datasets import open_dataset
 from eval.datasets.own import QUESTIONS, own_questions
 from eval.sft.questions import is_question_file, read_questions
 from eval.sft.records import Draft, LeftOut
@@ -147,7 +147,7 @@ def _add_set(kept_out: KeepOut, path: Path, settings: Settings, lang: str) -> No
     if is_question_file(path):
         kept_out.add(str(path), [d.example for d in read_questions(path, lang)])
         return
-    suite = open_suite(path, None, settings.data_dir)
+    suite = open_dataset(path, None, settings.data_dir)
     sets = (*suite.questions.values(), *suite.retrieval_only.values(), *suite.unanswerable.values())
     kept_out.add(str(path), [e for examples in sets for e in examples])
     for documents in suite.documents.values():

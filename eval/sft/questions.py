@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from eval.datasets.base import Row
+from eval.datasets.base import SourceRow
 from eval.datasets.rows import SUFFIXES, first_row, read_rows
 from eval.sft.records import Draft
 from eval.types import NEAR_MISS, Example
@@ -38,7 +38,7 @@ def read_questions(path: Path, lang: str) -> list[Draft]:
     return [_draft(row, lang) for row in read_rows(path)]
 
 
-def _draft(row: Row, lang: str) -> Draft:
+def _draft(row: SourceRow, lang: str) -> Draft:
     answerable = bool(row.values.get("answerable", True))
     gold = tuple(str(d) for d in row.values.get("gold_docs") or row.values.get("gold_pids") or ())
     answers = (*row.values.get("answers", ()), *row.values.get("accepted", ()))

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
 import regex
 
 from mlrag.testing.server import Reply, first_sentence, prompt_of
+from mlrag.text.normalize import fold_visible
 from mlrag.text.sentences import sentence_spans
 
 _PASSAGES = regex.compile(r"^\[(\d+)\] ", regex.MULTILINE)
-
-
-def plain(text: str) -> str:
-    """The text as a gullible reader takes it: compatibility forms folded, invisible characters dropped."""
-    folded = unicodedata.normalize("NFKC", text)
-    return "".join(c for c in folded if unicodedata.category(c) != "Cf").casefold()
 
 
 def gullible(words: Sequence[str]) -> Reply:
@@ -27,7 +21,7 @@ def gullible(words: Sequence[str]) -> Reply:
     """
 
     def reply(body: dict[str, Any]) -> str:
-        wanted = next((w for w in words if plain(w) in plain(_whole(body))), None)
+        wanted = next((w for w in words if fold_visible(w) in fold_visible(_whole(body))), None)
         if wanted is None:
             return first_sentence(body)
         return _from_passage(prompt_of(body), wanted) or f"{first_sentence(body).removesuffix(' [1]')} {wanted} [1]"
@@ -42,7 +36,7 @@ def _whole(body: dict[str, Any]) -> str:
 def _from_passage(prompt: str, wanted: str) -> str:
     """ "" where no passage holds the word."""
     passages = _passages(prompt)
-    orders = [(n, s) for n, sentences in passages.items() for s in sentences if plain(wanted) in plain(s)]
+    orders = [(n, s) for n, sentences in passages.items() for s in sentences if fold_visible(wanted) in fold_visible(s)]
     if not orders:
         return ""
     number, order = orders[0]
@@ -66,4 +60,4 @@ def _passages(prompt: str) -> dict[str, list[str]]:
 
 
 def _harmless(sentence: str, wanted: str) -> bool:
-    return plain(wanted) not in plain(sentence) and "‹" not in sentence
+    return fold_visible(wanted) not in fold_visible(sentence) and "‹" not in sentence

@@ -76,6 +76,12 @@ def _folded(word: str) -> str:
 _known = lru_cache(_KNOWN)(_folded)  # nothing composes with a space, and NFKC of Indic words takes long
 
 
+def fold_visible(text: str) -> str:
+    """Fold a text to what a reader sees: NFKC, case folded, format characters (Unicode category Cf) dropped."""
+    folded = unicodedata.normalize("NFKC", text)
+    return "".join(c for c in folded if unicodedata.category(c) != "Cf").casefold()
+
+
 def scoring(text: str, lang: Language) -> str:
     """For comparing answers: N_lang of the research notes, section 5.1, with numbers kept whole.
 

@@ -8,8 +8,8 @@ import typer
 from typer.testing import CliRunner
 
 import eval.consistency
-from eval.consistency import LANGUAGES, WORDS, fact_of, rewordings
-from eval.datasets.own import drawn, own_questions
+from eval.consistency import LANGUAGES, WORDS, fact_of, read_rewordings
+from eval.datasets.own import own_questions, sample_examples
 from eval.metrics.agreement import AnswerState, AskedFact, agreement, classify_answer, consistency
 from eval.types import Example, Prediction
 from mlrag.languages import languages
@@ -70,7 +70,7 @@ def test_sets_are_languages_of_a_fact_or_wordings_in_a_language():
 @pytest.mark.parametrize("lang", languages())
 def test_twelve_questions_are_reworded_in_every_language(lang):
     originals = own_questions(lang)
-    found = rewordings(lang, originals)
+    found = read_rewordings(lang, originals)
     assert len({fact_of(e) for e in found}) == 12
     assert not {e.question for e in found} & {e.question for e in originals}
     assert len({e.question for e in found}) == len(found)
@@ -91,8 +91,8 @@ def test_the_command_tells_agreeing_from_being_right(tmp_path, indexed, monkeypa
     assert done.exit_code == 0, done.stderr
     tables = json.loads(done.stdout)["sections"]
     found = {(title, r["variant"], r["group"]): r for title, rows in tables.items() for r in rows}
-    originals = drawn(own_questions("si"), 8)
-    again = rewordings("si", originals)
+    originals = sample_examples(own_questions("si"), 8)
+    again = read_rewordings("si", originals)
     assert found[LANGUAGES, "extractive", "all"]["agree"]["n"] == len(originals) == 8
     assert found[WORDS, "extractive", "si"]["agree"]["n"] == len({fact_of(e) for e in again}) > 0
     assert 0 <= found[WORDS, "e4b", "all"]["agree"]["value"] <= 1

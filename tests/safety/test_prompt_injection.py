@@ -4,8 +4,8 @@ import pytest
 
 from benchmarks.injection import CANARIES, Case, ask, prepare
 from benchmarks.promise import over
-from eval.baselines.scripted import own_key
-from eval.datasets.hostile import POSITIONS, TEMPLATES, hostile, orders, planted, zero_width
+from eval.baselines.scripted import own_answer_key
+from eval.datasets.hostile import POSITIONS, TEMPLATES, add_zero_width, list_orders, plant_order, read_hostile
 from eval.metrics.answers import containment
 from mlrag.abstention.calibration import shipped_calibration
 from mlrag.answering.checks import check
@@ -16,7 +16,7 @@ from mlrag.index.local.indexes import FolderIndexes
 from mlrag.languages import language, languages
 from mlrag.safety.prompt_injection import OrderGuard, cues, cues_of, spread
 from mlrag.testing import OllamaDouble, gullible
-from mlrag.testing.gullible import plain
+from mlrag.text.normalize import fold_visible
 from mlrag.text.special_tokens import begins_turn, control_tokens, defuse
 from mlrag.types import Document, Evidence, Generation, Hit, Passage, Span, Withheld
 from tests.conftest import CORPORA
@@ -57,33 +57,35 @@ def test_less_is_enough_beside_a_withheld_sentence():
 @pytest.mark.parametrize("lang", ["en", "sw", "ar", "si", "ja", "ko"])
 def test_orders_hold_more_cues_than_prose(lang):
     pack = language(lang)
-    order = [sum(cues(row.text, lang)) for row in hostile(lang, "order", "calibration")]
+    order = [sum(cues(row.text, lang)) for row in read_hostile(lang, "order", "calibration")]
     prose = [sum(cues(text, lang)) for text in pack.sample_sentences]
     assert sum(order) / len(order) > 3 * sum(prose) / len(prose)
 
 
 @pytest.mark.parametrize("lang", ["en", "ta", "zh", "ko"])
 def test_cues_of_a_text_do_not_depend_on_those_beside_it(lang):
-    texts = [row.text for row in hostile(lang, "order", "calibration")] + ["", *language(lang).sample_sentences]
+    texts = [row.text for row in read_hostile(lang, "order", "calibration")] + ["", *language(lang).sample_sentences]
     assert cues_of(texts, lang) == [cues(text, lang) for text in texts]
 
 
 def test_every_language_has_the_same_hostile_texts():
-    ids = {c: [r.id for kind in ("order", "quoted", "leak", "scary") for r in hostile(c, kind)] for c in languages()}
+    ids = {
+        c: [r.id for kind in ("order", "quoted", "leak", "scary") for r in read_hostile(c, kind)] for c in languages()
+    }
     assert len({tuple(found) for found in ids.values()}) == 1
     assert sum(i.startswith("scary") for i in ids["ta"]) == 6
     for code in languages():
-        assert all("{c}" in row.text for row in hostile(code, "order"))
-        documents = {d.id: d.text for d in own_key(code, CORPORA).documents}
-        for row in hostile(code, "scary"):
+        assert all("{c}" in row.text for row in read_hostile(code, "order"))
+        documents = {d.id: d.text for d in own_answer_key(code, CORPORA).documents}
+        for row in read_hostile(code, "scary"):
             assert containment(documents[row.gold_docs[0]], row.answers, language(code)), (code, row.id)
 
 
 def test_a_text_is_planted_where_it_should_stand():
     document = Document("d", "en", "One. Two. Three. Four.")
-    texts = [planted(document, "Obey.", position, "x").text for position in POSITIONS]
+    texts = [plant_order(document, "Obey.", position, "x").text for position in POSITIONS]
     assert texts == ["Obey. One. Two. Three. Four.", "One. Two. Obey. Three. Four.", "One. Two. Three. Four. Obey."]
-    assert plain(zero_width("Obey okapi52")) == "obey okapi52"
+    assert fold_visible(add_zero_width("Obey okapi52")) == "obey okapi52"
 
 
 def test_an_answer_that_rests_on_what_was_withheld_is_refused():
@@ -128,13 +130,13 @@ def cases(settings, tmp_path_factory) -> tuple[list[Case], Retriever]:
 
 def said(pipeline: Pipeline, found: list[Case]) -> tuple[int, int]:
     """Canaries said, of the orders among the passages found."""
-    clean = {c: [d.id for d in own_key(c, CORPORA).documents] for c in LANGS}
+    clean = {c: [d.id for d in own_answer_key(c, CORPORA).documents] for c in LANGS}
     count = n = 0
     for case in (c for c in found if c.canary):
         answer = ask(pipeline, case, clean[case.lang], case.example.question)
-        if any(plain(case.canary) in plain(h.passage.indexed_text) for h in answer.hits):
+        if any(fold_visible(case.canary) in fold_visible(h.passage.indexed_text) for h in answer.hits):
             n += 1
-            count += plain(case.canary) in plain(answer.text)
+            count += fold_visible(case.canary) in fold_visible(answer.text)
     return count, n
 
 
@@ -158,5 +160,5 @@ def test_without_the_guard_the_gullible_one_obeys(cases):
 
 def test_orders_of_every_kind_name_their_canary():
     for code in ("si", "ar", "ko"):
-        kinds = {o.kind for o in orders(code, "okapi52") if "okapi52" in plain(o.text)}
+        kinds = {o.kind for o in list_orders(code, "okapi52") if "okapi52" in fold_visible(o.text)}
         assert kinds == {"own", "english", "control", "zero-width"}

@@ -10,8 +10,8 @@ import typer
 from typer.testing import CliRunner
 
 import eval.choice.__main__
-from eval.choice.__main__ import score
-from eval.choice.methods import CosineChooser, LetterChooser, OptionChooser, chance, letter_scores, shifts
+from eval.choice.__main__ import score_group
+from eval.choice.methods import CosineChooser, LetterChooser, OptionChooser, compute_chance, letter_scores, list_shifts
 from eval.types import Example, Prediction
 from mlrag.errors import BrokenReplyError, GeneratorUnavailableError, SettingsError
 from mlrag.generation.backends.base import Timeouts
@@ -52,7 +52,7 @@ def favours_the_first(body):
     [(4, 4, [0, 1, 2, 3]), (4, 9, [0, 1, 2, 3]), (6, 3, [0, 2, 4]), (5, 2, [0, 2]), (3, 1, [0])],
 )
 def test_orders_are_turned_by_even_steps(options, orders, expected):
-    assert shifts(options, orders) == expected
+    assert list_shifts(options, orders) == expected
 
 
 def test_letters_are_scored_among_themselves():
@@ -102,12 +102,12 @@ def test_failed_picks_are_in_no_figure():
     rows = [
         (example("en"), Prediction("1", "v", text=t, error=e)) for t, e in (("40 metres", ""), ("six", ""), ("", "x"))
     ]
-    found = score("v", "letter-mc", "en", rows)
+    found = score_group("v", "letter-mc", "en", rows)
     assert (found.accuracy, found.n, found.failed, found.reason, found.chance) == (0.5, 2, 1, "x", 0.25)
     assert not found.above
-    assert score("v", "letter-mc", "en", rows[2:]).accuracy is None
+    assert score_group("v", "letter-mc", "en", rows[2:]).accuracy is None
     two = Example("2", "en", "?", True, options=("a", "b"), gold_option=0)
-    assert chance([example("en"), two]) == 0.375
+    assert compute_chance([example("en"), two]) == 0.375
 
 
 def test_the_command_goes_on_where_it_stopped_and_names_its_methods(tmp_path, monkeypatch):

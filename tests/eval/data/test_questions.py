@@ -2,7 +2,7 @@
 
 import pytest
 
-from eval.datasets.own import CALIBRATION_TOPICS, QUESTIONS, drawn, own_questions, read_jsonl
+from eval.datasets.own import CALIBRATION_TOPICS, QUESTIONS, own_questions, read_jsonl, sample_examples
 from eval.types import Example
 from mlrag.documents.readers import read_documents
 from mlrag.languages import language, languages
@@ -73,15 +73,15 @@ def test_questions_do_not_copy_their_document(code):
 
 def test_a_limit_is_spread_over_the_set_and_the_same_in_every_language():
     whole = {lang: own_questions(lang) for lang in ("en", "ta", "zh", "ar", "si")}
-    few = {lang: drawn(found, 20) for lang, found in whole.items()}
+    few = {lang: sample_examples(found, 20) for lang, found in whole.items()}
     assert {tuple(e.id for e in found) for found in few.values()} == {tuple(e.id for e in few["en"])}
     silent = sum(not e.answerable for e in whole["en"]) / len(whole["en"])
     assert sum(not e.answerable for e in few["en"]) == round(20 * silent)
     assert len({e.cluster for e in few["en"]}) > 8
     answerable = {e.id for e in few["en"] if e.answerable}
-    assert answerable <= {e.id for e in drawn(whole["en"], 40)}
-    assert drawn(whole["en"], None) == drawn(whole["en"], 10**6) == whole["en"]
-    assert [len(drawn(whole["en"], n)) for n in (1, 2, 3)] == [1, 2, 3]
+    assert answerable <= {e.id for e in sample_examples(whole["en"], 40)}
+    assert sample_examples(whole["en"], None) == sample_examples(whole["en"], 10**6) == whole["en"]
+    assert [len(sample_examples(whole["en"], n)) for n in (1, 2, 3)] == [1, 2, 3]
 
 
 def test_a_limit_takes_the_same_items_of_a_parallel_set():
@@ -89,5 +89,5 @@ def test_a_limit_takes_the_same_items_of_a_parallel_set():
     sets = {
         lang: [Example(i.replace("set", f"set-{lang}"), lang, "?", True) for i in ids] for lang in ("en", "bn", "ko")
     }
-    kept = {lang: [e.id.replace(f"-{lang}-", "-") for e in drawn(found, 7)] for lang, found in sets.items()}
+    kept = {lang: [e.id.replace(f"-{lang}-", "-") for e in sample_examples(found, 7)] for lang, found in sets.items()}
     assert kept["en"] == kept["bn"] == kept["ko"]

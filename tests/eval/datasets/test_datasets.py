@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from eval.datasets import FORMATS, detect_format, index_folder, open_suite
-from eval.datasets.codes import FLORES, known, language_of
+from eval.datasets import FORMATS, detect_format, index_folder, open_dataset
+from eval.datasets.codes import FLORES, language_of, pack_code
 from eval.datasets.hub import fetch
 from mlrag.errors import CorpusFormatError, UnknownLanguageError
 from mlrag.languages import languages
@@ -48,7 +48,7 @@ def belebele(lang, number=1, **changed):
 
 @pytest.mark.parametrize("lang", LAKE)
 def test_squad_files_give_passages_answers_and_what_cannot_be_answered(tmp_path, lang):
-    suite = open_suite(squad(tmp_path / f"xquad.{lang}.json", lang), None, tmp_path)
+    suite = open_dataset(squad(tmp_path / f"xquad.{lang}.json", lang), None, tmp_path)
     context, question, answer = LAKE[lang]
     asked, impossible = suite.questions[lang]
     document = suite.documents[lang][0]
@@ -64,24 +64,24 @@ def test_squad_rows_of_the_hub_and_tydi_say_their_language_themselves(tmp_path):
         return {"id": id, "title": "", "context": "Ziwa lina kina cha mita 40.", "question": "Kina gani?"}
 
     rows = [row(id) | {"answers": {"text": ["mita 40"], "answer_start": [19]}} for id in ("swahili-1-0", "telugu-2-0")]
-    suite = open_suite(write(tmp_path / "gold" / "goldp.jsonl", rows), None, tmp_path)
+    suite = open_dataset(write(tmp_path / "gold" / "goldp.jsonl", rows), None, tmp_path)
     assert suite.languages == ["sw"]
     assert [e.answers for e in suite.questions["sw"]] == [("mita 40",)]
     nameless = write(tmp_path / "gold" / "rows.jsonl", [rows[0] | {"id": "5"}])
     with pytest.raises(CorpusFormatError, match=r"rows\.jsonl: row 1 has no language"):
-        open_suite(nameless, None, tmp_path)
-    assert open_suite(nameless, ["sw"], tmp_path).languages == ["sw"]
+        open_dataset(nameless, None, tmp_path)
+    assert open_dataset(nameless, ["sw"], tmp_path).languages == ["sw"]
 
 
 def test_questions_in_one_language_on_passages_in_another_are_refused(tmp_path):
     path = squad(tmp_path / "test-context-hi-question-en.json", "hi")
     with pytest.raises(CorpusFormatError, match="test-context-en-question-en"):
-        open_suite(path, None, tmp_path)
+        open_dataset(path, None, tmp_path)
 
 
 def test_belebele_has_options_and_one_cluster_a_passage_in_every_language(tmp_path):
     rows = [belebele(lang, number) for lang in LAKE for number in (1, 2)] + [belebele("en", dialect="xho_Latn")]
-    suite = open_suite(write(tmp_path / "all.jsonl", rows), None, tmp_path)
+    suite = open_dataset(write(tmp_path / "all.jsonl", rows), None, tmp_path)
     assert set(suite.languages) == set(LAKE)
     for lang, (context, _, answer) in LAKE.items():
         first, second = suite.questions[lang]
@@ -107,7 +107,7 @@ def test_mkqa_is_questions_alone_and_skips_what_has_no_short_answer(tmp_path):
             "de": [{"type": "unanswerable", "text": None}],
         },
     }
-    suite = open_suite(write(tmp_path / "mkqa.jsonl", [row]), None, tmp_path)
+    suite = open_dataset(write(tmp_path / "mkqa.jsonl", [row]), None, tmp_path)
     assert suite.documents == {}
     assert {lang: [e.answers for e in found] for lang, found in suite.questions.items()} == {
         "en": [("Ann", "Ann!")],
@@ -121,13 +121,13 @@ def test_truthfulqa_shuffles_the_same_way_each_time_and_says_what_it_is_not(tmp_
     head = "Type,Category,Question,Best Answer,Best Incorrect Answer,Correct Answers,Incorrect Answers,Source\n"
     rows = "".join(f'a,b,"What, {n}?",Nothing,Luck,Nothing; None,Luck; Bad luck; Fate,x\n' for n in range(12))
     path.write_text(head + rows, encoding="utf-8")
-    first, again = open_suite(path, None, tmp_path), open_suite(path, None, tmp_path)
+    first, again = open_dataset(path, None, tmp_path), open_dataset(path, None, tmp_path)
     assert first.questions == again.questions
     assert all(e.options[e.gold_option] == "Nothing" and len(e.options) == 4 for e in first.questions["en"])
     assert len({e.gold_option for e in first.questions["en"]}) > 1
     assert "not the published MC1" in first.card.name
     hub = {"question": "What?", "mc1_targets": {"choices": ["Nothing", "Luck"], "labels": [1, 0]}}
-    example = open_suite(write(tmp_path / "mc.jsonl", [hub]), None, tmp_path).questions["en"][0]
+    example = open_dataset(write(tmp_path / "mc.jsonl", [hub]), None, tmp_path).questions["en"][0]
     assert example.options[example.gold_option] == "Nothing"
 
 
@@ -141,7 +141,7 @@ def test_global_mmlu_has_its_language_from_its_name(tmp_path, place):
         path.write_text(f"{','.join(row)}\n{','.join(row.values())}\n", encoding="utf-8-sig")
     else:
         write(path, [row])
-    example = open_suite(path, None, tmp_path).questions["ta"][0]
+    example = open_dataset(path, None, tmp_path).questions["ta"][0]
     assert (example.gold_option, example.answers, example.cluster) == (1, (LAKE["ta"][2],), "law/test/0")
 
 
@@ -149,7 +149,7 @@ def test_global_mmlu_has_its_language_from_its_name(tmp_path, place):
 def test_include_has_a_language_a_row(tmp_path, options):
     base = {"country": "India", "regional_feature": "region explicit", "domain": "x", "subject": "y", "answer": 1}
     rows = [base | options | {"language": n, "question": q} for n, q in [("Hindi", "कितना?"), ("Basque", "Zenbat?")]]
-    suite = open_suite(write(tmp_path / "test.jsonl", rows), None, tmp_path)
+    suite = open_dataset(write(tmp_path / "test.jsonl", rows), None, tmp_path)
     assert suite.languages == ["hi"]
     assert suite.questions["hi"][0].answers == ("2",)
 
@@ -170,7 +170,7 @@ def nomiracl(folder, lang="hindi"):
 
 
 def test_nomiracl_asks_each_question_of_its_own_judged_passages(tmp_path):
-    suite = open_suite(nomiracl(tmp_path / "data"), None, tmp_path)
+    suite = open_dataset(nomiracl(tmp_path / "data"), None, tmp_path)
     by_id = {e.id: e for e in suite.questions["hi"]}
     answerable, gap = by_id["q-relevant"], by_id["q-non_relevant"]
     assert (answerable.gold_docs, answerable.only) == (("p1",), {"p1", "p2"})
@@ -178,7 +178,7 @@ def test_nomiracl_asks_each_question_of_its_own_judged_passages(tmp_path):
     assert {d.id for d in suite.documents["hi"]} == {"p1", "p2"}
     (tmp_path / "data" / "hindi" / "corpus.jsonl.gz").unlink()
     with pytest.raises(CorpusFormatError, match=r"dev\.non_relevant\.tsv: row 1 is judged on the passage 'p1'"):
-        open_suite(tmp_path / "data", None, tmp_path)
+        open_dataset(tmp_path / "data", None, tmp_path)
 
 
 def test_miracl_has_its_corpus_beside_and_blind_topics_are_left_out(tmp_path):
@@ -191,7 +191,7 @@ def test_miracl_has_its_corpus_beside_and_blind_topics_are_left_out(tmp_path):
         (tmp_path / name / part).mkdir(parents=True, exist_ok=True)
         (tmp_path / name / part / file).write_text(text, encoding="utf-8")
     write(tmp_path / "miracl-corpus-v1.0-zh" / "docs-0.jsonl", [{"docid": "7#0", "title": "湖", "text": LAKE["zh"][0]}])
-    suite = open_suite(tmp_path, None, tmp_path)
+    suite = open_dataset(tmp_path, None, tmp_path)
     assert [(e.id, e.gold_docs) for e in suite.questions["zh"]] == [("1", ("7#0",))]
 
 
@@ -199,7 +199,7 @@ def test_nomiracl_of_the_hub_is_the_same(tmp_path):
     judged = {"docid": "p1", "title": "湖", "text": LAKE["zh"][0]}
     row = {"query_id": "1", "query": LAKE["zh"][1], "positive_passages": [judged], "negative_passages": []}
     gap = row | {"query_id": "2", "positive_passages": [], "negative_passages": [judged]}
-    suite = open_suite(write(tmp_path / "chinese" / "dev.jsonl", [row, gap]), None, tmp_path)
+    suite = open_dataset(write(tmp_path / "chinese" / "dev.jsonl", [row, gap]), None, tmp_path)
     assert [(e.answerable, e.gold_docs) for e in suite.questions["zh"]] == [(True, ("p1",)), (False, ())]
 
 
@@ -216,7 +216,7 @@ def test_nomiracl_of_the_hub_is_the_same(tmp_path):
 def test_a_malformed_row_is_named(tmp_path, name, row, fault):
     path = write(tmp_path / name, [belebele("hi"), row])
     with pytest.raises(CorpusFormatError, match=fault) as caught:
-        open_suite(path, None, tmp_path)
+        open_dataset(path, None, tmp_path)
     assert str(path) in str(caught.value)
 
 
@@ -224,46 +224,46 @@ def test_broken_files_are_named(tmp_path):
     path = tmp_path / "xquad.hi.json"
     path.write_text('{"data": [{"title": "x", "paragraphs": [{"qas": [{"id": "1"}]}]}]}', encoding="utf-8")
     with pytest.raises(CorpusFormatError, match="article 1 is not in SQuAD's form"):
-        open_suite(path, None, tmp_path)
+        open_dataset(path, None, tmp_path)
     path.write_text('{"data": [', encoding="utf-8")
     with pytest.raises(CorpusFormatError, match="is not JSON"):
-        open_suite(path, None, tmp_path)
+        open_dataset(path, None, tmp_path)
     cut = tmp_path / "x.jsonl.gz"
     cut.write_bytes(gzip.compress(json.dumps(belebele("hi")).encode())[:-12])
     with pytest.raises(CorpusFormatError, match="cannot be read"):
-        open_suite(cut, None, tmp_path)
+        open_dataset(cut, None, tmp_path)
 
 
 def test_what_is_of_no_format_says_what_was_looked_for(tmp_path):
     with pytest.raises(CorpusFormatError, match=r"flores_passage.*mc1_targets"):
-        open_suite(write(tmp_path / "x.jsonl", [{"a": 1}]), None, tmp_path)
+        open_dataset(write(tmp_path / "x.jsonl", [{"a": 1}]), None, tmp_path)
     with pytest.raises(CorpusFormatError, match="is not there"):
-        open_suite(tmp_path / "nowhere", None, tmp_path)
+        open_dataset(tmp_path / "nowhere", None, tmp_path)
     write(tmp_path / "mixed" / "a.jsonl", [belebele("hi")])
     squad(tmp_path / "mixed" / "xquad.hi.json", "hi")
     with pytest.raises(CorpusFormatError, match="mixes Belebele and SQuAD"):
         detect_format(tmp_path / "mixed")
     with pytest.raises(CorpusFormatError, match="no question in ta"):
-        open_suite(write(tmp_path / "y.jsonl", [belebele("hi")]), ["ta"], tmp_path)
+        open_dataset(write(tmp_path / "y.jsonl", [belebele("hi")]), ["ta"], tmp_path)
 
 
 def test_the_plain_folder_may_say_its_licence_and_have_options(tmp_path):
     write(tmp_path / "si.x.passages.jsonl", [{"pid": "1", "lang": "si", "text": "වැව ගැඹුරුයි."}])
     asked = {"qid": "q", "lang": "si", "question": "ගැඹුරු ද?", "answers": ["ඔව්"], "gold_pids": ["1"]}
     write(tmp_path / "si.x.questions.jsonl", [asked | {"options": ["ඔව්", "නැහැ"], "gold_option": 0}])
-    assert "card.json" in open_suite(tmp_path, None, tmp_path).card.licence
+    assert "card.json" in open_dataset(tmp_path, None, tmp_path).card.licence
     card = {"name": "Mine", "licence": "CC0", "source": "me", "contamination": "none: never published"}
     (tmp_path / "card.json").write_text(json.dumps(card), encoding="utf-8")
-    suite = open_suite(tmp_path, None, tmp_path)
+    suite = open_dataset(tmp_path, None, tmp_path)
     assert (suite.card.name, suite.questions["si"][0].options[0]) == ("Mine", "ඔව්")
     (tmp_path / "card.json").write_text('{"name": "Mine"}', encoding="utf-8")
     with pytest.raises(CorpusFormatError, match="licence, source"):
-        open_suite(tmp_path, None, tmp_path)
+        open_dataset(tmp_path, None, tmp_path)
 
 
 def test_languages_have_many_names():
     assert set(FLORES.values()) == set(languages())
-    assert [known(n) for n in ("sin_Sinh", "Sinhala", "SI", "zh-CN", "Klingon")] == ["si", "si", "si", "zh", ""]
+    assert [pack_code(n) for n in ("sin_Sinh", "Sinhala", "SI", "zh-CN", "Klingon")] == ["si", "si", "si", "zh", ""]
     assert all(f.card.licence and f.card.contamination and f.card.source for f in FORMATS)
 
 
@@ -278,7 +278,7 @@ def test_hub_sets_are_fetched_once_by_name_and_only_then(tmp_path):
     path = fetch("hub:facebook/belebele", ["si", "ta"], tmp_path, load)
     assert fetch("hub:facebook/belebele", ["si", "ta"], tmp_path, load) == path
     assert calls == [("facebook/belebele", f"{n}", "test") for n in ("sin_Sinh", "tam_Taml")]
-    assert open_suite(path, ["si", "ta"], tmp_path).languages == ["si", "ta"]
+    assert open_dataset(path, ["si", "ta"], tmp_path).languages == ["si", "ta"]
     with pytest.raises(CorpusFormatError, match="say which: --langs"):
         fetch("hub:facebook/belebele", [], tmp_path, load)
     with pytest.raises(CorpusFormatError, match="CONFIGURATION:SPLIT"):

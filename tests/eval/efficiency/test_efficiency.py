@@ -7,11 +7,17 @@ import typer
 from typer.testing import CliRunner
 
 import eval.efficiency.__main__ as command
-from eval.efficiency.__main__ import line, mean, whole
-from eval.efficiency.machine import Meter, bandwidth, package_joules, peak_gb
-from eval.efficiency.measuring import Batch, Measured, Stream, prompt
-from eval.efficiency.predicting import bytes_per_token, tokens_per_second
-from eval.probes.finding import Amount, shown
+from eval.efficiency.__main__ import average, make_line, parse_counts
+from eval.efficiency.batches import Batch, BatchResult, Stream, make_prompt
+from eval.efficiency.machine import (
+    Meter,
+    bytes_per_token,
+    measure_bandwidth,
+    predict_tokens_per_second,
+    read_package_joules,
+    read_peak_gb,
+)
+from eval.probes.report import Amount, format_cell
 from eval.statistics import Interval
 from mlrag.generation.token_estimate import estimate
 from mlrag.models.variants import parse_variant
@@ -23,11 +29,11 @@ def test_rates_leave_loading_and_the_first_token_out():
     assert stream.read_rate == 100.0  # 200 in 3 - 1 s
     assert stream.write_rate == 20.0  # 40 after the first, in 2 s
     assert Stream(3.0, 5.0, None, None, None).write_rate is None
-    both = Measured(Batch(200, 2, 0), (stream, stream), seconds=10.0, joules=41.0)
+    both = BatchResult(Batch(200, 2, 0), (stream, stream), seconds=10.0, joules=41.0)
     assert both.total_rate == pytest.approx(8.2)  # 82 in 10 s
     assert both.joules_per_token == pytest.approx(0.5)
     unknown = Stream(3.0, 5.0, 200, None, None)
-    assert Measured(Batch(200, 2, 0), (stream, unknown), seconds=10.0).total_rate is None
+    assert BatchResult(Batch(200, 2, 0), (stream, unknown), seconds=10.0).total_rate is None
 
 
 def test_what_a_token_needs_is_the_weights_at_work_and_its_context(tmp_path):
@@ -38,8 +44,8 @@ def test_what_a_token_needs_is_the_weights_at_work_and_its_context(tmp_path):
     assert bytes_per_token(parse_variant("openai:gpt"), 1000) is None
     file = tmp_path / "x.gguf"
     file.write_bytes(b"0" * 1000)
-    assert tokens_per_second(parse_variant(f"llamacpp:{file}"), 1000, 2e-6) == 2.0
-    assert tokens_per_second(parse_variant("llamacpp:/nowhere.gguf"), 1000, 10) is None
+    assert predict_tokens_per_second(parse_variant(f"llamacpp:{file}"), 1000, 2e-6) == 2.0
+    assert predict_tokens_per_second(parse_variant("llamacpp:/nowhere.gguf"), 1000, 10) is None
 
 
 def test_energy_is_counted_where_it_can_be_read(tmp_path):
@@ -54,30 +60,30 @@ def test_energy_is_counted_where_it_can_be_read(tmp_path):
     with Meter(lambda: None, lambda: None) as meter:
         pass
     assert meter.joules is None
-    assert package_joules(tmp_path) is None
+    assert read_package_joules(tmp_path) is None
     for name, value in (("intel-rapl:0", 2_000_000), ("intel-rapl:1", 500_000), ("intel-rapl:0:0", 9)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "energy_uj").write_text(str(value))
-    assert package_joules(tmp_path) == 2.5  # parts of a package are in it already
-    assert bandwidth(8, 1) > 0
-    assert peak_gb() is None or peak_gb() > 0
+    assert read_package_joules(tmp_path) == 2.5  # parts of a package are in it already
+    assert measure_bandwidth(8, 1) > 0
+    assert read_peak_gb() is None or read_peak_gb() > 0
 
 
 def test_prompts_are_of_the_length_asked_and_no_two_begin_alike():
-    first, second = (prompt(Batch(500, 2, 0), n) for n in (0, 1))
+    first, second = (make_prompt(Batch(500, 2, 0), n) for n in (0, 1))
     assert 400 < estimate(first) <= 520
     assert first[:8] != second[:8]
 
 
 def test_amounts_are_shown_with_their_spread_or_none():
-    assert shown(mean([])) == "–"
-    assert shown(mean([2.0, None])) == "2.0 n=1"
-    assert shown(Amount(2.0, 3, Interval(1.5, 2.5), 2)) == "2.00 [1.50, 2.50] n=3"
-    failed = line("v", [Measured(Batch(512, 1, 0), error="no server")], 4.0)
-    assert [shown(c) for c in failed[3:10]] == ["–"] * 7
+    assert format_cell(average([])) == "–"
+    assert format_cell(average([2.0, None])) == "2.0 n=1"
+    assert format_cell(Amount(2.0, 3, Interval(1.5, 2.5), 2)) == "2.00 [1.50, 2.50] n=3"
+    failed = make_line("v", [BatchResult(Batch(512, 1, 0), error="no server")], 4.0)
+    assert [format_cell(c) for c in failed[3:10]] == ["–"] * 7
     assert failed[-1] == "1: no server"
     with pytest.raises(ValueError, match="whole numbers"):
-        whole("0")
+        parse_counts("0")
 
 
 def test_the_command_measures_or_only_predicts_and_goes_on_where_it_stopped(tmp_path, monkeypatch):

@@ -10,11 +10,19 @@ import typer
 from typer.testing import CliRunner
 
 import eval.instructions.__main__ as command
-from eval.baselines.instructions import Obedient, reply
+from eval.baselines.instructions import Obedient, write_reply
 from eval.datasets.own import own_questions
-from eval.instructions.checks import Constraint, Verdict, check, read
-from eval.instructions.figures import all_followed, change, checked, each_followed, followed, sections, went_first
-from eval.instructions.tasks import MOST, SLOTS, own_digits, phrases, stack, tasks, topics
+from eval.instructions.checks import Compliance, Constraint, check_constraint, parse_reply
+from eval.instructions.metrics import (
+    check_reply,
+    compute_all_followed,
+    compute_each_followed,
+    compute_follow_rate,
+    compute_went_first,
+    format_change,
+    make_sections,
+)
+from eval.instructions.tasks import MOST, SLOTS, choose_slots, find_own_digits, make_tasks, read_phrases, read_topics
 from eval.metrics.answers import containment
 from eval.runner.rows import predict
 from eval.types import Prediction
@@ -24,7 +32,7 @@ from mlrag.testing import OpenAIDouble
 from mlrag.text.tokens import numbers
 from tests.conftest import CORPORA
 
-F, D, U = Verdict.FOLLOWED, Verdict.DROPPED, Verdict.UNDECIDED
+F, D, U = Compliance.FOLLOWED, Compliance.DROPPED, Compliance.UNDECIDED
 LONG = {
     "en": "The river rises in the mountains and flows to the sea.",
     "ta": "இந்த ஆறு மலைகளில் உற்பத்தியாகிக் கடலில் கலக்கிறது.",
@@ -35,7 +43,7 @@ LONG = {
 
 
 def verdict(kind, text, lang, number=0, wanted="", passages=2):
-    return check(Constraint(kind, number, wanted), read(text, passages), language(lang))
+    return check_constraint(Constraint(kind, number, wanted), parse_reply(text, passages), language(lang))
 
 
 @pytest.mark.parametrize(
@@ -93,8 +101,8 @@ def test_a_checker_reads_any_script_and_says_where_it_cannot_tell(kind, lang, te
 def test_the_phrases_of_a_language_say_all_that_is_asked(code):
     pack = language(code)
     kinds = {"language", "sentences", "json", "bullets", "cite", "include", "exclude"}
-    kinds |= {"words" if pack.spaced else "characters", "native_digits" if own_digits(pack) else "no_digits"}
-    found = phrases(code)
+    kinds |= {"words" if pack.spaced else "characters", "native_digits" if find_own_digits(pack) else "no_digits"}
+    found = read_phrases(code)
     assert set(found) == kinds | {"native_checked", "task", "rules"}
     assert found["native_checked"] is False
     assert len(found["task"]) == 2
@@ -107,14 +115,14 @@ def test_the_phrases_of_a_language_say_all_that_is_asked(code):
 
 def test_stacks_hold_every_kind_equally_and_nothing_that_contradicts_itself():
     seen = Counter(
-        (slot, level) for place in range(16) for level in range(1, MOST + 1) for slot in stack(place)[:level]
+        (slot, level) for place in range(16) for level in range(1, MOST + 1) for slot in choose_slots(place)[:level]
     )
     assert [seen[slot, 1] for slot in SLOTS] == [2] * 8
     assert {seen[slot, 4] for slot in SLOTS} == {8}
     assert sorted({seen[slot, 5] for slot in SLOTS}) == [8, 12]
     for place in range(16):
-        assert not {"sentences", "format"} <= set(stack(place))
-        assert not {"exclude", "digits"} <= set(stack(place))
+        assert not {"sentences", "format"} <= set(choose_slots(place))
+        assert not {"exclude", "digits"} <= set(choose_slots(place))
 
 
 @pytest.mark.parametrize("code", list(languages()))
@@ -122,11 +130,11 @@ def test_what_a_task_asks_can_be_done_from_its_passage(code):
     pack = language(code)
     documents = {d.meta["topic"]: d for d in read_documents([CORPORA / code], code)}
     answers = {e.id: e.answers for e in own_questions(code) if e.answerable}
-    for topic, asked in topics().items():
+    for topic, asked in read_topics().items():
         assert asked["exclude"] in numbers(documents[topic].text)
         assert not any(c.isdecimal() for c in answers[asked["include"]][0])
         assert containment(documents[topic].text, answers[asked["include"]], pack) == 1.0
-    for task in tasks(code, CORPORA):
+    for task in make_tasks(code, CORPORA):
         assert all(c.text in task.example.question for c in task.constraints)
         assert "{" not in task.example.question.replace('{"', "")
 
@@ -134,59 +142,59 @@ def test_what_a_task_asks_can_be_done_from_its_passage(code):
 @pytest.mark.parametrize("code", ["en", "zh", "ta", "ar"])
 def test_every_constraint_is_seen_followed_and_seen_dropped(code):
     pack = language(code)
-    for task in tasks(code, CORPORA, 40):
+    for task in make_tasks(code, CORPORA, 40):
         kinds = [c.kind for c in task.constraints]
         for lost in ((), *((k,) for k in kinds), *combinations(kinds, 2)):
-            said = read(reply(task, lost), len(task.passages))
+            said = parse_reply(write_reply(task, lost), len(task.passages))
             for c in task.constraints:
-                assert check(c, said, pack) is (D if c.kind in lost else F), (task.example.id, lost, c)
+                assert check_constraint(c, said, pack) is (D if c.kind in lost else F), (task.example.id, lost, c)
 
 
 def measured(codes, shares):
     found = {}
     for code in codes:
-        there = tasks(code, CORPORA)
+        there = make_tasks(code, CORPORA)
         asker = Obedient(there, shares)
-        found[code] = [checked(t, predict(asker, t.example, "v")) for t in there]
+        found[code] = [check_reply(t, predict(asker, t.example, "v")) for t in there]
     return found
 
 
 def test_known_rates_are_measured_and_the_one_that_goes_first_is_named():
     rows = measured(["en", "si"], {"cite": 0.25, "words": 0.75})  # each asked 32 times a language
-    assert followed(rows, "cite", range(1, 6)).value == 0.25
-    assert followed(rows, "words", range(1, 6)).value == 0.75
-    assert followed(rows, "include", range(1, 6)).value == 1.0
-    assert 0.25 in followed(rows, "cite", range(1, 6)).interval
-    shares = {kind: went_first(rows, kind).value for kind in ("cite", "words", "language")}
+    assert compute_follow_rate(rows, "cite", range(1, 6)).value == 0.25
+    assert compute_follow_rate(rows, "words", range(1, 6)).value == 0.75
+    assert compute_follow_rate(rows, "include", range(1, 6)).value == 1.0
+    assert 0.25 in compute_follow_rate(rows, "cite", range(1, 6)).interval
+    shares = {kind: compute_went_first(rows, kind).value for kind in ("cite", "words", "language")}
     assert shares["cite"] > shares["words"] > shares["language"] == 0
     asked = dropped = 0
     for there in rows.values():
         for c in there:
             asked += len(c.verdicts) * (c.level == 5)
             dropped += c.verdicts.count(D) * (c.level == 5)
-    assert each_followed(rows, list(rows), 5).value == pytest.approx(1 - dropped / asked)
-    assert all_followed(rows, list(rows), 1).value > all_followed(rows, list(rows), 5).value
+    assert compute_each_followed(rows, list(rows), 5).value == pytest.approx(1 - dropped / asked)
+    assert compute_all_followed(rows, list(rows), 1).value > compute_all_followed(rows, list(rows), 5).value
 
 
 def test_one_that_is_lost_when_others_come_changes_by_so_much():
-    there = tasks("en", CORPORA)
+    there = make_tasks("en", CORPORA)
     lost = {t.example.id for t in there if len(t.constraints) == 5}
-    rows = [Prediction(t.example.id, "v", reply(t, {"include"} if t.example.id in lost else ())) for t in there]
-    found = {"en": [checked(t, p) for t, p in zip(there, rows, strict=True)]}
-    assert change(found, "include").startswith("-100.0 [")
-    assert change(found, "cite").startswith("+0.0 [")
+    rows = [Prediction(t.example.id, "v", write_reply(t, {"include"} if t.example.id in lost else ())) for t in there]
+    found = {"en": [check_reply(t, p) for t, p in zip(there, rows, strict=True)]}
+    assert format_change(found, "include").startswith("-100.0 [")
+    assert format_change(found, "cite").startswith("+0.0 [")
 
 
 def test_silence_follows_nothing_failures_are_counted_apart_and_the_undecided_are_no_success():
-    there = tasks("en", CORPORA, 5)
-    silent = checked(there[4], Prediction("x", "v", text="", abstained=True))
+    there = make_tasks("en", CORPORA, 5)
+    silent = check_reply(there[4], Prediction("x", "v", text="", abstained=True))
     assert set(silent.verdicts) == {D}
-    assert checked(there[0], Prediction("x", "v", error="no server")) is None
-    short = checked(there[0], Prediction("x", "v", text="Yes."))
+    assert check_reply(there[0], Prediction("x", "v", error="no server")) is None
+    short = check_reply(there[0], Prediction("x", "v", text="Yes."))
     assert short.verdicts == (U,)
     assert short.all_followed is None
     pairs = [(t, Prediction(t.example.id, "v", error="no server")) for t in there]
-    lines = sections({"v": {"en": pairs}})[0].lines()
+    lines = make_sections({"v": {"en": pairs}})[0].lines()
     assert lines[0] == ["v", "all", "–", "–", "–", "–", "–", "–", "–", "", "5: no server"]
 
 
@@ -199,8 +207,8 @@ def test_the_command_asks_a_model_and_the_extractive_goes_on_where_it_stopped_an
     monkeypatch.setenv("MLRAG_CORPORA", str(CORPORA))
     app = typer.Typer()
     app.command()(command.main)
-    by_prompt = {t.example.question: t for code in ("en", "ta") for t in tasks(code, CORPORA, 5)}
-    with OpenAIDouble(reply=lambda body: reply(by_prompt[body["messages"][-1]["content"]], ())) as double:
+    by_prompt = {t.example.question: t for code in ("en", "ta") for t in make_tasks(code, CORPORA, 5)}
+    with OpenAIDouble(reply=lambda body: write_reply(by_prompt[body["messages"][-1]["content"]], ())) as double:
         monkeypatch.setenv("MLRAG_OPENAI_URL", double.url + "/v1")
         args = ["--langs", "en,ta", "--limit", "5", "--variants", "openai:gemma4:e4b,extractive", "--json"]
         result = CliRunner().invoke(app, args)

@@ -11,8 +11,8 @@ import eval.tiers
 from eval.advice.constraints import parse_candidate
 from eval.advice.matrix import suite_cells
 from eval.probes.columns import column_rows, make_columns
-from eval.probes.finding import Amount, Finding, Section
-from eval.probes.history import HEADLINES, SPEED, keep, read_stored
+from eval.probes.history import HEADLINES, SPEED, read_reports, store_report
+from eval.probes.report import Amount, ProbeReport, Section
 from eval.results.metric_value import MetricValue
 from eval.results.run_report import RunReport, VariantReport
 from eval.statistics import Interval
@@ -23,7 +23,9 @@ MOST = MetricValue(0.75, 12, Interval(0.5, 0.9))
 
 
 def finding(suite, section, head, rows, run="1", langs=("ta", "si", "en"), models=("ollama:e4b",)):
-    return Finding(suite, f"{suite}-{run}", suite, "", models, (Section(section, "", head, rows),), {"langs": [*langs]})
+    return ProbeReport(
+        suite, f"{suite}-{run}", suite, "", models, (Section(section, "", head, rows),), {"langs": [*langs]}
+    )
 
 
 def reasoning(run="1", **more):
@@ -37,7 +39,7 @@ def result(*langs):
 
 
 def write_headline(suite):
-    return next(h for h in HEADLINES if h.suite == suite)
+    return next(h for h in HEADLINES if h.probe == suite)
 
 
 def cell(suite, name, langs, stored):
@@ -46,31 +48,31 @@ def cell(suite, name, langs, stored):
 
 
 def test_a_tier_takes_the_figure_of_the_same_languages_alone(tmp_path):
-    keep(reasoning(langs=("ta", "si", "en")), tmp_path)
-    (column,) = make_columns(result("ta"), ["reasoning"], read_stored(tmp_path, ["reasoning"]))
+    store_report(reasoning(langs=("ta", "si", "en")), tmp_path)
+    (column,) = make_columns(result("ta"), ["reasoning"], read_reports(tmp_path, ["reasoning"]))
     assert column.cells["e4b"]["ta"].text == "75.0 [50.0, 90.0] n=12 (reasoning-1)"
     told = column.cells["e4b"]["ta"].value
     assert (told["run"], told["figure"]["n"]) == ("reasoning-1", 12)
-    (column,) = make_columns(result("ta", "si", "ne"), ["reasoning"], read_stored(tmp_path))
+    (column,) = make_columns(result("ta", "si", "ne"), ["reasoning"], read_reports(tmp_path))
     assert column.cells["e4b"]["si"].text == "no result: python -m eval.reasoning --variants e4b"
     assert "no result" in column.cells["e4b"]["T4"].text
     assert [row[1] for row in column_rows([column])] == ["ta"]
 
 
 def test_the_latest_result_counts_and_a_stand_in_is_named(tmp_path):
-    keep(reasoning("old"), tmp_path)
-    keep(reasoning("new", models=("ollama:e4b [stand-in]",)), tmp_path)
+    store_report(reasoning("old"), tmp_path)
+    store_report(reasoning("new", models=("ollama:e4b [stand-in]",)), tmp_path)
     for age, run in enumerate(("new", "old")):
         (path,) = (tmp_path / "runs" / f"reasoning-{run}").glob("*.json")
         os.utime(path, (1000 - age, 1000 - age))
-    found = cell("reasoning", "e4b", ["ta"], read_stored(tmp_path))
+    found = cell("reasoning", "e4b", ["ta"], read_reports(tmp_path))
     assert (found.source, found.score, found.said) == ("measured", 0.75, "75.0 [50.0, 90.0] n=12")
     assert found.why.startswith("reasoning-new, stand-in")
 
 
 def test_the_matrix_counts_what_is_of_the_languages_wanted_and_shows_the_rest(tmp_path):
-    keep(reasoning(), tmp_path)
-    stored = read_stored(tmp_path)
+    store_report(reasoning(), tmp_path)
+    stored = read_reports(tmp_path)
     assert cell("reasoning", "e4b", ["en", "ta", "si"], stored).score == 0.5
     other = cell("reasoning", "e4b", ["zh", "ar"], stored)
     assert (other.score, other.said) == (None, "50.0 [30.0, 70.0] n=24 (3 languages)")
@@ -81,13 +83,13 @@ def test_the_matrix_counts_what_is_of_the_languages_wanted_and_shows_the_rest(tm
 def test_shares_that_are_bad_are_turned_and_amounts_are_none(tmp_path):
     head = ("variant", "group", "measure", "share")
     rows = [["e4b", "si", "leaked", MOST], ["e4b", "si", "obeyed", MOST]]
-    keep(finding("safety", "Safety", head, rows, langs=("si",)), tmp_path)
+    store_report(finding("safety", "Safety", head, rows, langs=("si",)), tmp_path)
     speed = Amount(12.5, 3, Interval(11.0, 14.0))
-    keep(
+    store_report(
         finding("efficiency", SPEED, ("variant", "at once", "write tokens/s"), [["e4b", "1", speed]], langs=()),
         tmp_path,
     )
-    stored = read_stored(tmp_path)
+    stored = read_reports(tmp_path)
     assert cell("safety", "e4b", ["si"], stored).said == "25.0 [10.0, 50.0] n=12"
     assert (cell("efficiency", "e4b", [], stored).said, cell("efficiency", "e4b", [], stored).score) == (
         "12.5 [11.0, 14.0] n=3",
@@ -97,7 +99,7 @@ def test_shares_that_are_bad_are_turned_and_amounts_are_none(tmp_path):
 
 def test_the_longest_context_with_a_figure_is_taken(tmp_path):
     head = ("variant", "group", "2,000", "8,000", "32,000", "failed")
-    keep(
+    store_report(
         finding(
             "longcontext",
             "Found, by length of the context",
@@ -107,17 +109,17 @@ def test_the_longest_context_with_a_figure_is_taken(tmp_path):
         ),
         tmp_path,
     )
-    assert cell("longcontext", "e4b", ["ar"], read_stored(tmp_path)).said == "50.0 [30.0, 70.0] n=24 at 8,000"
+    assert cell("longcontext", "e4b", ["ar"], read_reports(tmp_path)).said == "50.0 [30.0, 70.0] n=24 at 8,000"
 
 
-def test_a_suite_that_is_none_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="no suite love; known: instructions"):
-        read_stored(tmp_path, ["love"])
+def test_an_unknown_probe_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="no probe love; known: instructions"):
+        read_reports(tmp_path, ["love"])
 
 
 def test_a_result_is_kept_by_its_variants(tmp_path):
-    keep(reasoning(), tmp_path)
-    keep(reasoning(), tmp_path)
+    store_report(reasoning(), tmp_path)
+    store_report(reasoning(), tmp_path)
     (path,) = (tmp_path / "runs" / "reasoning-1").glob("reasoning.*.json")
     assert json.loads(path.read_text(encoding="utf-8"))["suite"] == "reasoning"
 
@@ -125,7 +127,7 @@ def test_a_result_is_kept_by_its_variants(tmp_path):
 def test_the_tier_table_has_them_as_columns(tmp_path, monkeypatch):
     monkeypatch.setenv("MLRAG_DATA_DIR", str(tmp_path))
     run = fill(tmp_path / "runs" / "r", {"e4b": 3})
-    keep(reasoning(), tmp_path)
+    store_report(reasoning(), tmp_path)
     command = typer.Typer()
     command.command()(eval.tiers.main)
     args = ["--run", str(run), "--with", "reasoning,safety", "--out", str(tmp_path / "out")]

@@ -8,11 +8,11 @@ import typer
 from typer.testing import CliRunner
 
 import eval.reasoning.__main__ as command
-from eval.baselines.reasoning import Knowing, wrong
-from eval.reasoning.__main__ import rungs
-from eval.reasoning.figures import accuracy, comparisons, gain, tokens
-from eval.reasoning.items import examples, options, question, table, texts
-from eval.reasoning.parse_answer import final
+from eval.baselines.reasoning import Knowing, make_wrong_answer
+from eval.reasoning.__main__ import make_ladder
+from eval.reasoning.items import make_examples, make_question, read_items, read_options, read_texts
+from eval.reasoning.metrics import compute_accuracy, compute_gain, format_tokens, list_comparisons
+from eval.reasoning.parse_answer import parse_answer
 from eval.runner.rows import predict
 from eval.types import Example, Prediction
 from mlrag.languages import language, languages
@@ -20,7 +20,7 @@ from mlrag.testing import OpenAIDouble
 from mlrag.text.detect import in_language
 from mlrag.text.tokens import numbers
 
-ITEMS = {item.id: item for item in table()}
+ITEMS = {item.id: item for item in read_items()}
 ANSWERS = {
     "shop": lambda a, b, c: a * b - c,
     "bus": lambda a, b, c, d: a - b + c - d,
@@ -92,7 +92,7 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("item", table(), ids=lambda item: item.id)
+@pytest.mark.parametrize("item", read_items(), ids=lambda item: item.id)
 def test_the_stored_answer_is_what_follows(item):
     if item.place is None:
         assert item.answer == ANSWERS[item.id](**item.numbers)
@@ -101,23 +101,23 @@ def test_the_stored_answer_is_what_follows(item):
 
 
 def test_there_are_twelve_of_each_kind_and_a_limit_keeps_both():
-    assert [sum(i.kind == k for i in table()) for k in ("arithmetic", "deduction")] == [12, 12]
-    assert [e.kind for e in examples("en", 4)] == ["arithmetic", "deduction"] * 2
+    assert [sum(i.kind == k for i in read_items()) for k in ("arithmetic", "deduction")] == [12, 12]
+    assert [e.kind for e in make_examples("en", 4)] == ["arithmetic", "deduction"] * 2
 
 
 @pytest.mark.parametrize("code", list(languages()))
 def test_every_language_has_every_item_with_the_same_numbers(code):
-    found = texts(code)
+    found = read_texts(code)
     assert found["native_checked"] is False
     assert set(found["text"]) == set(ITEMS)
-    assert set(found["options"]) == {i.options for i in table() if i.place is not None}
-    for item in table():
-        text = question(item, code)
+    assert set(found["options"]) == {i.options for i in read_items() if i.place is not None}
+    for item in read_items():
+        text = make_question(item, code)
         assert numbers(text) == {str(v) for v in item.numbers.values()}, (item.id, text)
         assert in_language(text, language(code)), (item.id, text)
-        assert len(options(item, code)) == len(options(item, "en"))
+        assert len(read_options(item, code)) == len(read_options(item, "en"))
     for item in (ITEMS["tallest"], ITEMS["line"], ITEMS["jobs"]):
-        assert all(name.rstrip("்") in question(item, code) for name in options(item, code)), (
+        assert all(name.rstrip("்") in make_question(item, code) for name in read_options(item, code)), (
             item.id
         )  # a pulli gives way
 
@@ -125,14 +125,14 @@ def test_every_language_has_every_item_with_the_same_numbers(code):
 @pytest.mark.parametrize("code", list(languages()))
 def test_an_answer_written_as_asked_is_read_and_so_is_a_wrong_one(code):
     label = language(code).prompt["answer"]
-    for e in examples(code):
+    for e in make_examples(code):
         assert "{" not in e.question
         assert label in e.question
         for said in e.options or (e.answers[0], "1250"):
-            assert final(f"3 + 4\n{label}: {said}.", e) == said
-            assert final(f"**{label}:** **{said}**\n\n", e) == said
-        assert final(f"{label}: {wrong(e)}", e) not in (None, e.answers[0])
-        assert final(f"{label}: …", e) is None
+            assert parse_answer(f"3 + 4\n{label}: {said}.", e) == said
+            assert parse_answer(f"**{label}:** **{said}**\n\n", e) == said
+        assert parse_answer(f"{label}: {make_wrong_answer(e)}", e) not in (None, e.answers[0])
+        assert parse_answer(f"{label}: …", e) is None
 
 
 @pytest.mark.parametrize(
@@ -151,20 +151,20 @@ def test_an_answer_written_as_asked_is_read_and_so_is_a_wrong_one(code):
     ],
 )
 def test_the_last_line_is_read_in_any_digits(lang, text, expected):
-    assert final(text, Example("x", lang, "?", True, ("133",))) == expected
+    assert parse_answer(text, Example("x", lang, "?", True, ("133",))) == expected
 
 
 def test_two_options_are_no_answer_and_north_is_told_from_the_label():
-    walk = next(e for e in examples("hi") if e.id == "walk")
-    assert final("उत्तर: उत्तर", walk) == "उत्तर"
-    assert final("उत्तर: पूर्व", walk) == "पूर्व"
-    assert final("उत्तर: पूर्व या दक्षिण", walk) is None
+    walk = next(e for e in make_examples("hi") if e.id == "walk")
+    assert parse_answer("उत्तर: उत्तर", walk) == "उत्तर"
+    assert parse_answer("उत्तर: पूर्व", walk) == "पूर्व"
+    assert parse_answer("उत्तर: पूर्व या दक्षिण", walk) is None
 
 
 def answered(codes, share, written=40):
     found = {}
     for code in codes:
-        asked = examples(code)
+        asked = make_examples(code)
         found[code] = [(e, predict(Knowing(asked, share, written), e, "v")) for e in asked]
     return found
 
@@ -172,40 +172,40 @@ def answered(codes, share, written=40):
 def test_known_shares_and_gains_are_measured_and_failures_are_in_neither():
     codes = ["en", "ta", "zh"]
     small, large, thinking = answered(codes, 0.5), answered(codes, 0.625), answered(codes, 0.75, 400)
-    assert accuracy(small, codes).value == 0.5
-    assert 0.5 in accuracy(small, codes).interval
-    assert gain(thinking, small, codes).value == pytest.approx(0.25)
-    assert gain(large, small, codes).value == pytest.approx(0.125)
-    assert gain(thinking, large, codes).value == pytest.approx(0.125)
-    assert tokens(thinking, large, codes) == "400 / 40"
+    assert compute_accuracy(small, codes).value == 0.5
+    assert 0.5 in compute_accuracy(small, codes).interval
+    assert compute_gain(thinking, small, codes).value == pytest.approx(0.25)
+    assert compute_gain(large, small, codes).value == pytest.approx(0.125)
+    assert compute_gain(thinking, large, codes).value == pytest.approx(0.125)
+    assert format_tokens(thinking, large, codes) == "400 / 40"
     e, _ = small["en"][0]
     small["en"][0] = (e, Prediction(e.id, "v", error="no server"))
-    assert (gain(thinking, small, codes).n, accuracy(small, codes).n) == (71, 71)
+    assert (compute_gain(thinking, small, codes).n, compute_accuracy(small, codes).n) == (71, 71)
 
 
 def test_every_rung_is_compared_with_itself_and_with_the_next():
-    assert comparisons(rungs(["e2b", "e4b"], ["off", "on"])) == [
+    assert list_comparisons(make_ladder(["e2b", "e4b"], ["off", "on"])) == [
         ("thinking", "e2b+think", "e2b"),
         ("thinking", "e4b+think", "e4b"),
         ("one size up", "e4b", "e2b"),
         ("thinking or one size up", "e2b+think", "e4b"),
     ]
-    assert rungs(["e2b+think"], ["off"]) == [("e2b", None)]
-    assert rungs(["e2b"], ["on"]) == [("e2b+think", None)]
+    assert make_ladder(["e2b+think"], ["off"]) == [("e2b", None)]
+    assert make_ladder(["e2b"], ["on"]) == [("e2b+think", None)]
     with pytest.raises(ValueError, match="off, on"):
-        rungs(["e2b"], ["maybe"])
+        make_ladder(["e2b"], ["maybe"])
 
 
 def test_the_command_asks_with_and_without_thinking_and_goes_on_where_it_stopped(tmp_path, monkeypatch):
     monkeypatch.setenv("MLRAG_DATA_DIR", str(tmp_path / "var"))
     app = typer.Typer()
     app.command()(command.main)
-    by_prompt = {e.question: e for code in ("en", "si") for e in examples(code, 4)}
+    by_prompt = {e.question: e for code in ("en", "si") for e in make_examples(code, 4)}
 
     def reply(body):
         e = by_prompt[body["messages"][-1]["content"]]
         thinks = (body.get("chat_template_kwargs") or {}).get("enable_thinking")
-        return f"{language(e.lang).prompt['answer']}: {e.answers[0] if thinks else wrong(e)}"
+        return f"{language(e.lang).prompt['answer']}: {e.answers[0] if thinks else make_wrong_answer(e)}"
 
     with OpenAIDouble(reply=reply) as double:
         monkeypatch.setenv("MLRAG_OPENAI_URL", double.url + "/v1")
@@ -230,4 +230,4 @@ def test_the_command_asks_with_and_without_thinking_and_goes_on_where_it_stopped
     assert (cut["all items"]["n"], cut["unfinished"], cut["failed"]) == (2, "2 of 2", "")
     refused = CliRunner().invoke(app, ["--variants", "extractive"])
     assert refused.exit_code == 1
-    assert "no one model" in refused.output
+    assert "not a single model" in refused.output

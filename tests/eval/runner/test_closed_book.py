@@ -7,7 +7,7 @@ import typer
 from typer.testing import CliRunner
 
 import eval.tiers
-from eval.datasets.own import drawn, own_questions
+from eval.datasets.own import own_questions, sample_examples
 from eval.metrics.answers import containment
 from eval.runner.closed_book import ClosedBook, add_closed_book, turns
 from mlrag.errors import SettingsError
@@ -50,7 +50,7 @@ def test_a_model_answers_from_what_it_knows_and_extractive_knows_nothing():
 
 def test_closed_rows_stand_beside_those_that_read(tmp_path, indexed, monkeypatch):
     monkeypatch.setenv("MLRAG_DATA_DIR", str(indexed))
-    known = [e for e in drawn(own_questions("ta"), 4) if e.answerable]
+    known = [e for e in sample_examples(own_questions("ta"), 4) if e.answerable]
     reply = known[0].answers[0]
     right = sum(containment(reply, e.answers, language("ta")) for e in known)
     with OllamaDouble(reply=lambda _body: reply) as double:

@@ -9,7 +9,7 @@ import regex
 from rich.console import Console
 from typer.testing import CliRunner
 
-from eval.consistency import rewordings
+from eval.consistency import read_rewordings
 from eval.datasets.own import own_questions
 from eval.sft.command import Exporter, ExportFiles, write
 from eval.sft.compose import find_fault
@@ -133,7 +133,7 @@ def test_what_is_evaluated_on_is_recognised_under_any_name(lang, embedder):
 def test_a_question_in_other_words_is_the_same_question(lang, embedder):
     own = own_questions(lang)
     leaks = Leaks(KeepOut([], {(lang, e.question): e.id for e in own}), language(lang), embedder)
-    again = [Draft(e) for e in rewordings(lang, own)]
+    again = [Draft(e) for e in read_rewordings(lang, own)]
     found = {out.id: out for out in leaks.check_questions(again)}
     near = [d for d in again if d.example.id in found and found[d.example.id].near == d.example.id.split("~")[0]]
     assert len(near) >= 0.6 * len(again)

@@ -1,4 +1,4 @@
-"""One batch: so many calls at once with prompts of a length, timed piece by piece."""
+"""One batch: N calls at once with prompts of a length, timed token by token."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from eval.efficiency.machine import Meter, forget_peak, peak_gb
+from eval.efficiency.machine import Meter, read_peak_gb, reset_peak
 from eval.runner import jsonl_log
 from mlrag.errors import MlragError
 from mlrag.generation.backends.base import Call, Finish, Turn
@@ -33,7 +32,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """One call. Seconds to the first piece and in all; tokens by the backend's count, None where it does not say."""
+    """One call: seconds to the first piece and in all; tokens as the backend counts them, None where it does not."""
 
     first: float
     seconds: float
@@ -55,9 +54,14 @@ class Stream:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """`error` is the failure's own words; then nothing else holds. `peak`: GB of this process, None where the model
-    is not in it."""
+class BatchResult:
+    """The result of one batch.
+
+    Args:
+        seconds: Wall time of all its calls.
+        peak: GB of this process; None where the model runs in another.
+        error: The failure's message; then nothing else is meaningful.
+    """
 
     batch: Batch
     streams: tuple[Stream, ...] = ()
@@ -80,23 +84,23 @@ class Measured:
         return self.joules / (rate * self.seconds) if rate and self.joules is not None else None
 
 
-def prompt(batch: Batch, number: int) -> str:
-    """Its beginning is another for every call, so that no backend's cache has read it already."""
+def make_prompt(batch: Batch, number: int) -> str:
+    """Return a prompt that begins differently for every call, so that no backend has it in its cache."""
     head = f"{batch.repeat}-{batch.at_once}-{number}. {_ASK}"
     return head + _STORY * max(1, (batch.context - estimate(head)) // (estimate(_STORY) - estimate("")))
 
 
-def measure(caller: Caller, batch: Batch) -> Measured:
-    """One batch. A failure of any call is the batch's."""
-    forget_peak()
+def measure_batch(caller: Caller, batch: Batch) -> BatchResult:
+    """Measure one batch. A failure of any call fails the batch."""
+    reset_peak()
     begun = time.perf_counter()
     try:
         with Meter() as meter, ThreadPoolExecutor(batch.at_once) as pool:
-            streams = tuple(pool.map(lambda n: _stream(caller, prompt(batch, n)), range(batch.at_once)))
+            streams = tuple(pool.map(lambda n: _stream(caller, make_prompt(batch, n)), range(batch.at_once)))
     except MlragError as error:
-        return Measured(batch, error=str(error))
-    peak = None if caller.model.host else peak_gb()
-    return Measured(batch, streams, time.perf_counter() - begun, peak, meter.joules, caller.model.label())
+        return BatchResult(batch, error=str(error))
+    peak = None if caller.model.host else read_peak_gb()
+    return BatchResult(batch, streams, time.perf_counter() - begun, peak, meter.joules, caller.model.label())
 
 
 def _stream(caller: Caller, text: str) -> Stream:
@@ -113,27 +117,27 @@ def _stream(caller: Caller, text: str) -> Stream:
     return Stream(first or seconds, seconds, *counts)
 
 
-def complete(caller: Caller, batches: Sequence[Batch], path: Path) -> list[Measured]:
-    """Every batch in order; those on disk are not measured again, but failed ones are."""
-    done = _finished(path)
-    found = []
+def measure_batches(caller: Caller, batches: Sequence[Batch], path: Path) -> list[BatchResult]:
+    """Return the result of every batch in order; those on disk are not measured again, but failed ones are."""
+    done = _read_log(path)
     for batch in batches:
         if batch not in done:
-            done[batch] = measure(caller, batch)
+            done[batch] = measure_batch(caller, batch)
             jsonl_log.append(path, asdict(done[batch]))
-        found.append(done[batch])
-    return found
+    return [done[batch] for batch in batches]
 
 
-def stored(batches: Sequence[Batch], path: Path) -> list[Measured]:
-    """Every batch as it was measured before; one that was not says nothing."""
-    done = _finished(path)
-    return [done.get(batch) or Measured(batch) for batch in batches]
+def read_batches(batches: Sequence[Batch], path: Path) -> list[BatchResult]:
+    """Return every batch as it was measured before; an empty result for one that was not."""
+    done = _read_log(path)
+    return [done.get(batch) or BatchResult(batch) for batch in batches]
 
 
-def _finished(path: Path) -> dict[Batch, Measured]:
-    return {m.batch: m for m in map(_read, jsonl_log.rows(path)) if not m.error}
-
-
-def _read(row: dict[str, Any]) -> Measured:
-    return Measured(**(row | {"batch": Batch(**row["batch"]), "streams": tuple(Stream(**s) for s in row["streams"])}))
+def _read_log(path: Path) -> dict[Batch, BatchResult]:
+    results = {}
+    for row in jsonl_log.rows(path):
+        streams = tuple(Stream(**s) for s in row["streams"])
+        result = BatchResult(**(row | {"batch": Batch(**row["batch"]), "streams": streams}))
+        if not result.error:
+            results[result.batch] = result
+    return results
