@@ -18,6 +18,8 @@ import mlrag
 from eval.choice.methods import VERSION, Chooser, CosineChooser, LetterChooser, OptionChooser, compute_chance
 from eval.datasets import Dataset, open_dataset
 from eval.datasets.own import sample_examples
+from eval.probes.cli import exit_on_error, split_names
+from eval.probes.run import open_run
 from eval.report.tables import format_estimate, markdown_page, rich_table
 from eval.runner.plan import hash_package_files
 from eval.runner.rows import RowStore
@@ -176,8 +178,8 @@ def main(
     data: Annotated[Path, typer.Option(help="A set with options: a path or hub:NAME.")],
     variants: Annotated[str, typer.Option(help="extractive, e2b, e4b, …, any tag.")] = "extractive",
     langs: Annotated[str | None, typer.Option(help="Only these, e.g. ta,si.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many questions a language.")] = None,
-    orders: Annotated[int, typer.Option(min=1, help="At most so many orders of the options.")] = 4,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most N questions a language.")] = None,
+    orders: Annotated[int, typer.Option(min=1, help="At most N orders of the options.")] = 4,
     by: Annotated[
         By | None,
         typer.Option(help="By what models are scored; options where the backend can, else letters."),
@@ -187,18 +189,14 @@ def main(
 ) -> None:
     """Accuracy at multiple choice against chance, by language. A stopped run goes on where it stopped."""
     console = Console(stderr=True)
-    try:
+    with exit_on_error(console):
         settings = Settings()
         suite = open_dataset(data, langs.split(",") if langs else None, settings.data_dir)
         signature = _sign(settings, suite, str(data), limit, orders, by)
-        name = "choice-" + hashlib.sha256(json.dumps(signature, sort_keys=True).encode()).hexdigest()[:10]
-        names = [v.strip() for v in variants.split(",") if v.strip()]
-        run = RowStore(settings.data_dir / "runs" / name)
+        run = open_run("choice", settings, signature)
+        name = run.folder.name
         with Progress(console=console, transient=True) as bar:
-            scores = evaluate(settings, suite, names, run, limit, orders, by, bar)
-    except (MlragError, ValueError) as error:
-        console.print(f"[red]{error}[/red]", highlight=False)
-        raise typer.Exit(1) from None
+            scores = evaluate(settings, suite, split_names(variants), run, limit, orders, by, bar)
     where = out or settings.data_dir / "reports" / name
     where.mkdir(parents=True, exist_ok=True)
     found = json.dumps({"run": name, "signature": signature, "scores": [asdict(s) for s in scores]}, ensure_ascii=False)
