@@ -1,7 +1,7 @@
-"""Work fanned out over a Ray cluster: items in, what became of each out, once each, as it comes (extra `ray`).
+"""Work fanned out over a Ray cluster: items in, one result for each out, as it comes (extra `ray`).
 
 Ray starts the workers, hands the items out, and tries again what a lost machine had; what Ray gave up is done again
-here, item by item, so that one that ends its worker is told from its neighbours.
+here, item by item, so that one that ends its worker is distinguished from its neighbours.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _DONE, _FAILED, _UNFIT = "done", "failed", "unfit"
 
 @dataclass(frozen=True, slots=True)
 class TaskResult(Generic[Item, Result]):
-    """What became of an item: its result, or the `problem` that kept it from having one."""
+    """The result of an item, or the `problem` that kept it from having one."""
 
     item: Item
     result: Result | None
@@ -46,16 +46,19 @@ class TaskResult(Generic[Item, Result]):
 
 
 class UnfitError(MlragError):
-    """A worker that would not give what this machine gives: another version, another embedder."""
+    """A worker that would give other results than this machine: another version, another embedder."""
 
     code = "unfit_worker"
 
 
 @contextmanager
 def connect(address: str, settings: Settings) -> Iterator[None]:
-    """Ray at one of Ray's own addresses: "auto", "local" (a cluster of this machine, for as long as this lasts),
-    "HOST:6379". Raises SettingsError without the extra or where no cluster answers, PrivacyError for machines that the
-    settings forbid."""
+    """Connect to Ray at one of Ray's own addresses: "auto", "local" (a cluster of this machine, until the end of the
+    block), "HOST:6379".
+
+    Raises SettingsError without the extra or where no cluster answers, PrivacyError for machines that the settings
+    forbid.
+    """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # lost workers are reported by us
     if address == "local":  # its ports are open on every network: let nobody else in
@@ -65,14 +68,14 @@ def connect(address: str, settings: Settings) -> Iterator[None]:
         ray = _ray()
     except ImportError as error:
         raise SettingsError("--ray needs Ray", "install it: pip install 'mlrag[ray]'") from error
-    own = {"include_dashboard": False} if address == "local" else {}
+    options = {"include_dashboard": False} if address == "local" else {}
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=_FATAL, **own)
+        ray.init(address=address, log_to_driver=False, logging_level=_FATAL, **options)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise SettingsError(f"no Ray cluster at {address!r}: {error}", "start one: ray start --head") from error
     try:
         _keep_private(settings)
-        with redirect_stdout(sys.stderr):  # Ray prints of lost machines there, whatever it is told: stdout is results
+        with redirect_stdout(sys.stderr):  # Ray prints about lost machines on stdout, whatever its settings
             yield
     finally:
         ray.shutdown()
@@ -86,8 +89,8 @@ def _ray() -> Any:
 
 def _keep_private(settings: Settings) -> None:
     ray = _ray()
-    own = ray.util.get_node_ip_address()
-    others = {n["NodeManagerAddress"] for n in ray.nodes() if n["Alive"]} - {own}
+    this_machine = ray.util.get_node_ip_address()
+    others = {n["NodeManagerAddress"] for n in ray.nodes() if n["Alive"]} - {this_machine}
     forbidden = sorted(host for host in others if is_remote(host, settings))
     if settings.private and forbidden:
         raise PrivacyError(
@@ -97,12 +100,12 @@ def _keep_private(settings: Settings) -> None:
 
 
 def count_resources(resource: str = "CPU") -> int:
-    """How many CPUs, or "GPU"s, the cluster has."""
+    """Return how many CPUs, or "GPU"s, the cluster has."""
     return int(_ray().cluster_resources().get(resource, 0))
 
 
 def put_object(value: object) -> Any:
-    """Put a value where every worker can `get` it."""
+    """Put a value where every worker can get it with `get_object`."""
     return _ray().put(value)
 
 
@@ -118,7 +121,7 @@ def fan_out(
     threads: int = 1,
     gpus: int = 0,
 ) -> Iterator[TaskResult[Item, Result]]:
-    """Every item's result, in the order in which they come.
+    """Yield every item's result, in the order in which they come.
 
     `make` is called once in each of `count` workers (one a CPU without) and gives what does an item, `threads` at
     once. Parts (`split`) of an item that fails are done again, each alone, and so is an item whose worker is lost.
@@ -156,17 +159,17 @@ def _live_nodes() -> set[str]:
 def _round(
     items: Sequence[Item], fit: _Fit, pool: _Pool
 ) -> Generator[TaskResult[Item, Result], None, list[tuple[Item, str]]]:
-    """Each item once; gives back those that failed, with the reason, "" where the worker could not tell one."""
+    """Do each item once; return those that failed, with the reason, "" where the worker was lost."""
     failed = dict.fromkeys(range(len(items)), "")
     for row in _dataset(items, fit, pool).iter_rows():
-        kind, said = pickle.loads(row["reply"])
+        kind, content = pickle.loads(row["reply"])
         number = row["number"]
         if kind == _UNFIT:
-            raise UnfitError(*said)
+            raise UnfitError(*content)
         if kind == _FAILED:
-            failed[number] = said
+            failed[number] = content
         elif failed.pop(number, None) is not None:
-            yield TaskResult(items[number], said)
+            yield TaskResult(items[number], content)
     return [(items[number], problem) for number, problem in failed.items()]
 
 
@@ -180,7 +183,7 @@ def _dataset(items: Sequence[Item], fit: _Fit, pool: _Pool) -> Any:
     logging.getLogger("ray.data").setLevel(_FATAL)
     count = min(pool.count, len(items))
     strategy = ray.data.ActorPoolStrategy(
-        min_size=1,  # so that workers that wait for a lost machine's place get one that is idle
+        min_size=1,  # so that workers that wait for a lost machine get one that is idle
         max_size=count,
         initial_size=count,
         max_tasks_in_flight_per_actor=1 if pool.alone else None,
@@ -217,7 +220,7 @@ class _Fit:
 
 
 class _Worker:
-    """Lives in a process of Ray's. What goes wrong travels back as a reply: raising would cost the worker."""
+    """Runs in a process of Ray. Errors travel back as replies: raising would end the worker."""
 
     def __init__(self, fit: _Fit) -> None:
         self._unfit: tuple[str, str] | None = None
@@ -242,7 +245,7 @@ class _Worker:
 
 @cache
 def code_hash() -> str:
-    """SHA-256 of mlrag's code, packs and calibration, as it is installed here."""
+    """Return SHA-256 of mlrag's code, packs and calibration, as it is installed here."""
     root, digest = Path(__file__).parent, hashlib.sha256()
     for path in sorted(p for kind in ("*.py", "*.json", "*.toml") for p in root.rglob(kind)):
         digest.update(path.read_bytes())

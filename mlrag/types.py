@@ -68,7 +68,7 @@ class Passage:
 
     @property
     def indexed_text(self) -> str:
-        """What both legs see: the title gives a later passage of a document its subject back."""
+        """What both rankers see: the title gives a later passage of a document its subject back."""
         return titled(self.title, self.text)
 
 
@@ -88,7 +88,7 @@ class Withheld:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A passage with its fused score, and the score of each leg (cosine in [-1, 1]; BM25 from 0).
+    """A passage with its fused score, and the score of each ranker (cosine in [-1, 1]; BM25 from 0).
 
     `withheld` stretches, in order and apart, and the title where `untitled`, order the reader about.
     """

@@ -1,4 +1,4 @@
-"""Features that tell answerable questions from others."""
+"""Features that distinguish answerable questions from others."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BASELINE_QUANTILE = 0.35
 
 
 def answerability(evidence: Evidence) -> Vectors:
-    """The features that tell answerable from not, in the order of FEATURES.
+    """Return the features that distinguish answerable from unanswerable questions, in the order of FEATURES.
 
     The best passage's and the best sentence's cosine, and how far the best passage stands above the question's
     cosines to all passages, in their standard deviations. Scales differ by language and index: see `measure_baseline`.
@@ -25,16 +25,16 @@ def answerability(evidence: Evidence) -> Vectors:
     return np.array([best, sentence, (best - evidence.cosine_mean) / (evidence.cosine_std or 1.0)], np.float32)
 
 
-def measure_baseline(found: Sequence[Evidence]) -> Vectors:
-    """What off-topic questions get from one index: the features' 35th percentiles over these questions' evidence."""
-    features = np.array([answerability(e) for e in found])
+def measure_baseline(evidence: Sequence[Evidence]) -> Vectors:
+    """Return the off-topic baseline of one index: the features' 35th percentiles over off-topic questions' evidence."""
+    features = np.array([answerability(e) for e in evidence])
     return np.asarray(np.quantile(features, BASELINE_QUANTILE, axis=0), np.float32)
 
 
 def distance(evidence: Evidence) -> float:
-    """How much further its best passage stands out than an off-topic question's would in the same index."""
-    null = 0.0 if evidence.off_topic_baseline is None else float(evidence.off_topic_baseline[-1])
-    return float(answerability(evidence)[-1]) - null
+    """Return how much further the best passage stands out than an off-topic question's in the same index."""
+    baseline = 0.0 if evidence.off_topic_baseline is None else float(evidence.off_topic_baseline[-1])
+    return float(answerability(evidence)[-1]) - baseline
 
 
 def asks_for_another_number(evidence: Evidence) -> bool:
@@ -42,8 +42,8 @@ def asks_for_another_number(evidence: Evidence) -> bool:
 
     Seen in under 1 % of answerable questions, so it is a rule and not one feature among others.
     """
-    asked = numbers(evidence.question)
-    if not asked:
+    in_question = numbers(evidence.question)
+    if not in_question:
         return False
-    held = (numbers(h.passage.indexed_text) for h in evidence.hits[:3])
-    return bool(asked - set().union(*held))
+    in_passages = (numbers(h.passage.indexed_text) for h in evidence.hits[:3])
+    return bool(in_question - set().union(*in_passages))

@@ -1,4 +1,4 @@
-"""Hybrid search in one language, and what it means for an answer: sentences, orders withheld, off-topic levels."""
+"""Hybrid search in one language, with what an answer needs of it: sentences, redacted spans, off-topic baseline."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Retriever:
         return (self.embedder.host, *self.indexes.hosts)
 
     def languages(self) -> list[str]:
-        """Languages that have an index and that the caller may reach, sorted."""
+        """Return the languages that have an index and that the caller may reach, sorted."""
         return [lang for lang in self.indexes.languages() if may_reach(lang)]
 
     def stores(self) -> dict[str, DocumentStore]:
-        """The open store of every language, whoever asks; those of another embedder left out."""
+        """Return the open store of every language, whoever asks; those of another embedder left out."""
         stores: dict[str, DocumentStore] = {}
         for lang in self.indexes.languages():
             try:
@@ -64,11 +64,11 @@ class Retriever:
         return index
 
     def find_matching(self, lang: str, filters: Mapping[str, Sequence[str]]) -> frozenset[str]:
-        """Ids of the documents of a language whose front matter has one of the values in each field."""
+        """Return the ids of a language's documents whose front matter has one of the values in each field."""
         return self.index(lang).store.find_matching(filters)
 
     def embed(self, question: str) -> Vectors:
-        """(dim,) float32."""
+        """Return the (dim,) float32 vector of a question."""
         return np.asarray(self.embedder.encode_query([question])[0], np.float32)
 
     def search(
@@ -99,6 +99,6 @@ class Retriever:
         """After a change of a language's documents, build what follows from it, so that no question need wait."""
         self.baselines.prepare_index(self.index(lang))
 
-    def rank(self, question: str, lang: str, leg: Ranker, k: int, vector: Vectors) -> list[str]:
-        """Return passage ids by one leg alone ("dense", "lexical") or by both ("hybrid"), for measuring."""
-        return self.index(lang).rank(SearchQuery(question, vector, k, is_readable(question, lang)), leg)
+    def rank(self, question: str, lang: str, ranker: Ranker, k: int, vector: Vectors) -> list[str]:
+        """Return passage ids by one ranker alone ("dense", "lexical") or by both ("hybrid"), for measuring."""
+        return self.index(lang).rank(SearchQuery(question, vector, k, is_readable(question, lang)), ranker)

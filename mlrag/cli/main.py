@@ -90,7 +90,7 @@ def migrate(
         old, new = (open_indexes(settings, urls.get(place, place)) for place in (source, target))
         for done in migrate(old, new):
             counts = f"{done.counts.documents} documents, {done.counts.passages} passages, checksums equal"
-            _err.print(f"{done.lang}: {done.copied} copied, {done.there} were there; both hold {counts}")
+            _err.print(f"{done.lang}: {done.copied} copied, {done.unchanged} were there; both hold {counts}")
     except MlragError as error:
         raise _fail(error) from None
 

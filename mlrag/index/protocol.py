@@ -1,4 +1,4 @@
-"""What a place for indexes must do, and an index of one language in it. Two do: folders, and PostgreSQL."""
+"""What a storage backend must do, and an index of one language in it. There are two: folders, and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ Ranker = Literal["dense", "lexical", "hybrid"]
 @dataclass(frozen=True, slots=True)
 class SearchQuery:
     """One search. `vector` (dim,) of length 1. `readable`: the question is in the index's script. Documents in
-    `exclude` are treated as if they were not there; `only`, where given, names all that are. The first `detailed` hits
-    come with their sentences."""
+    `exclude` are left out; `only`, where given, names all that may be found. The first `detailed` hits come with their
+    sentences."""
 
     question: str
     vector: Vectors
@@ -34,7 +34,7 @@ class SearchQuery:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """What a search found at one commit, of `live` passages; `sentences` of the first hits, with their vectors.
+    """What a search found at one commit, among `live` passages; `sentences` of the first hits, with their vectors.
 
     `mean` and `std` are of the question's cosines to all passages, `idf` that of each distinct token of the question.
     """
@@ -49,7 +49,7 @@ class SearchResult:
 
 
 class IndexState(Protocol):
-    """Which commit a search sees, and how many passages."""
+    """The commit that a search sees, and its number of passages."""
 
     @property
     def commit(self) -> int: ...
@@ -114,7 +114,7 @@ class DocumentStore(Protocol):
 
 
 class Index(Protocol):
-    """One language: its store and the search over it. `rebuilt_because`: why it had to be made anew, "" where not."""
+    """One language: its store and the search over it. `rebuilt_because`: why it had to be built again, "" where not."""
 
     lang: str
     rebuilt_because: str
@@ -123,43 +123,43 @@ class Index(Protocol):
     def store(self) -> DocumentStore: ...
 
     def read_transaction(self) -> AbstractContextManager[object]:
-        """What is searched inside is of one commit, as far as one search asks."""
+        """Search one commit inside."""
 
-    def search(self, asked: SearchQuery) -> SearchResult:
-        """The k best passages by both legs; no hit where nothing is stored."""
+    def search(self, query: SearchQuery) -> SearchResult:
+        """Return the k best passages by both rankers; no hit where nothing is stored."""
 
-    def rank(self, asked: SearchQuery, leg: Ranker) -> list[str]:
-        """Ids of the k best passages by one leg alone or by both, for measuring."""
+    def rank(self, query: SearchQuery, ranker: Ranker) -> list[str]:
+        """Return the ids of the k best passages by one ranker alone or by both, for measuring."""
 
     def refresh(self) -> IndexState:
-        """Make what a search needs, where it is not there yet."""
+        """Build what a search needs, where it is not there yet."""
 
     def optimize(self) -> IndexState:
-        """As `current`, and whatever else is due after a change."""
+        """Refresh, and do whatever else is due after a change."""
 
     def load_baseline(self, key: str) -> Vectors | None:
-        """What `save_baseline` kept under this key, unless too much changed since."""
+        """Return the off-topic baseline that was saved under this key; None where too much has changed since."""
 
     def save_baseline(self, key: str, values: Vectors, commit: int) -> None:
-        """Keep what was measured at a commit, with `null.carry_null`'s rule for how long."""
+        """Save a baseline that was measured at a commit, for as long as `off_topic_baseline.CHANGED_PART` says."""
 
     def size(self) -> int:
-        """Bytes that it takes."""
+        """Return the bytes that it takes."""
 
 
 class Indexes(Protocol):
-    """The indexes of all languages in one place. `hosts`: the machines that it is on; none for this process."""
+    """A storage backend: the indexes of all languages. `hosts`: the machines that it is on; none for this process."""
 
     @property
     def hosts(self) -> tuple[str, ...]: ...
 
     def languages(self) -> list[str]:
-        """Those that have an index, sorted."""
+        """Return the languages that have an index, sorted."""
 
     def holds(self, lang: str) -> bool: ...
 
     def store(self, lang: str) -> DocumentStore:
-        """Made at the first `put` where there is none."""
+        """Return the store of a language; the first `put` makes it."""
 
     def index(self, lang: str) -> Index:
         """Open it, or return the one that is open. Raises MissingIndexError for a language without one."""

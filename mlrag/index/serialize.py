@@ -36,18 +36,17 @@ class PackedDocument:
 
 
 def pack_int8(vectors: Vectors) -> list[bytes]:
-    """Of each row a float32 scale, then one int8 a dimension: value = scale × int8."""
+    """Pack each row: a float32 scale, then one int8 a dimension; value = scale × int8."""
     scales = np.abs(vectors).max(1, initial=0, keepdims=True) / np.float32(127)
     scales[scales == 0] = 1
-    whole = vectors / scales
-    np.rint(whole, out=whole)
-    packed = np.concatenate([scales.view(np.int8), whole.astype(np.int8)], axis=1)
+    scaled = np.rint(vectors / scales)
+    packed = np.concatenate([scales.view(np.int8), scaled.astype(np.int8)], axis=1)
     blobs: list[bytes] = packed.view(f"V{packed.shape[1]}").ravel().tolist()
     return blobs
 
 
 def unpack_int8(blobs: Sequence[bytes]) -> Vectors:
-    """(n, dim) of n vectors of one length, (0, 0) of none."""
+    """Return (n, dim) vectors; (0, 0) for none."""
     if not blobs:
         return np.zeros((0, 0), np.float32)
     packed = np.frombuffer(b"".join(blobs), np.uint8).reshape(len(blobs), -1)
@@ -55,7 +54,7 @@ def unpack_int8(blobs: Sequence[bytes]) -> Vectors:
 
 
 def pack(document: Document, passages: Sequence[EmbeddedPassage]) -> PackedDocument:
-    """A document on its way into a store."""
+    """Pack a document as stores keep it."""
     meta = json.dumps(dict(document.meta), ensure_ascii=False, default=str).encode("utf-8", "replace").decode()
     meta = _NUL.sub(r"\1", meta)
     matrices = [p.sentence_vectors for p in passages if len(p.sentence_vectors)]
@@ -68,12 +67,12 @@ def pack(document: Document, passages: Sequence[EmbeddedPassage]) -> PackedDocum
 
 
 def checksum(documents: Iterable[PackedDocument]) -> str:
-    """SHA-256 over all that is kept of documents, in the order given: equal in every store that holds them."""
+    """Return SHA-256 over all that is stored of documents, in the order given: equal in every store that holds them."""
     digest = hashlib.sha256()
     for d in documents:
-        own = (d.document.id, d.document.title, d.document.text, d.document.source, d.hash, d.meta)
-        digest.update(repr(own).encode("utf-8"))
+        fields = (d.document.id, d.document.title, d.document.text, d.document.source, d.hash, d.meta)
+        digest.update(repr(fields).encode("utf-8"))
         for p in d.passages:
-            place = (p.passage.id, p.passage.start, p.passage.end, p.passage.text, p.vector, p.sentences)
-            digest.update(repr(place).encode("utf-8"))
+            passage = (p.passage.id, p.passage.start, p.passage.end, p.passage.text, p.vector, p.sentences)
+            digest.update(repr(passage).encode("utf-8"))
     return digest.hexdigest()

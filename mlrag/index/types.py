@@ -40,7 +40,7 @@ class StoreCounts:
 
 @dataclass(frozen=True, slots=True)
 class DocumentSource:
-    """A stored document: where it came from, and, where it is a part of one in another language, that language."""
+    """Where a stored document came from; `part_of`: the language of the whole where it is a part of one, else ""."""
 
     id: str
     source: str

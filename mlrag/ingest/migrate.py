@@ -1,4 +1,4 @@
-"""Indexes carried from one place to another as they are, vectors and all: nothing is embedded again."""
+"""Copy indexes from one storage backend to another with their vectors: nothing is embedded again."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ BATCH = 64  # documents in one transaction
 
 
 @dataclass(frozen=True, slots=True)
-class Migrated:
-    """One language: documents copied now, those that were there already, and what both places hold."""
+class MigrationResult:
+    """One language: documents copied now and found unchanged, and what both backends hold."""
 
     lang: str
     copied: int
-    there: int
+    unchanged: int
     counts: StoreCounts
 
 
 def migrate(
     source: Indexes, target: Indexes, progress: Callable[[str, int], None] = lambda _lang, _done: None
-) -> list[Migrated]:
-    """Copy every language, then hold both against each other: counts, and a checksum of every document.
+) -> list[MigrationResult]:
+    """Copy every language, then compare both backends: counts, and a checksum of every document.
 
     What was copied before stays, so that it can be run again after it was stopped. Raises StorageError where the target
     holds other documents or something differs in the end, EmbedderMismatchError for vectors of another embedder.
@@ -34,13 +34,13 @@ def migrate(
     return [_migrate(lang, source, target, progress) for lang in source.languages()]
 
 
-def _migrate(lang: str, source: Indexes, target: Indexes, progress: Callable[[str, int], None]) -> Migrated:
+def _migrate(lang: str, source: Indexes, target: Indexes, progress: Callable[[str, int], None]) -> MigrationResult:
     old, new = source.store(lang), target.store(lang)
     embedder, engine = old.embedder, old.engine
     if not embedder:
-        return Migrated(lang, 0, 0, old.counts())
+        return MigrationResult(lang, 0, 0, old.counts())
     new.check_embedder(embedder)
-    wanted, known = _known(old), _known(new)
+    wanted, known = _hashes_and_sources(old), _hashes_and_sources(new)
     _refuse_others(lang, sorted(known.keys() - wanted.keys()))
     todo = [doc_id for doc_id in wanted if known.get(doc_id) != wanted[doc_id]]
     progress(lang, len(wanted) - len(todo))
@@ -50,13 +50,13 @@ def _migrate(lang: str, source: Indexes, target: Indexes, progress: Callable[[st
     if target.holds(lang):
         target.index(lang).optimize()
     _verify(lang, old, new, sorted(wanted))
-    return Migrated(lang, len(todo), len(wanted) - len(todo), new.counts())
+    return MigrationResult(lang, len(todo), len(wanted) - len(todo), new.counts())
 
 
-def _known(store: DocumentStore) -> dict[str, tuple[str, str]]:
-    """Content hash and source by document id."""
+def _hashes_and_sources(store: DocumentStore) -> dict[str, tuple[str, str]]:
+    """Return content hash and source by document id."""
     sources = {s.id: s.source for s in store.list_sources()}
-    return {doc_id: (found, sources.get(doc_id, "")) for doc_id, found in sorted(store.hashes().items())}
+    return {doc_id: (hash_, sources.get(doc_id, "")) for doc_id, hash_ in sorted(store.hashes().items())}
 
 
 def _refuse_others(lang: str, others: Sequence[str]) -> None:
@@ -64,16 +64,16 @@ def _refuse_others(lang: str, others: Sequence[str]) -> None:
         named = ", ".join(map(repr, others[:3]))
         raise StorageError(
             f"the target holds {len(others)} {lang!r} documents that the source has not: {named}",
-            "delete them there, or migrate into an empty place",
+            "delete them there, or migrate into an empty backend",
         )
 
 
 def _verify(lang: str, old: DocumentStore, new: DocumentStore, ids: Sequence[str]) -> None:
     differs = [b for b in _batches(ids) if checksum(old.pack_documents(b)) != checksum(new.pack_documents(b))]
     if differs or old.counts() != new.counts():
-        said = f"source and target differ in {lang!r}: {old.counts()} and {new.counts()}"
-        said += f", among documents {differs[0][0]!r} to {differs[0][-1]!r}" if differs else ""
-        raise StorageError(said, "nothing should write to either meanwhile; run it again")
+        message = f"source and target differ in {lang!r}: {old.counts()} and {new.counts()}"
+        message += f", among documents {differs[0][0]!r} to {differs[0][-1]!r}" if differs else ""
+        raise StorageError(message, "nothing should write to either meanwhile; run it again")
 
 
 def _batches(ids: Sequence[str]) -> list[Sequence[str]]:

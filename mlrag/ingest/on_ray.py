@@ -1,4 +1,4 @@
-"""What the workers of `mlrag index --ray` do: files to documents, documents to vectors. One process writes them."""
+"""The work of `mlrag index --ray` on its workers: files to documents, documents to vectors. One process stores them."""
 
 from __future__ import annotations
 
@@ -69,30 +69,30 @@ class OnCluster:
     lang: str | None
 
     def read(self, files: Sequence[Path], tick: Callable[[], None]) -> FilesRead:
-        found = {}
+        results = {}
         for done in fan_out(files, ReaderFactory(self.roots, self.limits, self.lang)):
-            found[done.item] = done
+            results[done.item] = done
             tick()
 
-        def loaded(path: Path) -> Loaded:
-            done = found[path]
+        def get_loaded(path: Path) -> Loaded:
+            done = results[path]
             if done.result is None:
                 raise DocumentError(done.problem)
             return done.result
 
-        return read_files(files, loaded)
+        return read_files(files, get_loaded)
 
     def embed(self, embedder: Embedder, problems: list[str]) -> Embed:
-        """Batches come back in the order in which they are done."""
-        making = EmbedderFactory(self.settings, embedder.name, embedder.engine)
-        return lambda batches: self._embedded(batches, making, problems)
+        """Return what embeds batches; they come back in the order in which they are done."""
+        factory = EmbedderFactory(self.settings, embedder.name, embedder.engine)
+        return lambda batches: self._embed(batches, factory, problems)
 
-    def _embedded(
-        self, batches: Sequence[Batch], making: EmbedderFactory, problems: list[str]
+    def _embed(
+        self, batches: Sequence[Batch], factory: EmbedderFactory, problems: list[str]
     ) -> Iterator[tuple[Batch, list[EmbeddedDocument]]]:
         name = self.settings.embedder
         gpus = 0 if name == BUNDLED or name.startswith("ollama:") else count_resources("GPU")
-        for done in fan_out(batches, making, lambda b: [[d] for d in b], gpus or None, gpus=min(gpus, 1)):
+        for done in fan_out(batches, factory, lambda b: [[d] for d in b], gpus or None, gpus=min(gpus, 1)):
             if done.result is None:
                 problems += [f"{d.source or d.id}: it could not be indexed: {done.problem}" for d in done.item]
             else:

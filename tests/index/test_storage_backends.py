@@ -234,7 +234,7 @@ def test_migration_resumes_verifies_and_comes_back(postgres, indexed, tmp_path):
     ids = sorted(source.store("ar").hashes())
     server.store("ar").put_packed(source.store("ar").pack_documents(ids[:5]), source.store("ar").embedder, "")
     done = migrate(source, server)
-    assert (done[0].copied, done[0].there) == (len(ids) - 5, 5)
+    assert (done[0].copied, done[0].unchanged) == (len(ids) - 5, 5)
     back = FolderIndexes(tmp_path / "back")
     assert migrate(server, back)[0].counts == source.store("ar").counts()
     assert migrate(server, back)[0].copied == 0

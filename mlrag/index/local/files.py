@@ -1,4 +1,4 @@
-"""Files of one generation that the next one shares, and their checksums."""
+"""Files that index snapshots share, and their checksums."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def link(old: Path, new: Path) -> None:
-    """The same file under another name; a copy where the file system knows no hard links."""
+    """Give a file a second name; copy it where the file system has no hard links."""
     try:
         os.link(old, new)
     except FileNotFoundError:

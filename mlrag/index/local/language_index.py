@@ -35,15 +35,15 @@ from mlrag.index.protocol import Ranker, SearchQuery, SearchResult
 from mlrag.types import Vectors
 
 WHOLE_BELOW = 500  # passages: fewer are always built whole, which takes well under a second
-_STALE = 10  # a whole build is due once one in so many places belongs to a deleted passage
-_TRIES = 3  # to start from an older generation
+_STALE = 10  # a whole build is due once one position in so many belongs to a deleted passage
+_TRIES = 3  # to start from an older snapshot
 _FAULTS = (OSError, ValueError, RuntimeError, KeyError)  # what NumPy, FAISS and Tantivy raise for files
 _drafts: set[str] = set()  # those that this process writes
 _log = logging.getLogger(__name__)
 
 
 class LanguageIndex:
-    """Opens the store of one language and keeps a generation that fits it."""
+    """The store of one language, and the snapshot of its latest commit."""
 
     def __init__(self, folder: Path, lang: str) -> None:
         self.folder = folder
@@ -54,36 +54,36 @@ class LanguageIndex:
         self._lock = threading.Lock()
 
     def read_transaction(self) -> AbstractContextManager[int]:
-        """All that is searched inside is of one commit."""
+        """Search one commit inside."""
         return self.store.read_transaction()
 
-    def search(self, asked: SearchQuery) -> SearchResult:
-        """The k best passages by both legs; no hit where nothing is stored."""
+    def search(self, query: SearchQuery) -> SearchResult:
+        """Return the k best passages by both rankers; no hit where nothing is stored."""
         with self.store.read_transaction():
-            return search(self.store, self.refresh(), asked)
+            return search(self.store, self.refresh(), query)
 
-    def rank(self, asked: SearchQuery, leg: Ranker) -> list[str]:
-        """Ids of the k best passages by one leg alone or by both, for measuring."""
-        return rank(self.store, self.refresh(), asked, leg)
+    def rank(self, query: SearchQuery, ranker: Ranker) -> list[str]:
+        """Return the ids of the k best passages by one ranker alone or by both, for measuring."""
+        return rank(self.store, self.refresh(), query, ranker)
 
     def load_baseline(self, key: str) -> Vectors | None:
-        """What was kept under this key for the current generation."""
+        """Return the off-topic baseline of the current snapshot that was saved under this key; None without one."""
         return read_baseline(self.refresh().folder, key)
 
     def save_baseline(self, key: str, values: Vectors, commit: int) -> None:
-        """Beside the files of the generation of this commit; the caller is in a snapshot of it."""
-        derived = self.refresh()
-        if derived.commit == commit:
-            write_baseline(derived.folder, key, values)
+        """Save a baseline next to the files of this commit's snapshot; the caller is in a read transaction of it."""
+        snapshot = self.refresh()
+        if snapshot.commit == commit:
+            write_baseline(snapshot.folder, key, values)
 
     def size(self) -> int:
-        """Bytes that its files take."""
+        """Return the bytes that its files take."""
         return sum(p.stat().st_size for p in self.folder.rglob("*") if p.is_file())
 
     def refresh(self) -> IndexSnapshot:
-        """The generation of the store's latest commit: loaded, brought up to date, or rebuilt where none is sound.
+        """Return the snapshot of the store's latest commit: loaded, brought up to date, or rebuilt where none is sound.
 
-        Inside a snapshot of the store it is that of the snapshot, and its rows are all there to be read.
+        Inside a read transaction of the store it is that of the transaction's commit, and its rows can all be read.
         Raises StorageError where it can be written nowhere.
         """
         with self.store.read_transaction() as commit:
@@ -95,46 +95,46 @@ class LanguageIndex:
                 return self._held[commit]
 
     def optimize(self) -> IndexSnapshot:
-        """As `current`, for whoever changed documents: it builds whole where many places are empty, while readers go
-        on with the generation there is."""
+        """Refresh after a change; build a whole snapshot where many positions are empty, while readers go on with the
+        one there is."""
         with self.store.read_transaction() as commit:
-            derived = self.refresh()
-            if len(derived.gone) * _STALE > len(derived.rows):
-                derived = self._write(commit, lambda draft: build_snapshot(self.store, commit, draft), "-whole")
+            snapshot = self.refresh()
+            if len(snapshot.gone) * _STALE > len(snapshot.rows):
+                snapshot = self._write(commit, lambda draft: build_snapshot(self.store, commit, draft), "-whole")
                 with self._lock:
-                    self._hold(derived)
-            return derived
+                    self._hold(snapshot)
+            return snapshot
 
-    def _hold(self, derived: IndexSnapshot) -> None:
-        held = self._held | {derived.commit: derived}
-        self._held = {commit: held[commit] for commit in sorted(held)[-2:]} | {derived.commit: derived}
+    def _hold(self, snapshot: IndexSnapshot) -> None:
+        held = self._held | {snapshot.commit: snapshot}
+        self._held = {commit: held[commit] for commit in sorted(held)[-2:]} | {snapshot.commit: snapshot}
 
     def _load(self, commit: int) -> IndexSnapshot | None:
         problem = f"no index for commit {commit}"
-        for folder in self._generations(commit, commit):
-            derived, problem = self._sound(folder, commit)
-            if derived:
-                return derived
+        for folder in self._snapshot_folders(commit, commit):
+            snapshot, problem = self._load_sound(folder, commit)
+            if snapshot:
+                return snapshot
         self.rebuilt_because = problem
         return None
 
-    def _sound(self, folder: Path, commit: int) -> tuple[IndexSnapshot | None, str]:
-        """The generation in a folder, or why it cannot be used."""
+    def _load_sound(self, folder: Path, commit: int) -> tuple[IndexSnapshot | None, str]:
+        """Return the snapshot in a folder, or why it cannot be used."""
         problem = find_damage(folder, commit, self.store.stamp(commit))
         try:
             return (None, problem) if problem else (load_snapshot(folder, commit), "")
         except _FAULTS as error:
             return None, f"{folder.name} does not open: {error}"
 
-    def _generations(self, first: int, last: int) -> list[Path]:
-        """Folders of the commits from `first` to `last`, newest first, whole builds before others."""
-        found = [(_commit(p), "-whole" in p.name, p) for p in self.folder.glob(f"gen-*-{FORMAT}*")]
-        return [p for number, _, p in sorted(found, reverse=True) if number is not None and first <= number <= last]
+    def _snapshot_folders(self, first: int, last: int) -> list[Path]:
+        """Return the folders of the commits from `first` to `last`, newest first, whole builds before others."""
+        folders = [(_parse_commit(p), "-whole" in p.name, p) for p in self.folder.glob(f"gen-*-{FORMAT}*")]
+        return [p for number, _, p in sorted(folders, reverse=True) if number is not None and first <= number <= last]
 
     def _make(self, commit: int) -> IndexSnapshot:
         large = self.store.counts().passages >= WHOLE_BELOW
         for _ in range(_TRIES):
-            base = self._base(commit) if large else None
+            base = self._find_base(commit) if large else None
             if base is None:
                 break
             try:
@@ -145,27 +145,27 @@ class LanguageIndex:
         return self._write(commit, lambda draft: build_snapshot(self.store, commit, draft))
 
     def _extend(self, base: IndexSnapshot, commit: int) -> IndexSnapshot:
-        derived = self._write(commit, lambda draft: extend_snapshot(base, self.store, commit, draft))
+        snapshot = self._write(commit, lambda draft: extend_snapshot(base, self.store, commit, draft))
         if "damaged" not in self.rebuilt_because:
             self.rebuilt_because = ""
-        return derived
+        return snapshot
 
-    def _base(self, commit: int) -> IndexSnapshot | None:
-        """The newest sound generation of an older commit."""
+    def _find_base(self, commit: int) -> IndexSnapshot | None:
+        """Return the newest sound snapshot of an older commit; None without one."""
         for held in sorted(self._held, reverse=True):
             if held < commit and self._held[held].folder.is_dir():
                 return self._held[held]
-        for folder in self._generations(1, commit - 1):
-            derived, problem = self._sound(folder, _commit(folder) or 0)
-            if derived:
-                return derived
+        for folder in self._snapshot_folders(1, commit - 1):
+            snapshot, problem = self._load_sound(folder, _parse_commit(folder) or 0)
+            if snapshot:
+                return snapshot
             self.rebuilt_because = problem
         return None
 
     def _write(self, commit: int, make: Callable[[Path], None], kind: str = "") -> IndexSnapshot:
-        """Make a generation in a draft and put it in its place, whole or not at all.
+        """Make a snapshot in a draft folder and rename it, so that it is there whole or not at all.
 
-        In a folder that cannot be written it lies elsewhere, and as long as this process. Raises StorageError.
+        Where the folder cannot be written, it lies in a temporary folder as long as this process. Raises StorageError.
         """
         folder = self.folder / f"gen-{commit}-{FORMAT}{kind}"
         draft = self.folder / f"gen-{commit}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp"
@@ -187,12 +187,12 @@ class LanguageIndex:
         except _FAULTS as error:
             shutil.rmtree(draft, ignore_errors=True)
             _log.warning("%s cannot be written; the index is kept for this process alone: %s", self.folder, error)
-            return self._aside(commit, make)
+            return self._write_temporary(commit, make)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
             _drafts.discard(draft.name)
 
-    def _aside(self, commit: int, make: Callable[[Path], None]) -> IndexSnapshot:
+    def _write_temporary(self, commit: int, make: Callable[[Path], None]) -> IndexSnapshot:
         try:
             keeper = tempfile.TemporaryDirectory(prefix="mlrag-index-", ignore_cleanup_errors=True)
             make(Path(keeper.name))
@@ -201,21 +201,21 @@ class LanguageIndex:
             raise storage_error(self.folder, error) from error
 
     def _sweep(self, commit: int) -> None:
-        """Remove generations older than the last but one, which a reader may hold, and drafts of dead processes."""
-        kept = {*self._generations(0, commit - 1)[:1], *self._generations(commit, sys.maxsize)}
+        """Remove snapshots older than the last but one, which a reader may hold, and drafts of dead processes."""
+        kept = {*self._snapshot_folders(0, commit - 1)[:1], *self._snapshot_folders(commit, sys.maxsize)}
         for folder in self.folder.glob("gen-*"):
-            if folder in kept or (_alive(folder) if folder.suffix == ".tmp" else _commit(folder) == commit):
+            if folder in kept or (_is_alive(folder) if folder.suffix == ".tmp" else _parse_commit(folder) == commit):
                 continue
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _commit(folder: Path) -> int | None:
+def _parse_commit(folder: Path) -> int | None:
     number = folder.name.split("-")[1].split(".")[0]
     return int(number) if number.isdecimal() else None
 
 
-def _alive(draft: Path) -> bool:
-    """Does the process live that writes this draft?"""
+def _is_alive(draft: Path) -> bool:
+    """Does the process still run that writes this draft?"""
     number = draft.name.split(".")[1]
     if number == str(os.getpid()):  # in a container every process is number 1, also the one that was killed
         return draft.name in _drafts

@@ -1,4 +1,4 @@
-"""The lexical leg: BM25 in Tantivy over our own tokens, which no stock tokenizer gives for Indic or Han text."""
+"""The lexical ranker: BM25 in Tantivy over our own tokens, which no stock tokenizer gives for Indic or Han text."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class LexicalIndex:
     def extend(
         old: Path, texts: Iterable[str], first: int, gone: Sequence[int] | NDArray[np.int64], folder: Path
     ) -> None:
-        """Write the index that lies in `old` with texts added at positions from `first`, and without those at `gone`.
+        """Write the index of the folder `old` with texts added at positions from `first`, and without those at `gone`.
 
         Tantivy never changes a file that it has written, but replaces it: the old index stays what it is.
         """
@@ -63,13 +63,13 @@ class LexicalIndex:
         return int(self._searcher.num_docs)
 
     def idf(self, question: str) -> dict[str, float]:
-        """BM25's idf of each distinct token of the question: ln(1 + (N - n + 0.5) / (n + 0.5))."""
+        """Return BM25's idf of each distinct token of the question: ln(1 + (N - n + 0.5) / (n + 0.5))."""
         total = len(self)
         found = ((t, self._searcher.doc_freq("tokens", t)) for t in dict.fromkeys(tokens(question)))
         return {t: math.log(1 + (total - min(n, total) + 0.5) / (n + 0.5)) for t, n in found}
 
     def search(self, terms: Mapping[str, float], k: int) -> tuple[NDArray[np.int64], Vectors]:
-        """The k best positions for these tokens (with their idf) and their BM25 scores, best first; no token, no hit.
+        """Return the k best positions for these tokens (with their idf) and their BM25 scores, best first.
 
         Of many passages the commonest tokens are left out, as `mlrag.index.fusion` says.
         """

@@ -1,4 +1,4 @@
-"""What SQLite and the file system say, as sentences that help."""
+"""Errors of SQLite and the file system, as messages that say what to do."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BUSY = (
     "another process is writing to it",
     "wait until it has ended (`mlrag index` and a running service may share a folder, one writing at a time)",
 )
-_BROKEN = ("it is damaged", "bring it back from the backup, or index again with: mlrag index --rebuild")
+_BROKEN = ("it is damaged", "restore it from the backup, or index again with: mlrag index --rebuild")
 _OTHER = ("it cannot be used", "look at the disk and at who may write there")
 _BY_NAME = {
     "SQLITE_FULL": _FULL,
@@ -40,24 +40,24 @@ _BY_NUMBER = {
 }
 
 
-def _reason(error: Exception) -> tuple[str, str]:
+def _find_reason(error: Exception) -> tuple[str, str]:
     if isinstance(error, sqlite3.Error):
         name = getattr(error, "sqlite_errorname", "")
-        return next((said for known, said in _BY_NAME.items() if name.startswith(known)), _OTHER)
+        return next((reason for prefix, reason in _BY_NAME.items() if name.startswith(prefix)), _OTHER)
     if isinstance(error, OSError) and error.errno in _BY_NUMBER:
         return _BY_NUMBER[error.errno]
-    return _FULL if "No space left" in str(error) else _OTHER  # FAISS and Tantivy hand on the system's words
+    return _FULL if "No space left" in str(error) else _OTHER  # FAISS and Tantivy pass on the system's message
 
 
 def storage_error(path: Path, error: Exception) -> StorageError:
-    """The error that says what is wrong with a file or folder, and what mends it."""
-    said, hint = _reason(error)
-    return StorageError(f"{path}: {said} ({error})", hint)
+    """Return the error that says what is wrong with a file or folder, and what to do."""
+    reason, hint = _find_reason(error)
+    return StorageError(f"{path}: {reason} ({error})", hint)
 
 
 @contextmanager
 def convert_sqlite_errors(path: Path) -> Iterator[None]:
-    """Errors of SQLite inside become StorageError."""
+    """Raise errors of SQLite inside as StorageError."""
     try:
         yield
     except sqlite3.Error as error:

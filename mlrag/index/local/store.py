@@ -80,21 +80,21 @@ class Store(Database):
             raise EmbedderMismatchError(self.lang, stored, name)
 
     def list_sources(self, below: str = "") -> list[DocumentSource]:
-        """The documents whose source is this path or lies below it; all without one."""
-        found = self._fetch_all(
+        """Return the sources of the documents whose source is this path or lies below it; of all without a path."""
+        records = self._fetch_all(
             f"SELECT id, source, coalesce(json_extract(meta, '$.\"{PART_OF}\"'), '') FROM documents "
             "WHERE ?1 IN ('', source) OR substr(source, 1, length(?1) + 1) = ?1 || '/' ORDER BY id",
             (below,),
         )
-        return [DocumentSource(*row) for row in found]
+        return [DocumentSource(*row) for row in records]
 
     def move(self, sources: Mapping[str, str]) -> None:
-        """Say that documents, by id, now come from elsewhere. Nothing that a search reads changes."""
+        """Store new sources of documents, by id. Nothing that a search reads changes."""
         with self._connection() as connection, convert_sqlite_errors(self.path):
             connection.executemany("UPDATE documents SET source = ?2 WHERE id = ?1", sources.items())
 
     def hashes(self) -> dict[str, str]:
-        """Content hash by document id."""
+        """Return the content hash by document id."""
         return dict(self._fetch_all("SELECT id, hash FROM documents"))
 
     def counts(self) -> StoreCounts:
@@ -110,7 +110,7 @@ class Store(Database):
         self.put_packed([pack(document, passages) for document, passages in documents], embedder, engine)
 
     def put_packed(self, documents: Sequence[PackedDocument], embedder: str, engine: str) -> None:
-        """As `put`, of documents that another store gave."""
+        """Add or replace documents that another store gave, all or none."""
         self.check_embedder(embedder)
         with self._transaction() as connection:
             self._write_meta("embedder", embedder)
@@ -134,19 +134,19 @@ class Store(Database):
         connection.executemany("INSERT INTO sentences VALUES (?, ?, ?, ?)", sentences)
 
     def _last_row(self) -> int:
-        """The highest that a passage ever had, deleted ones too."""
-        found = self._fetch_one("SELECT seq FROM sqlite_sequence WHERE name = 'passages'")
-        return found[0] if found else 0
+        """Return the highest row that a passage ever had, deleted ones too."""
+        record = self._fetch_one("SELECT seq FROM sqlite_sequence WHERE name = 'passages'")
+        return record[0] if record else 0
 
     def pack_documents(self, doc_ids: Sequence[str]) -> list[PackedDocument]:
-        """Those of these documents that are stored, in order of their ids, as another store can take them."""
+        """Return those of these documents that are stored, in order of their ids, as another store takes them."""
         with self.read_transaction():
             return [self._pack(doc_id) for doc_id in sorted(doc_ids) if self.document(doc_id)]
 
     def _pack(self, doc_id: str) -> PackedDocument:
         row = self._fetch_one("SELECT id, title, text, source, hash, meta FROM documents WHERE id = ?", (doc_id,))
         document = Document(row[0], self.lang, row[2], row[1], row[3], json.loads(row[5]))
-        asked = 'SELECT row, id, start, "end", text, vector FROM passages WHERE doc_id = ? ORDER BY row'
+        query = 'SELECT row, id, start, "end", text, vector FROM passages WHERE doc_id = ? ORDER BY row'
         spans = 'SELECT start, "end", vector FROM sentences WHERE passage = ? ORDER BY start'
         passages = tuple(
             PackedPassage(
@@ -154,12 +154,12 @@ class Store(Database):
                 p[5],
                 tuple((Span(s[0], s[1]), s[2]) for s in self._fetch_all(spans, (p[0],))),
             )
-            for p in self._fetch_all(asked, (doc_id,))
+            for p in self._fetch_all(query, (doc_id,))
         )
         return PackedDocument(document, row[4], row[5], passages)
 
     def delete(self, doc_ids: Sequence[str]) -> None:
-        """Remove documents and all that hangs on them."""
+        """Delete documents with their passages and sentences."""
         with self._transaction() as connection:
             connection.executemany("DELETE FROM documents WHERE id = ?", ((i,) for i in doc_ids))
 
@@ -168,41 +168,42 @@ class Store(Database):
         return row and Document(row[0], self.lang, row[2], row[1], row[3], json.loads(row[4]))
 
     def passages(self, rows: Sequence[int]) -> list[Passage]:
-        """The passages of these rows, in the order asked for."""
+        """Return the passages of these rows, in this order."""
         marks = ",".join("?" * len(rows))
-        found = {r[0]: self._passage(r) for r in self._fetch_all(f"{_PASSAGE} WHERE p.row IN ({marks})", rows)}
-        return [found[row] for row in rows]
+        records = self._fetch_all(f"{_PASSAGE} WHERE p.row IN ({marks})", rows)
+        by_row = {r[0]: self._passage(r) for r in records}
+        return [by_row[row] for row in rows]
 
     def all_passages(self, after: int = 0) -> Iterator[Passage]:
-        """Every passage whose row is beyond `after`, in order of its row."""
+        """Yield every passage whose row is beyond `after`, in order of its row."""
         with self.read_transaction(), self._connection() as connection:
             yield from map(self._passage, connection.execute(f"{_PASSAGE} WHERE p.row > ? ORDER BY p.row", (after,)))
 
     def indexed_texts(self, after: int = 0) -> Iterator[str]:
-        """What the lexical leg sees of those passages, in the same order."""
-        asked = (
+        """Yield what the lexical ranker sees of those passages, in the same order."""
+        query = (
             "SELECT d.title, p.text FROM passages p JOIN documents d ON d.id = p.doc_id WHERE p.row > ? ORDER BY p.row"
         )
         with self.read_transaction(), self._connection() as connection:
-            yield from starmap(titled, connection.execute(asked, (after,)))
+            yield from starmap(titled, connection.execute(query, (after,)))
 
     def rows(self) -> NDArray[np.int64]:
-        """The row of every passage, in order."""
-        found = self._fetch_all("SELECT row FROM passages INDEXED BY passages_of_document")
-        return np.sort(np.array([r[0] for r in found], np.int64))
+        """Return the row of every passage, in order."""
+        records = self._fetch_all("SELECT row FROM passages INDEXED BY passages_of_document")
+        return np.sort(np.array([r[0] for r in records], np.int64))
 
     def _passage(self, r: tuple[int, str, str, int, int, str, str]) -> Passage:
         return Passage(r[1], r[2], self.lang, r[3], r[4], r[5], r[6])
 
     def rows_of(self, doc_ids: Sequence[str]) -> set[int]:
-        """The passage rows of these documents."""
-        found = self._fetch_all(
+        """Return the passage rows of these documents."""
+        records = self._fetch_all(
             "SELECT row FROM passages WHERE doc_id IN (SELECT value FROM json_each(?))", (json.dumps(list(doc_ids)),)
         )
-        return {r[0] for r in found}
+        return {r[0] for r in records}
 
     def find_matching(self, filters: Mapping[str, Sequence[str]]) -> frozenset[str]:
-        """Ids of the documents whose front matter has, in each field, one of the values (in a list: holds one).
+        """Return the ids of documents whose front matter has one of the values in each field (in a list: holds one).
 
         Values are compared as text: 7 is "7", a date is "2024-01-31", yes is "true".
         """
@@ -213,38 +214,38 @@ class Store(Database):
         return frozenset(ids)
 
     def list_documents(self, offset: int, limit: int) -> list[ListedDocument]:
-        """A page of the documents, in order of their ids."""
-        found = self._fetch_all(_LISTED + "ORDER BY d.id LIMIT ? OFFSET ?", (limit, offset))
-        return [ListedDocument(r[0], r[1], r[2], r[3], r[4], json.loads(r[5])) for r in found]
+        """Return a page of the documents, in order of their ids."""
+        records = self._fetch_all(_LISTED + "ORDER BY d.id LIMIT ? OFFSET ?", (limit, offset))
+        return [ListedDocument(r[0], r[1], r[2], r[3], r[4], json.loads(r[5])) for r in records]
 
     def sentences(self, rows: Sequence[int]) -> list[tuple[list[Span], Vectors]]:
-        """Each passage's sentences (document offsets) and their vectors, (n, dim) float32."""
+        """Return each passage's sentences (document offsets) and their vectors, (n, dim) float32."""
         marks = ",".join("?" * len(rows))
-        found = self._fetch_all(
+        records = self._fetch_all(
             f'SELECT passage, start, "end", vector FROM sentences WHERE passage IN ({marks}) ORDER BY passage, start',
             rows,
         )
-        vectors, at = unpack_int8([r[3] for r in found]), 0
-        own: dict[int, tuple[list[Span], Vectors]] = {row: ([], vectors[:0]) for row in rows}
-        for row, group in groupby(found, itemgetter(0)):
+        vectors, at = unpack_int8([r[3] for r in records]), 0
+        by_row: dict[int, tuple[list[Span], Vectors]] = {row: ([], vectors[:0]) for row in rows}
+        for row, group in groupby(records, itemgetter(0)):
             spans = [Span(r[1], r[2]) for r in group]
-            own[row] = spans, vectors[at : at + len(spans)]
+            by_row[row] = spans, vectors[at : at + len(spans)]
             at += len(spans)
-        return [own[row] for row in rows]
+        return [by_row[row] for row in rows]
 
     def vectors(self, after: int = 0) -> tuple[NDArray[np.int64], Halves]:
-        """(rows, matrix): the numbers and (n, dim) float16 vectors of the passages whose row is beyond `after`."""
-        asked = "SELECT row, vector FROM passages WHERE row > ? ORDER BY row"
-        found = self._fetch_all(asked, (after,))
-        rows = np.array([r[0] for r in found], np.int64)
-        if not found:
+        """Return the row numbers and the (n, dim) float16 vectors of the passages whose row is beyond `after`."""
+        query = "SELECT row, vector FROM passages WHERE row > ? ORDER BY row"
+        records = self._fetch_all(query, (after,))
+        rows = np.array([r[0] for r in records], np.int64)
+        if not records:
             return rows, np.zeros((0, 0), np.float16)
-        return rows, np.frombuffer(b"".join(r[1] for r in found), np.float16).reshape(len(found), -1)
+        return rows, np.frombuffer(b"".join(r[1] for r in records), np.float16).reshape(len(records), -1)
 
     def sentence_vectors(self, count: int) -> Vectors:
-        """About `count` sentences' vectors, evenly over the store, always the same ones; (n, dim) float32."""
+        """Return about `count` sentences' vectors, evenly over the store, always the same ones; (n, dim) float32."""
         last = self._fetch_one("SELECT coalesce(max(rowid), 0) FROM sentences")[0]
-        asked = "SELECT vector FROM sentences WHERE rowid >= ? LIMIT 1"
-        places = sorted({1 + last * n // count for n in range(count)}) if last else []
-        found = [self._fetch_one(asked, (place,)) for place in places]
-        return unpack_int8([r[0] for r in found if r])
+        query = "SELECT vector FROM sentences WHERE rowid >= ? LIMIT 1"
+        row_ids = sorted({1 + last * n // count for n in range(count)}) if last else []
+        vectors = [self._fetch_one(query, (row_id,)) for row_id in row_ids]
+        return unpack_int8([v[0] for v in vectors if v])

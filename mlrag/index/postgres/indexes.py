@@ -1,4 +1,4 @@
-"""All languages on one server, and the index of one."""
+"""The indexes of all languages on one PostgreSQL server, and the index of one."""
 
 from __future__ import annotations
 
@@ -64,45 +64,44 @@ class PostgresIndex:
 
     @contextmanager
     def read_transaction(self) -> Iterator[None]:
-        """Each search is one statement, and so of one commit."""
+        """Do nothing: each search is one statement, and so of one commit."""
         yield
 
-    def search(self, asked: SearchQuery) -> SearchResult:
+    def search(self, query: SearchQuery) -> SearchResult:
         """Raises EmbedderMismatchError where another embedder indexed everything anew meanwhile."""
-        rows = self._rows(statement(asked, self.lang), asked)
+        rows = self._rows(statement(query, self.lang), query)
         if not rows or not rows[0][3]:
             return SearchResult(rows[0][0] if rows else 0, 0, (), (), 0.0, 0.0, {})
         commit, stamp, embedder, live, known = rows[0][:5]
         self._embedder = self._embedder or embedder
         if embedder != self._embedder:
             raise EmbedderMismatchError(self.lang, embedder, self._embedder)
-        found = [row for row in rows if row[5] is not None]
-        hits = tuple(hit(row, self.lang) for row in found)
-        detail = tuple(sentences(row) for row in found[: asked.detailed])
-        return SearchResult(
-            commit, live, hits, detail, *self._spread_of(stamp, asked), idf(asked.question, known, live)
-        )
+        ranked = [row for row in rows if row[5] is not None]
+        hits = tuple(hit(row, self.lang) for row in ranked)
+        detail = tuple(sentences(row) for row in ranked[: query.detailed])
+        mean, std = self._measure_spread(stamp, query)
+        return SearchResult(commit, live, hits, detail, mean, std, idf(query.question, known, live))
 
-    def _spread_of(self, stamp: str, asked: SearchQuery) -> tuple[float, float]:
-        """From the moments, which are fetched once after a change."""
+    def _measure_spread(self, stamp: str, query: SearchQuery) -> tuple[float, float]:
+        """Return mean and std of the query's cosines; the statistics are fetched once after a change."""
         if self._spread is None or self._spread[0] != stamp:
-            query = "SELECT stamp, moments FROM mlrag.language WHERE lang = %s"
-            row = self._server.read(lambda c: c.execute(query, (self.lang,), binary=True).fetchone())
-            dim = len(asked.vector)
-            moments = unpack_stats(row[1]) if row else None
+            select = "SELECT stamp, moments FROM mlrag.language WHERE lang = %s"
+            row = self._server.read(lambda c: c.execute(select, (self.lang,), binary=True).fetchone())
+            dim = len(query.vector)
+            stats = unpack_stats(row[1]) if row else None
             nothing = CosineStats(0, np.zeros(dim), np.zeros((dim, dim)))
-            self._spread = (row[0] if row else stamp), CosineSpread(moments or nothing)
-        return self._spread[1].compute(asked.vector)
+            self._spread = (row[0] if row else stamp), CosineSpread(stats or nothing)
+        return self._spread[1].compute(query.vector)
 
-    def rank(self, asked: SearchQuery, leg: Ranker) -> list[str]:
-        if leg == "hybrid":
-            return [h.passage.id for h in self.search(asked).hits]
-        return [row[0] for row in self._rows(ranker_statement(asked, leg, self.lang), asked)]
+    def rank(self, query: SearchQuery, ranker: Ranker) -> list[str]:
+        if ranker == "hybrid":
+            return [h.passage.id for h in self.search(query).hits]
+        return [row[0] for row in self._rows(ranker_statement(query, ranker, self.lang), query)]
 
-    def _rows(self, query: Composed, asked: SearchQuery) -> list[tuple[Any, ...]]:
+    def _rows(self, select: Composed, query: SearchQuery) -> list[tuple[Any, ...]]:
         def work(connection: Connection) -> list[tuple[Any, ...]]:
             try:
-                return connection.execute(query, values(asked, self.lang)).fetchall()
+                return connection.execute(select, values(query, self.lang)).fetchall()
             except UndefinedTable:  # nothing was ever stored in this language
                 return []
 
@@ -114,7 +113,7 @@ class PostgresIndex:
 
     def optimize(self) -> PostgresIndexState:
         """Merge postings where enough has changed, and make the HNSW index once there are enough passages; writers wait
-        meanwhile, readers do not. Where tables have grown much, have them counted for the planner."""
+        meanwhile, readers do not. Where tables have grown much, let the planner count their rows."""
         state = self.refresh()
         self._server.write(lambda connection: merge(connection, self.lang))
         if state.live:  # first, since making an index counts the rows too, and nothing else
@@ -138,13 +137,13 @@ class PostgresIndex:
         if connection.execute("SELECT to_regclass(format('mlrag.%%I', %s::text))", (name,)).fetchone() != (None,):
             return
         dims = connection.execute(SQL("SELECT vector_dims(vector) FROM {} LIMIT 1").format(Identifier("mlrag", table)))
-        found = dims.fetchone()
-        made = SQL(
+        row = dims.fetchone()
+        create = SQL(
             "CREATE INDEX IF NOT EXISTS {} ON {} USING hnsw ((vector::halfvec({})) halfvec_ip_ops) "
             "WITH (m = {}, ef_construction = {})"
         )
-        numbers = Literal(found[0] if found else 1), Literal(_LINKS), Literal(_WIDTH)
-        connection.execute(made.format(Identifier(name), Identifier("mlrag", table), *numbers))
+        numbers = Literal(row[0] if row else 1), Literal(_LINKS), Literal(_WIDTH)
+        connection.execute(create.format(Identifier(name), Identifier("mlrag", table), *numbers))
 
     def load_baseline(self, key: str) -> Vectors | None:
         query = "SELECT level FROM mlrag.off_topic WHERE lang = %s AND key = %s"
@@ -152,15 +151,15 @@ class PostgresIndex:
         return np.array(row[0], np.float32) if row else None
 
     def save_baseline(self, key: str, values: Vectors, commit: int) -> None:
-        """Not kept while no primary answers: the next to ask measures it again."""
+        """Save a baseline; while no primary answers it is not saved, and the next process measures it again."""
         kept = {"lang": self.lang, "key": key, "level": values.tolist(), "commit": commit}
         try:
             self._server.write(lambda connection: connection.execute(_KEPT, kept), _BRIEF)
         except StorageError as error:
-            _log.warning("what off-topic questions get is not kept: %s", error.message)
+            _log.warning("the off-topic baseline is not saved: %s", error.message)
 
     def size(self) -> int:
-        """Bytes of its partitions with their indexes."""
+        """Return the bytes of its partitions with their indexes."""
         names = [f'mlrag."{table}_{self.lang}"' for table in PER_LANGUAGE]
         row = self._server.read(lambda connection: connection.execute(_SIZE, (names,)).fetchone())
         return int(row[0]) if row else 0
@@ -191,7 +190,7 @@ class PostgresIndexes:
         return self._server.read(lambda connection: connection.execute(query, (lang,)).fetchone() is not None)
 
     def stamps(self) -> object:
-        """What is another after every change of any document, in one round trip."""
+        """Return a value that differs after every change of any document, in one round trip."""
         query = "SELECT lang, stamp FROM mlrag.language ORDER BY lang"
         return self._server.read(lambda connection: [(r[0], str(r[1])) for r in connection.execute(query)])
 

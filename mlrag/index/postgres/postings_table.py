@@ -1,4 +1,4 @@
-"""The lexical leg's tables: made for a language, and its postings merged once many changes have left small blocks."""
+"""The lexical ranker's tables: one a language, whose postings are merged once changes have left many small blocks."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ def table(lang: str) -> Identifier:
 
 
 def make_table(connection: Connection, lang: str) -> None:
-    """Where there is none."""
+    """Make the table where there is none."""
     if not _exists(connection, lang):
         connection.execute(SQL(_TABLE).format(table=table(lang)))
-        _settle(connection, lang, table(lang))
+        _index_tokens(connection, lang, table(lang))
 
 
 def merge(connection: Connection, lang: str) -> None:
-    """One block a token, where enough has changed. Writers wait meanwhile; readers do for a moment at the end."""
-    asked = SQL(_DUE).format(few=_FEW, share=_SHARE, lang=lang)
-    row = connection.execute(asked).fetchone()
+    """Merge postings to one block a token where enough has changed. Writers wait meanwhile; readers do for a moment."""
+    due = SQL(_DUE).format(few=_FEW, share=_SHARE, lang=lang)
+    row = connection.execute(due).fetchone()
     if row is None or not row[0]:
         return
     connection.execute(SQL("SET LOCAL work_mem = {m}; SET LOCAL maintenance_work_mem = {m}").format(m=_MEMORY))
@@ -48,19 +48,19 @@ def merge(connection: Connection, lang: str) -> None:
     connection.execute(SQL(_TABLE).format(table=new))
     connection.execute(SQL(_MERGED).format(table=new, old=table(lang), lang=lang, k1=K1, b=B))
     connection.execute(SQL("DROP TABLE {}").format(table(lang)))
-    _settle(connection, lang, new)
+    _index_tokens(connection, lang, new)
     connection.execute(SQL("ALTER TABLE {} RENAME TO {}").format(new, Identifier(f"postings_{lang}")))
     connection.execute("DELETE FROM mlrag.gone WHERE lang = %s", (lang,))
     connection.execute("UPDATE mlrag.language SET loose = 0 WHERE lang = %s", (lang,))
 
 
-def _settle(connection: Connection, lang: str, new: Identifier) -> None:
-    """Found by token, and counted for the planner."""
+def _index_tokens(connection: Connection, lang: str, new: Identifier) -> None:
+    """Index by token, and let the planner count."""
     connection.execute(SQL("CREATE INDEX {} ON {} (token)").format(Identifier(f"postings_{lang}_token"), new))
     connection.execute(SQL("ANALYZE {}").format(new))
 
 
 def _exists(connection: Connection, lang: str) -> bool:
-    asked = "SELECT to_regclass(format('mlrag.%%I', 'postings_' || %s::text))"
-    found = connection.execute(asked, (lang,)).fetchone()
-    return bool(found and found[0])
+    query = "SELECT to_regclass(format('mlrag.%%I', 'postings_' || %s::text))"
+    row = connection.execute(query, (lang,)).fetchone()
+    return bool(row and row[0])

@@ -1,14 +1,15 @@
-"""Hybrid search in one round trip: both legs, the pool, the fusion, the passages and their sentences in one
+"""Hybrid search in one round trip: both rankers, the pool, the fusion, the passages and their sentences in one
 statement.
 
 The formulas are those of `mlrag.index.fusion` and of Tantivy's BM25 (k1 = 1.2, b = 0.75), with lengths rounded as
 Tantivy rounds them. Scores are the embedded index's, within float rounding: the pool is found with the question in
 float16, and scored with it in float32.
 
-The lexical leg skips what MaxScore (Turtle and Flood, 1995) would skip, and finds the same: `first` are the scores by
-the rarest tokens, `probed` the best of these, whose whole scores give `floor`, which the hundredth best has to reach.
-Tokens that can give no more than a part of that together (`most`: the sum of a token's bound and all smaller ones) are
-not read: for passages that may still reach the floor (`possible`) their postings, which are sorted, are bisected.
+The lexical ranker skips what MaxScore (Turtle and Flood, 1995) would skip, and finds the same: `first` are the scores
+by the rarest tokens, `probed` the best of these, whose whole scores give `floor`, which the hundredth best has to
+reach. Tokens that can give no more than a part of that together (`most`: the sum of a token's bound and all smaller
+ones) are not read: for passages that may still reach the floor (`possible`) their postings, which are sorted, are
+bisected.
 """
 
 from __future__ import annotations
@@ -118,20 +119,20 @@ _ONE_RANKER: dict[Ranker, LiteralString] = {
 }
 
 
-def statement(asked: SearchQuery, lang: str) -> Composed:
-    """The whole search."""
-    return _fill(_RANKERS + _SEARCH, asked, POOL, lang)
+def statement(query: SearchQuery, lang: str) -> Composed:
+    """Return the statement of a whole search."""
+    return _fill(_RANKERS + _SEARCH, query, POOL, lang)
 
 
-def ranker_statement(asked: SearchQuery, leg: Ranker, lang: str) -> Composed:
-    """Passage ids by one leg alone, with BM25's scores where that is the lexical one."""
-    return _fill(_RANKERS + _ONE_RANKER[leg], asked, asked.k, lang)
+def ranker_statement(query: SearchQuery, ranker: Ranker, lang: str) -> Composed:
+    """Return the statement of one ranker: passage ids, with BM25's scores where it is the lexical one."""
+    return _fill(_RANKERS + _ONE_RANKER[ranker], query, query.k, lang)
 
 
-def _fill(query: LiteralString, asked: SearchQuery, most: int, lang: str) -> Composed:
-    filtered = asked.only is not None or bool(asked.exclude)
-    return SQL(query).format(
-        dim=Literal(len(asked.vector)),
+def _fill(template: LiteralString, query: SearchQuery, most: int, lang: str) -> Composed:
+    filtered = query.only is not None or bool(query.exclude)
+    return SQL(template).format(
+        dim=Literal(len(query.vector)),
         most=Literal(most),
         weight=Literal(DENSE_WEIGHT),
         equal=Literal(EQUAL),
@@ -148,32 +149,32 @@ def _fill(query: LiteralString, asked: SearchQuery, most: int, lang: str) -> Com
     )
 
 
-def values(asked: SearchQuery, lang: str) -> dict[str, Any]:
-    """What the statement's placeholders stand for."""
+def values(query: SearchQuery, lang: str) -> dict[str, Any]:
+    """Return the values of the statement's placeholders."""
     return {
         "lang": lang,
-        "tokens": list(dict.fromkeys(map(key, tokens(asked.question)))),
-        "vector": HalfVector(asked.vector),
-        "exact": Vector(asked.vector),
-        "readable": asked.readable,
-        "only": None if asked.only is None else sorted(asked.only),
-        "exclude": sorted(asked.exclude),
-        "k": asked.k,
+        "tokens": list(dict.fromkeys(map(key, tokens(query.question)))),
+        "vector": HalfVector(query.vector),
+        "exact": Vector(query.vector),
+        "readable": query.readable,
+        "only": None if query.only is None else sorted(query.only),
+        "exclude": sorted(query.exclude),
+        "k": query.k,
     }
 
 
 def idf(question: str, known: dict[str, float] | None, passages: int) -> dict[str, float]:
-    """By token, also of those that stand nowhere."""
+    """Return the idf by token, also of those that no passage has."""
     nowhere = math.log(1 + (passages + 0.5) / 0.5)
     return {t: float((known or {}).get(key(t), nowhere)) for t in dict.fromkeys(tokens(question))}
 
 
 def hit(row: Sequence[Any], lang: str) -> Hit:
-    """Of a row of `statement`."""
+    """Read the hit of a row of `statement`."""
     fused, dense, lexical, name, doc_id, start, end, text, title = row[5:14]
     return Hit(Passage(name, doc_id, lang, start, end, text, title), float(fused), float(dense), float(lexical))
 
 
 def sentences(row: Sequence[Any]) -> tuple[list[Span], Vectors]:
-    """Of a row of `statement`."""
+    """Read the sentences of a row of `statement`, with their vectors."""
     return unpack_sentences(*row[14:17])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mlrag.errors import EmbedderMismatchError
 from mlrag.index.postgres.server import Connection, Server
-from mlrag.index.postgres.writing import add, close, create_tables, lock_language, remove
+from mlrag.index.postgres.writing import add, create_tables, lock_language, remove, write_language
 from mlrag.index.serialize import PackedDocument, PackedPassage, pack, unpack_int8
 from mlrag.index.types import DocumentSource, EmbeddedPassage, ListedDocument, StoreCounts
 from mlrag.types import PART_OF, Document, Halves, Passage, Span, Vectors
@@ -62,7 +62,7 @@ class PostgresStore:
 
     @property
     def is_current(self) -> bool:
-        """There is nothing that another could be put in the place of."""
+        """Always: no other file can replace a table."""
         return True
 
     @property
@@ -117,12 +117,12 @@ class PostgresStore:
         latest = list({d.document.id: d for d in documents}.values())
 
         def work(connection: Connection) -> None:
-            whole = lock_language(connection, self.lang)
-            self._check(whole.embedder, embedder)
-            left, gone = remove(connection, self.lang, [d.document.id for d in latest], whole)
+            before = lock_language(connection, self.lang)
+            self._check(before.embedder, embedder)
+            left, gone = remove(connection, self.lang, [d.document.id for d in latest], before)
             held = add(connection, self.lang, latest, left)
             changed = gone + held.passages - left.passages
-            close(connection, self.lang, replace(held, embedder=embedder, engine=engine), changed)
+            write_language(connection, self.lang, replace(held, embedder=embedder, engine=engine), changed)
 
         create_tables(self._server, self.lang)
         self._server.write(work)
@@ -130,7 +130,7 @@ class PostgresStore:
     def delete(self, doc_ids: Sequence[str]) -> None:
         def work(connection: Connection) -> None:
             left, gone = remove(connection, self.lang, doc_ids, lock_language(connection, self.lang))
-            close(connection, self.lang, left, gone)
+            write_language(connection, self.lang, left, gone)
 
         create_tables(self._server, self.lang)
         self._server.write(work)
@@ -193,5 +193,5 @@ class PostgresStore:
 def unpack_sentences(
     starts: Sequence[int], ends: Sequence[int], vectors: Sequence[bytes]
 ) -> tuple[list[Span], Vectors]:
-    """A passage's sentences and their vectors."""
+    """Return a passage's sentences and their vectors."""
     return [Span(*s) for s in zip(starts, ends, strict=True)], unpack_int8(vectors)

@@ -42,19 +42,20 @@ _FORGOTTEN = "DELETE FROM mlrag.off_topic WHERE lang = %s AND changed * %s >= %s
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
-    """What the language's row says: what made the vectors, the last row given, passages, their tokens, moments."""
+class LanguageRow:
+    """The language's row: what made the vectors, the last row given, numbers of passages and of their tokens, cosine
+    statistics of the vectors."""
 
     embedder: str
     engine: str
     last: int
     passages: int
     tokens: int
-    moments: CosineStats | None
+    stats: CosineStats | None
 
 
 def create_tables(server: Server, lang: str) -> None:
-    """Make the language's row and partitions, once."""
+    """Make the language's row and partitions where there are none."""
 
     def work(connection: Connection) -> None:
         if _has_tables(connection, lang):
@@ -69,64 +70,64 @@ def create_tables(server: Server, lang: str) -> None:
 
 
 def _has_tables(connection: Connection, lang: str) -> bool:
-    found = connection.execute("SELECT to_regclass(format('mlrag.%%I', 'postings_' || %s::text))", (lang,)).fetchone()
-    return bool(found and found[0])
+    row = connection.execute("SELECT to_regclass(format('mlrag.%%I', 'postings_' || %s::text))", (lang,)).fetchone()
+    return bool(row and row[0])
 
 
-def lock_language(connection: Connection, lang: str) -> Whole:
-    """The language's row, which no other writer changes meanwhile."""
+def lock_language(connection: Connection, lang: str) -> LanguageRow:
+    """Return the language's row, locked against other writers until the transaction ends."""
     row = connection.execute(_LOCKED, (lang,), binary=True).fetchone()
     assert row is not None  # `create_tables` made it
     embedder, engine, last, passages, tokens, moments = row
-    return Whole(embedder, engine, last, passages, tokens, unpack_stats(moments))
+    return LanguageRow(embedder, engine, last, passages, tokens, unpack_stats(moments))
 
 
-def remove(connection: Connection, lang: str, ids: Sequence[str], whole: Whole) -> tuple[Whole, int]:
-    """Take documents out; what is left, and how many passages went."""
+def remove(connection: Connection, lang: str, ids: Sequence[str], before: LanguageRow) -> tuple[LanguageRow, int]:
+    """Delete documents; return the language's row without them, and the number of passages deleted."""
     gone = connection.execute(_REMOVED, {"lang": lang, "ids": list(ids)}).fetchall()
     connection.execute("DELETE FROM mlrag.document WHERE lang = %s AND id = ANY(%s)", (lang, list(ids)))
-    if not gone or whole.moments is None:
-        return whole, 0
-    moments = whole.moments.plus(
+    if not gone or before.stats is None:
+        return before, 0
+    stats = before.stats.plus(
         CosineStats.from_vectors(np.stack([r[0].to_numpy() for r in gone]).astype(np.float16)), -1
     )
-    tokens = whole.tokens - sum(r[1] for r in gone)
-    return replace(whole, passages=whole.passages - len(gone), tokens=tokens, moments=moments), len(gone)
+    tokens = before.tokens - sum(r[1] for r in gone)
+    return replace(before, passages=before.passages - len(gone), tokens=tokens, stats=stats), len(gone)
 
 
-def add(connection: Connection, lang: str, documents: Sequence[PackedDocument], whole: Whole) -> Whole:
-    """Put documents in that are not there."""
+def add(connection: Connection, lang: str, documents: Sequence[PackedDocument], before: LanguageRow) -> LanguageRow:
+    """Insert documents that are not stored; return the language's row with them."""
     with connection.cursor() as cursor:
         cursor.executemany(_DOCUMENT, [_document(lang, d) for d in documents])
     packed = [p for d in documents for p in d.passages]
     if not packed:
-        return whole
+        return before
     counted = [postings(p.passage.indexed_text) for p in packed]
-    rows = range(whole.last + 1, whole.last + 1 + len(packed))
+    rows = range(before.last + 1, before.last + 1 + len(packed))
     vectors: Halves = np.stack([np.frombuffer(p.vector, "<f2") for p in packed]).astype(np.float16)
     with connection.cursor() as cursor, cursor.copy(_PASSAGES) as copy:
         copy.set_types(_TYPES)
         for row, item, vector, (_, length) in zip(rows, packed, vectors, counted, strict=True):
             p, spans = item.passage, [s for s, _ in item.sentences]
             starts, ends = [s.start for s in spans], [s.end for s in spans]
-            own = lang, row, p.id, p.doc_id, p.start, p.end, p.text, HalfVector(vector), length
-            copy.write_row((*own, starts, ends, [v for _, v in item.sentences]))
-    moments = CosineStats.from_vectors(vectors)
-    number, tokens = whole.passages + len(packed), whole.tokens + sum(length for _, length in counted)
-    _post(connection, lang, rows, counted, max(tokens, 1) / number)
+            columns = lang, row, p.id, p.doc_id, p.start, p.end, p.text, HalfVector(vector), length
+            copy.write_row((*columns, starts, ends, [v for _, v in item.sentences]))
+    stats = CosineStats.from_vectors(vectors)
+    number, tokens = before.passages + len(packed), before.tokens + sum(length for _, length in counted)
+    _insert_postings(connection, lang, rows, counted, max(tokens, 1) / number)
     return replace(
-        whole,
+        before,
         last=rows[-1],
         passages=number,
         tokens=tokens,
-        moments=whole.moments.plus(moments) if whole.moments else moments,
+        stats=before.stats.plus(stats) if before.stats else stats,
     )
 
 
-def _post(
+def _insert_postings(
     connection: Connection, lang: str, rows: range, counted: Sequence[tuple[Counter[str], int]], average: float
 ) -> None:
-    """Tokens hold letters, marks and digits: there is nothing to escape."""
+    """Insert the postings. Tokens hold letters, marks and digits: there is nothing to escape."""
     lines = [
         f"{b.token}\t{len(b.packed)}\t{b.bound}\t{average}\t{{{','.join(map(str, b.packed))}}}\n"
         for b in blocks(rows, counted, average)
@@ -136,26 +137,26 @@ def _post(
             copy.write("".join(lines[start : start + _LINES]))
 
 
-def close(connection: Connection, lang: str, whole: Whole, changed: int) -> None:
+def write_language(connection: Connection, lang: str, before: LanguageRow, changed: int) -> None:
     """Write the language's row with the next commit number; `changed` passages came or went."""
-    new = {"embedder": whole.embedder, "engine": whole.engine, "last": whole.last, "passages": whole.passages}
-    new |= {"tokens": whole.tokens, "moments": whole.moments and pack_stats(whole.moments), "lang": lang}
+    new = {"embedder": before.embedder, "engine": before.engine, "last": before.last, "passages": before.passages}
+    new |= {"tokens": before.tokens, "moments": before.stats and pack_stats(before.stats), "lang": lang}
     new |= {"changed": changed}
     connection.execute(_CLOSED, new)
     connection.execute(_CHANGED, (changed, lang))
-    connection.execute(_FORGOTTEN, (lang, CHANGED_PART, whole.passages))
+    connection.execute(_FORGOTTEN, (lang, CHANGED_PART, before.passages))
 
 
 def _document(lang: str, d: PackedDocument) -> tuple[str, ...]:
     return lang, d.document.id, d.document.title, d.document.text, d.document.source, d.hash, d.meta
 
 
-def pack_stats(moments: CosineStats) -> bytes:
-    return bytes(np.concatenate([[moments.count], moments.total, moments.square.ravel()]).astype("<f8").tobytes())
+def pack_stats(stats: CosineStats) -> bytes:
+    return bytes(np.concatenate([[stats.count], stats.total, stats.square.ravel()]).astype("<f8").tobytes())
 
 
 def unpack_stats(blob: bytes | None) -> CosineStats | None:
-    """1 + dim + dim² numbers."""
+    """Read 1 + dim + dim² numbers; None where there are none."""
     if not blob:
         return None
     numbers = np.frombuffer(blob, "<f8")
