@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.datasets.codes import flores_name
+from mlrag.atomic_write import atomic_write
 from mlrag.errors import CorpusFormatError
 from mlrag.languages import language
 
@@ -83,6 +84,4 @@ def _store(load: Load, dataset: str, config: str, split: str, target: Path) -> N
         rows = [row for part in split.split("+") for row in load(dataset, config, split=part)]
     except Exception as error:  # whatever `datasets` raises: no network, no such name, not allowed
         raise CorpusFormatError(f"the hub did not give {dataset}, {config}, {split}: {error}") from error
-    part = target.with_suffix(".part")
-    part.write_text("".join(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows), encoding="utf-8")
-    part.replace(target)
+    atomic_write(target, "".join(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from eval.results.cross_lingual import CrossLingualRow
 from eval.types import Example
 from mlrag.answering.retriever import Retriever
+from mlrag.atomic_write import atomic_write
 from mlrag.types import Document
 
 SOURCE = "en"  # whose questions the tier table asks of every language's documents
@@ -50,9 +50,7 @@ def search(retriever: Retriever, by_language: Mapping[str, Sequence[Example]], k
 
 def write_cross_lingual(folder: Path, rows: Sequence[CrossLingualRow]) -> None:
     """Write the rows into the run's folder in one step, so that they can be scored again without an index."""
-    draft = folder / f"{_FILE}.{os.getpid()}.tmp"
-    draft.write_text(json.dumps([[r.lang, r.cluster, r.gold, r.docs] for r in rows]), encoding="utf-8")
-    draft.replace(folder / _FILE)
+    atomic_write(folder / _FILE, json.dumps([[r.lang, r.cluster, r.gold, r.docs] for r in rows]))
 
 
 def read_cross_lingual(folder: Path) -> list[CrossLingualRow]:

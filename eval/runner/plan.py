@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import mlrag
 from eval.types import Example
+from mlrag.atomic_write import atomic_write
 from mlrag.errors import CorpusFormatError
 
 SEED = 0  # of the models' sampling and of every resampling
@@ -68,9 +68,7 @@ def write_plan(folder: Path, plan: RunPlan) -> None:
     """Write a plan into the run's folder in one step."""
     folder.mkdir(parents=True, exist_ok=True)
     examples = {lang: [_to_json(e) for e in es] for lang, es in plan.examples.items()}
-    draft = folder / f"{_FILE}.{os.getpid()}.tmp"
-    draft.write_text(json.dumps({"signature": plan.signature, "examples": examples}, ensure_ascii=False), "utf-8")
-    draft.replace(folder / _FILE)
+    atomic_write(folder / _FILE, json.dumps({"signature": plan.signature, "examples": examples}, ensure_ascii=False))
 
 
 def read_plan(folder: Path) -> RunPlan:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -18,6 +17,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Literal, Protocol, get_args
 
+from mlrag.atomic_write import atomic_write
 from mlrag.errors import SettingsError
 
 Scope = Literal["read", "write", "admin"]
@@ -69,14 +69,10 @@ def read_keys(path: Path) -> list[Key]:
 
 
 def write_keys(path: Path, keys: list[Key]) -> None:
-    """Whole or not at all; only its owner may read it."""
+    """Replace the file of keys. Only its owner may read it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        json.dump({"keys": [asdict(key) for key in keys]}, file, ensure_ascii=False, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    content = json.dumps({"keys": [asdict(key) for key in keys]}, ensure_ascii=False, indent=1)
+    atomic_write(path, content, mode=0o600)
 
 
 class KeyStore(Protocol):

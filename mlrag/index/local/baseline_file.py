@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mlrag.atomic_write import atomic_write
 from mlrag.index.off_topic_baseline import CHANGED_PART
 from mlrag.types import Vectors
 
@@ -50,9 +50,7 @@ def carry_baseline(old: Path, new: Path, changed: int, live: int) -> None:
 
 
 def _write(folder: Path, content: Mapping[str, Any]) -> None:
-    draft = folder / f"{NAME}.{os.getpid()}.tmp"
     try:
-        draft.write_text(json.dumps(content), encoding="utf-8")
-        draft.replace(folder / NAME)
+        atomic_write(folder / NAME, json.dumps(content))
     except OSError as error:
         _log.warning("cannot write %s: %s", folder / NAME, error)
