@@ -27,9 +27,10 @@ from eval.advice.serialize import as_json
 from eval.advice.show import print_advice, write_page
 from eval.probes.history import read_reports
 from eval.runner.plan import find_run, latest_run
+from mlrag.console import print_error
 from mlrag.errors import CorpusFormatError, MlragError
 from mlrag.languages import languages
-from mlrag.models.hardware import probe
+from mlrag.models.hardware import measure_memory
 from mlrag.settings import Settings
 
 
@@ -127,14 +128,14 @@ def main(
         preset = find_preset("scenario", scenario) if scenario else {}
         asked = {"ram": ram, "vram": vram, "disk": disk}
         wanted = {k: preset.get(k) if v is None else v for k, v in asked.items()}
-        machine = plan_hardware(probe(), settings.data_dir, wanted)
+        machine = plan_hardware(measure_memory(), settings.data_dir, wanted)
         by_dimension = weigh_dimensions(preset, parse_numbers(weights))
         evidence = _evidence(settings, need, run or [], published, console)
         gained = _gained(evidence, compare, settings)
         advice = advise(need, machine, evidence, settings.variants)
         matrix = make_matrix(advice, by_dimension, gamma, () if published else read_reports(settings.data_dir))
     except (MlragError, ValueError, OSError) as error:
-        console.print(f"[red]{error}[/red]", highlight=False)
+        print_error(error)
         raise typer.Exit(1) from None
     made = _made(scenario, regime, by_dimension, compare)
     folder = out or settings.data_dir / "reports" / "advice"

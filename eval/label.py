@@ -24,7 +24,8 @@ from eval.judge.labels import CHOICES, HumanLabel, Labels, draw, measure_agreeme
 from eval.judge.prompts import rubric
 from eval.judge.report import ratio
 from eval.judge.rows import AnswerRow, VariantAnswers, read_answers
-from mlrag.errors import MlragError, SettingsError
+from mlrag.console import exit_on_error
+from mlrag.errors import SettingsError
 from mlrag.languages import Language, language
 
 LOOPBACK = "127.0.0.1"
@@ -126,16 +127,13 @@ def main(
 ) -> None:
     """Label answers as right, wrong, abstained. Two raters agree or not: --report says how far."""
     console = Console(stderr=True)
-    try:
+    with exit_on_error(ValueError):
         parts = read_answers(folder, [lang] if lang else None)
         if report_:
             report(folder, parts, sorted({p.lang for p in parts}), Console())
             return
         desk = open_desk(parts, folder, _one(lang, parts), rater or getpass.getuser())
         _keep_here(host)
-    except (MlragError, ValueError) as error:
-        console.print(f"[red]{error}[/red]", highlight=False)
-        raise typer.Exit(1) from None
     console.print(f"http://{host}:{port}  ({desk.pack.endonym}, {len(desk.rows)} answers, rater {desk.rater})")
     uvicorn.run(make_app(desk), host=host, port=port, log_level="warning")
 

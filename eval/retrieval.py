@@ -25,9 +25,9 @@ from eval.runner.cross_lingual import make_cross_lingual
 from eval.statistics import Interval, clustered_rate
 from eval.types import Example
 from mlrag.answering.retriever import Retriever
+from mlrag.console import exit_on_error, print_error
 from mlrag.documents.readers import read_documents
 from mlrag.embedding.base import Embedder
-from mlrag.errors import MlragError
 from mlrag.factory import make_embedder
 from mlrag.index.local.indexes import FolderIndexes
 from mlrag.index.protocol import Ranker
@@ -174,7 +174,7 @@ def main(
 ) -> None:
     """Retrieval quality of the dense leg, the lexical leg and their fusion on a set you bring."""
     console = Console(stderr=True)
-    try:
+    with exit_on_error():
         settings = Settings()
         only = langs.split(",") if langs else None
         for code in [*(only or []), *([cross] if cross else [])]:
@@ -184,12 +184,9 @@ def main(
         embedder = make_embedder(settings)
         folder = index_folder(data, settings.data_dir) if data else settings.data_dir / "eval" / "own-index"
         result = evaluate(suite, folder, embedder, limit, console, only, cross)
-    except MlragError as error:
-        console.print(f"[red]{error}[/red]")
-        raise typer.Exit(1) from None
     if not result:
         parallel = f", of questions in {cross} with a parallel one" if cross else ""
-        console.print(f"[red]no question there has a gold passage in an installed language{parallel}[/red]")
+        print_error(f"no question there has a gold passage in an installed language{parallel}")
         raise typer.Exit(1)
     if as_json_:
         print(json.dumps(as_json(result), indent=1))  # noqa: T201

@@ -36,6 +36,7 @@ from eval.runner.on_ray import answer_on_ray
 from eval.runner.plan import base_variant, find_run, latest_run, read_plan
 from eval.runner.prepare import EvaluationData, PreparedRun, load_data, prepare
 from eval.runner.rows import RowStore
+from mlrag.console import print_error
 from mlrag.errors import MlragError
 from mlrag.languages import language
 from mlrag.models.variants import family
@@ -218,7 +219,7 @@ def main(
         report = add_claims(report, judgement)
         report = replace(report, columns=make_columns(report, suites, stored))
     except (MlragError, ValueError) as error:
-        console.print(f"{error}", style="red", highlight=False, markup=False)
+        print_error(error)
         raise typer.Exit(1) from None
     out = out or settings.data_dir / "reports" / report.run
     if no_parquet := render(report, out):

@@ -23,8 +23,8 @@ from mlrag.generation.fallback import Auto, Chosen, Fallback
 from mlrag.generation.routed import Part, Router
 from mlrag.index.local.indexes import FolderIndexes
 from mlrag.index.protocol import Indexes
-from mlrag.models.hardware import probe
-from mlrag.models.memory_fit import best_fitting
+from mlrag.models.hardware import measure_memory
+from mlrag.models.memory_fit import find_best_fit
 from mlrag.models.route_file import read_routes, route_version
 from mlrag.models.routing import Budget, Routes
 from mlrag.models.variants import Variant, parse_variant
@@ -200,7 +200,7 @@ def choose(settings: Settings, embedder: Embedder, think: bool = False) -> Chose
     if routes:
         return Chosen(_router(settings, embedder, routes, think), f"whom the route of {routes.source} names")
     try:
-        found = best_fitting(installed(settings.ollama_host), probe())
+        found = find_best_fit(installed(settings.ollama_host), measure_memory())
         if found.tag:
             variant = parse_variant(f"ollama:{found.tag}" + ("+think" if think else ""))
             return Chosen(_model_generator(settings, variant), found.reason)

@@ -15,7 +15,7 @@ from eval.datasets.own import read_jsonl
 from mlrag.documents.readers import read_documents
 from mlrag.errors import CorpusFormatError
 from mlrag.languages import language, languages
-from mlrag.models.hardware import Memory, physical_cores
+from mlrag.models.hardware import Memory, count_physical_cores
 from mlrag.text.detect import detect
 
 Locality = Literal["device", "own servers", "any"]
@@ -99,7 +99,7 @@ def plan_hardware(memory: Memory, folder: Path, given: Mapping[str, float | None
     """The probed machine, with what was `given` (ram, vram, disk) in its place."""
     there = next(p for p in (folder, *folder.absolute().parents) if p.is_dir())
     probed = TargetHardware(
-        memory.ram_total, memory.vram_total, shutil.disk_usage(there).free / 1e9, physical_cores(), "probed"
+        memory.ram_total, memory.vram_total, shutil.disk_usage(there).free / 1e9, count_physical_cores(), "probed"
     )
     chosen = {k: v for k, v in given.items() if v is not None}
     return replace(probed, **chosen, source="given") if chosen else probed  # type: ignore[arg-type]

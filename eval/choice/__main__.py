@@ -18,13 +18,14 @@ import mlrag
 from eval.choice.methods import VERSION, Chooser, CosineChooser, LetterChooser, OptionChooser, compute_chance
 from eval.datasets import Dataset, open_dataset
 from eval.datasets.own import sample_examples
-from eval.probes.cli import exit_on_error, split_names
+from eval.probes.cli import split_names
 from eval.probes.run import open_run
 from eval.report.tables import format_estimate, markdown_page, rich_table
 from eval.runner.plan import hash_package_files
 from eval.runner.rows import RowStore
 from eval.statistics import Interval, clustered_rate
 from eval.types import Example, Prediction
+from mlrag.console import exit_on_error
 from mlrag.embedding.base import Embedder
 from mlrag.errors import CorpusFormatError, MlragError
 from mlrag.factory import make_embedder
@@ -189,7 +190,7 @@ def main(
 ) -> None:
     """Accuracy at multiple choice against chance, by language. A stopped run goes on where it stopped."""
     console = Console(stderr=True)
-    with exit_on_error(console):
+    with exit_on_error(ValueError):
         settings = Settings()
         suite = open_dataset(data, langs.split(",") if langs else None, settings.data_dir)
         signature = _sign(settings, suite, str(data), limit, orders, by)

@@ -12,13 +12,14 @@ from rich.console import Console
 
 from eval.efficiency.batches import WRITE, Batch, BatchResult, measure_batches, read_batches
 from eval.efficiency.machine import measure_bandwidth, predict_tokens_per_second
-from eval.probes.cli import Json, Out, Variants, exit_on_error, publish, split_names
+from eval.probes.cli import Json, Out, Variants, publish, split_names
 from eval.probes.report import Amount, Cell, ProbeReport, Section
 from eval.probes.run import open_run, sign
 from eval.runner.jsonl_log import file_name
 from eval.statistics import clustered_mean
+from mlrag.console import exit_on_error
 from mlrag.factory import make_caller
-from mlrag.models.hardware import physical_cores, probe
+from mlrag.models.hardware import count_physical_cores, measure_memory
 from mlrag.models.variants import parse_variant
 from mlrag.settings import Settings
 
@@ -102,11 +103,11 @@ def parse_counts(text: str) -> list[int]:
 
 
 def describe_machine(gb_per_second: float) -> dict[str, Any]:
-    memory = probe()
+    memory = measure_memory()
     return {
         "machine": platform.platform(),
         "processor": platform.machine(),
-        "cores": physical_cores(),
+        "cores": count_physical_cores(),
         "ram_gb": memory.ram_total,
         "gpu_gb": memory.vram_total,
         "bandwidth_gb_per_second": round(gb_per_second, 1),
@@ -135,7 +136,7 @@ def main(
 ) -> None:
     """How fast a variant is here, what it takes, and how far off the prediction was. A stopped run goes on."""
     console = Console(stderr=True)
-    with exit_on_error(console):
+    with exit_on_error(ValueError):
         names, lengths, streams = split_names(variants), parse_counts(contexts), parse_counts(at_once)
         settings = Settings().model_copy(update={"concurrency": max(streams)})
         speed = gb_per_second or measure_bandwidth()

@@ -12,7 +12,7 @@ from threading import Event, Thread
 
 import numpy as np
 
-from mlrag.models.hardware import physical_cores
+from mlrag.models.hardware import count_physical_cores
 from mlrag.models.memory_fit import kv_bytes
 from mlrag.models.variants import Variant
 
@@ -28,7 +28,7 @@ def measure_bandwidth(megabytes: int = 256, repeats: int = 5) -> float:
 
     Bytes read plus bytes written, as STREAM counts them. A CPU reads a model's weights at nearly this speed.
     """
-    cores = physical_cores()
+    cores = count_physical_cores()
     size = megabytes * 2**20 // cores // 8
     parts = [(np.ones(size), np.empty(size)) for _ in range(cores)]
     seconds = []

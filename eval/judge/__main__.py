@@ -13,6 +13,7 @@ from eval.judge.pairs import Pairwise
 from eval.judge.report import as_json, pairwise_json, show, show_pairs
 from eval.judge.running import compare_pairs, examine_judge, judge_run, write, write_pairs
 from eval.probes.cli import split_names
+from mlrag.console import print_error
 from mlrag.errors import MlragError
 from mlrag.settings import Settings
 
@@ -52,7 +53,7 @@ def main(
             else examine_judge(Settings(), judge, only, questions, console)
         )
     except (MlragError, ValueError) as error:
-        console.print(f"[red]{error}[/red]", highlight=False)
+        print_error(error)
         raise typer.Exit(1) from None
     if as_json_:
         print(json.dumps(as_json(found), ensure_ascii=False))  # noqa: T201

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +16,7 @@ from eval.probes.page import write_report
 from eval.probes.report import ProbeReport, report_json
 from eval.probes.run import PreparedProbe, ProbeRequest, run_probe
 from eval.report.tables import rich_table
-from mlrag.errors import MlragError
+from mlrag.console import exit_on_error
 from mlrag.languages import language, languages
 from mlrag.settings import Settings
 
@@ -45,7 +44,7 @@ def make_command(prepare: Callable[..., PreparedProbe], default_variants: str) -
         **options: Any,
     ) -> None:
         console = Console(stderr=True)
-        with exit_on_error(console):
+        with exit_on_error(ValueError):
             settings = Settings()
             if concurrency:
                 settings = settings.model_copy(update={"concurrency": concurrency})
@@ -74,16 +73,6 @@ def choose_languages(text: str | None) -> list[str]:
     for code in wanted:
         language(code)
     return [code for code in languages() if code in wanted]
-
-
-@contextmanager
-def exit_on_error(console: Console) -> Iterator[None]:
-    """Print an MlragError or ValueError, and end the command with status 1."""
-    try:
-        yield
-    except (MlragError, ValueError) as error:
-        console.print(str(error), style="red", markup=False, highlight=False)
-        raise typer.Exit(1) from None
 
 
 def publish(report: ProbeReport, settings: Settings, out: Path | None, json_only: bool, console: Console) -> None:

@@ -23,7 +23,8 @@ from eval.sft.records import Draft, LeftOut, TrainingRow
 from eval.sft.writer import Writer, check_round_trip
 from mlrag.answering.pipeline import Pipeline
 from mlrag.answering.retriever import Retriever
-from mlrag.errors import CorpusFormatError, MlragError, SettingsError
+from mlrag.console import exit_on_error
+from mlrag.errors import CorpusFormatError, SettingsError
 from mlrag.factory import make_caller, make_embedder, make_indexes, make_pipeline
 from mlrag.generation.prompts import VERSION
 from mlrag.languages import Language, language
@@ -189,7 +190,7 @@ def main(
 ) -> None:
     """Write a training set (TRL, Unsloth) from indexed documents, without what is evaluated on: docs/finetune.md."""
     console = Console(stderr=True)
-    try:
+    with exit_on_error(ValueError):
         settings, pack = Settings(), language(lang)
         if not questions and not variant:
             raise SettingsError("there are no questions", "give --questions FILE, or --variant e4b to write questions")
@@ -218,9 +219,6 @@ def main(
         }
         files = ExportFiles.at(out or settings.data_dir / "sft" / pack.code)
         report = write(files, export, exporter, made_with, shape)
-    except (MlragError, ValueError) as error:
-        console.print(str(error), style="red", markup=False, highlight=False)
-        raise typer.Exit(1) from None
     if as_json:
         print(json.dumps(report, ensure_ascii=False))  # noqa: T201
     else:

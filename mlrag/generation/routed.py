@@ -42,7 +42,7 @@ class Router:
     def generate(self, request: Request) -> Generation:
         refused = request.refused
         before = refused.generation.route if refused else None
-        if refused and before and before.rule.rpartition(":")[2] in self._routes.steps:  # not where the file changed
+        if refused and before and before.rule.rpartition(":")[2] in self._routes.rules:  # not where the file changed
             return self._again(request, refused, before)
         if request.evidence.lang == request.lang.code:  # a look into other languages is no question of its own
             self._ledger.asked()
@@ -52,12 +52,12 @@ class Router:
 
     def rewrite(self, follow_up: FollowUp) -> str:
         """By the variant that the question's language has."""
-        generator = self._generator(self._routes.step(self._routes.rule(follow_up.lang.code)).variant)
+        generator = self._generator(self._routes.find_rule(self._routes.rule_name(follow_up.lang.code)).variant)
         return generator.rewrite(follow_up) if isinstance(generator, Rewriter) else ""
 
     def _routed(self, route: Route, request: Request, *notes: str) -> Generation:
         generator = self._generator(route.variant)
-        for name in self._routes.step(route.rule).fallbacks:
+        for name in self._routes.find_rule(route.rule).fallbacks:
             if name != route.variant:
                 generator = Fallback(generator, self._generator(name))
         generation = generator.generate(request)

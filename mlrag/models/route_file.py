@@ -1,10 +1,11 @@
-"""From advice.json (docs/choosing.md, section 7) to the installed route, and the file that holds it."""
+"""The file of the installed route, and how an advice.json (docs/choosing.md, section 7) becomes one."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from mlrag.errors import SettingsError
-from mlrag.models.routing import Budget, Routes, Step
+from mlrag.models.routing import LAST, Budget, RouteRule, Routes
 from mlrag.models.variants import with_thinking
 
 ADVICE, ROUTE = "mlrag.advice/1", "mlrag.route/1"
@@ -22,103 +23,112 @@ _AGAIN = "write it with: python -m eval.advise"
 
 
 def read_advice(path: Path) -> dict[str, Any]:
-    """Raises SettingsError for a file that is no advice, whose advice names nobody, or rests on stand-ins."""
+    """Read an advice file.
+
+    Raises SettingsError for a file that is not advice, or whose evidence comes from test doubles.
+    """
     try:
         advice = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SettingsError(f"{path} cannot be read as advice: {error}", _AGAIN) from error
     if not isinstance(advice, dict) or advice.get("schema") != ADVICE:
-        raise SettingsError(f"{path} is no advice: its schema is not {ADVICE!r}", _AGAIN)
+        raise SettingsError(f"{path} is not advice: its schema is not {ADVICE!r}", _AGAIN)
     if advice.get("stand_ins"):
-        who = ", ".join(map(str, advice["stand_ins"]))
-        raise SettingsError(f"{path} rests on stand-ins ({who}), which were no models", "measure real ones first")
+        names = ", ".join(map(str, advice["stand_ins"]))
+        raise SettingsError(f"{path} was measured on test doubles ({names}), not on models", "measure real ones first")
     return advice
 
 
 def routes_from(advice: Mapping[str, Any], source: str, long: int | None, busy: int | None, spend: Budget) -> Routes:
-    """`spend` holds the limits of a window; those of the advice are added. Raises SettingsError."""
+    """Return the routes of an advice file. The limits of `spend` take precedence over those of the advice.
+
+    Raises SettingsError where the advice has no usable route, or names no variant.
+    """
     try:
         route = advice["route"]
-        told = dict(route.get("budget") or {})
-        limits = {f.name: _first(getattr(spend, f.name), told.get(f.name)) for f in fields(Budget)}
+        advised = route.get("budget") or {}
+        limits: dict[str, Any] = {}
+        for f in fields(Budget):
+            given = getattr(spend, f.name)
+            limits[f.name] = advised.get(f.name) if given is None else given
         return Routes(
-            default=_step(route["default"]),
-            tiers={name: _step(s) for name, s in route["tiers"].items()},
-            languages={name: _step(s) for name, s in route["languages"].items()},
+            default=_parse_rule(route["default"]),
+            tiers={name: _parse_rule(rule) for name, rule in route["tiers"].items()},
+            languages={name: _parse_rule(rule) for name, rule in route["languages"].items()},
             budget=Budget(**limits),
             long=long,
             busy=busy,
-            prices=_prices(advice),
-            expected=_expected(advice),
+            prices=_read_prices(advice),
+            expected=_read_seconds(advice),
             source=source,
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise SettingsError(f"{source} has no usable route: {error!r}", _AGAIN) from error
 
 
-def _first(own: object, advised: object) -> Any:
-    return advised if own is None else own
-
-
-def _step(told: Mapping[str, Any]) -> Step:
-    if not told["variant"]:
-        raise SettingsError("the advice names nobody: nothing was feasible", "its `feasibility` says what would be")
-    return Step(
-        variant=str(told["variant"]),
-        origin=str(told.get("from", "")),
-        evidence=str(told.get("evidence", "")),
-        fallbacks=tuple(told.get("fallbacks") or ()),
-        escalate=told.get("escalate"),
-        lighter=told.get("lighter"),
+def _parse_rule(raw: Mapping[str, Any]) -> RouteRule:
+    if not raw["variant"]:
+        raise SettingsError(
+            "the advice names no variant: none was feasible", "its `feasibility` says what would make one feasible"
+        )
+    return RouteRule(
+        variant=str(raw["variant"]),
+        origin=str(raw.get("from", "")),
+        evidence=str(raw.get("evidence", "")),
+        fallbacks=tuple(raw.get("fallbacks") or ()),
+        escalate=raw.get("escalate"),
+        lighter=raw.get("lighter"),
     )
 
 
-def _prices(advice: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
-    found: dict[str, tuple[float, float]] = {}
+def _read_prices(advice: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+    """Dollars for a million tokens in and out, by variant without thinking."""
+    prices: dict[str, tuple[float, float]] = {}
     for row in advice.get("feasibility") or ():
         name = with_thinking(row["variant"], "off")
         if row.get("dollars"):
-            found[name] = (float(row["dollars"][0]), float(row["dollars"][1]))
+            prices[name] = (float(row["dollars"][0]), float(row["dollars"][1]))
         elif row.get("place") == "here":
-            found[name] = (0.0, 0.0)
-    return found
+            prices[name] = (0.0, 0.0)
+    return prices
 
 
-def _expected(advice: Mapping[str, Any]) -> dict[str, float]:
+def _read_seconds(advice: Mapping[str, Any]) -> dict[str, float]:
+    """Seconds a question, by variant; empty where the advice counts costs in something else."""
     costs = advice.get("costs") or {}
-    known = costs.get("values", {}) if costs.get("basis") == "seconds" else {}
-    return {name: float(seconds) for name, seconds in known.items() if seconds is not None}
+    values = costs.get("values", {}) if costs.get("basis") == "seconds" else {}
+    return {name: float(seconds) for name, seconds in values.items() if seconds is not None}
 
 
-def trimmed(routes: Routes) -> Routes:
-    """Without the prices and seconds of those it never asks."""
-    asked = set(routes.names)
-    plain = {with_thinking(name, "off") for name in asked}
+def keep_used(routes: Routes) -> Routes:
+    """Return the routes without the prices and seconds of variants that they never ask."""
+    used = set(routes.names)
+    without_thinking = {with_thinking(name, "off") for name in used}
     return replace(
         routes,
-        prices={n: p for n, p in routes.prices.items() if n in plain},
-        expected={n: s for n, s in routes.expected.items() if n in asked},
+        prices={name: price for name, price in routes.prices.items() if name in without_thinking},
+        expected={name: seconds for name, seconds in routes.expected.items() if name in used},
     )
 
 
-def unpriced(routes: Routes) -> Iterable[str]:
-    """Whom a budget in money cannot hold, for nobody knows the price."""
+def find_unpriced(routes: Routes) -> list[str]:
+    """Return the variants without a known price; they cannot be used with a budget in dollars."""
     if not routes.budget.in_money:
-        return ()
-    return [n for n in routes.names if n != "extractive" and with_thinking(n, "off") not in routes.prices]
+        return []
+    return [n for n in routes.names if n != LAST and with_thinking(n, "off") not in routes.prices]
 
 
 def write_routes(path: Path, routes: Routes) -> None:
-    """Whole or not at all."""
+    """Write the route file atomically. Of several processes that write at once, the last one wins."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    whole = {"schema": ROUTE, **_ROUTES.dump_python(routes, mode="json")}
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(whole, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    content = {"schema": ROUTE, **_ROUTES.dump_python(routes, mode="json")}
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     part.replace(path)
 
 
 def route_version(path: Path) -> str:
-    """Another text for other rules; "" where no route is installed."""
+    """Return a text that changes with the rules; "" where no route is installed."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
     except OSError:
@@ -126,12 +136,12 @@ def route_version(path: Path) -> str:
 
 
 def read_routes(path: Path) -> Routes | None:
-    """None where no route is installed. Raises SettingsError for a file that is none."""
+    """Read the installed route, None without one. Raises SettingsError for a file that is not a route."""
     try:
         return _ROUTES.validate_json(path.read_bytes())
     except FileNotFoundError:
         return None
     except (OSError, ValidationError) as error:
         raise SettingsError(
-            f"{path} is no route: {error}", "install one with: mlrag route --from advice.json, or: mlrag route --off"
+            f"{path} is not a route: {error}", "install one with: mlrag route --from advice.json, or: mlrag route --off"
         ) from error

@@ -1,4 +1,7 @@
-"""Who answers a question: rules of an advice file, as values and one pure function. docs/choosing.md, section 8."""
+"""Which variant answers a question: the rules of an advice file as values, and one pure function.
+
+See docs/choosing.md, section 8.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,16 @@ from typing import Literal
 from mlrag.languages import language
 from mlrag.types import Route
 
-LAST = "extractive"  # needs no model and costs nothing: who answers when nobody else may
+LAST = "extractive"  # the last resort: needs no model and costs nothing
 LONG, BUSY, SPENT = "long", "busy", "budget"
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """Who answers a group of questions. `origin` and `evidence` are the advice's words on why.
+class RouteRule:
+    """The variant that answers a group of questions. `origin` and `evidence` are the advice's reasons.
 
-    `fallbacks`: in order, when it fails. `escalate`: whom to ask when its answer is refused. `lighter`: who stands in
-    while its backend is busy. None: nobody.
+    `fallbacks` are asked in order when it fails, `escalate` when its answer is refused, `lighter` while its backend
+    is busy; None: no other variant.
     """
 
     variant: str
@@ -30,16 +33,16 @@ class Step:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Everybody it may ask."""
+        """Every variant that the rule may ask."""
         return tuple(n for n in (self.variant, *self.fallbacks, self.escalate, self.lighter) if n)
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What may be spent; None: no limit. `p95_seconds`: of one question, which no escalation may pass.
+    """Limits on spending; None: no limit. `p95_seconds` is for one question: no escalation may exceed it.
 
-    `calls`, `tokens` (read and written), `seconds` (of models) and `dollars` are those of one `window` (UTC);
-    `dollars_per_1000` is what a thousand questions of a window may cost.
+    `calls`, `tokens` (read and written), `seconds` (of models) and `dollars` apply to one `window` (UTC);
+    `dollars_per_1000` is the mean cost of a thousand questions of a window.
     """
 
     p95_seconds: float | None = None
@@ -52,7 +55,7 @@ class Budget:
 
     @property
     def limited(self) -> bool:
-        """Is there anything that must be counted?"""
+        """Whether anything must be counted."""
         return self.in_money or any(x is not None for x in (self.calls, self.tokens, self.seconds))
 
     @property
@@ -62,13 +65,16 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """The installed rules. `long`: estimated tokens from which a question is long; `busy`: calls under way at a backend
-    from which it is; None: never. `prices`: dollars for a million tokens in and out, 0 on this machine, absent where
-    not known. `expected`: a question's seconds, where measured. `source`: the advice file."""
+    """The installed rules.
 
-    default: Step
-    tiers: Mapping[str, Step] = field(default_factory=dict)
-    languages: Mapping[str, Step] = field(default_factory=dict)
+    `long`: estimated tokens from which a question is long; `busy`: running calls from which a backend is busy; None:
+    never. `prices`: dollars for a million tokens in and out by variant, 0 on this machine, absent where unknown.
+    `expected`: seconds a question by variant, where measured. `source`: the advice file.
+    """
+
+    default: RouteRule
+    tiers: Mapping[str, RouteRule] = field(default_factory=dict)
+    languages: Mapping[str, RouteRule] = field(default_factory=dict)
     budget: Budget = field(default_factory=Budget)
     long: int | None = None
     busy: int | None = None
@@ -77,47 +83,52 @@ class Routes:
     source: str = ""
 
     @property
-    def steps(self) -> dict[str, Step]:
-        """Every step under the name of its rule."""
+    def rules(self) -> dict[str, RouteRule]:
+        """Every rule by name."""
         return {"default": self.default, **self.tiers, **self.languages}
 
     @property
     def names(self) -> tuple[str, ...]:
         """Every variant that may be asked, once."""
-        return tuple(dict.fromkeys(name for step in self.steps.values() for name in step.names))
+        return tuple(dict.fromkeys(name for rule in self.rules.values() for name in rule.names))
 
-    def rule(self, lang: str) -> str:
-        """The name of the step for a language: its own, that of its tier, or "default"."""
+    def rule_name(self, lang: str) -> str:
+        """Return the name of the rule for a language: its own, that of its tier, or "default"."""
         tier = f"T{language(lang).tier}"
         return lang if lang in self.languages else tier if tier in self.tiers else "default"
 
-    def step(self, rule: str) -> Step:
-        return self.steps[rule.rpartition(":")[2]]
+    def find_rule(self, name: str) -> RouteRule:
+        """Return the rule that `Route.rule` names; a reason before the name ("busy:T4") is ignored."""
+        return self.rules[name.rpartition(":")[2]]
 
 
 def decide(
     routes: Routes, lang: str, tokens: int, load: Callable[[str], int], affordable: Callable[[str], bool]
 ) -> Route:
-    """Who is asked, and by which rule: "T4", or with a reason before it "long:T4", "busy:T4", "budget:T4".
+    """Return the variant to ask and its rule: "T4", or with a reason before it: "long:T4", "busy:T4", "budget:T4".
 
-    `tokens`: the question's length; `load`: calls under way at a variant's backend; `affordable`: is enough of the
-    budget left for one call of it? A busy backend goes before length, what is left of the budget before both.
+    A busy backend takes precedence over length, the rest of the budget over both.
+
+    Args:
+        tokens: the question's length.
+        load: the running calls at a variant's backend.
+        affordable: whether enough of the budget is left for one call of a variant.
     """
-    for route in _wanted(routes, routes.rule(lang), tokens, load):
+    for route in _list_candidates(routes, routes.rule_name(lang), tokens, load):
         if route.variant == LAST or affordable(route.variant):
             return route
-    return Route(LAST, f"{SPENT}:{routes.rule(lang)}")
+    return Route(LAST, f"{SPENT}:{routes.rule_name(lang)}")
 
 
-def _wanted(routes: Routes, rule: str, tokens: int, load: Callable[[str], int]) -> Iterator[Route]:
-    """The choices, first the one that would be taken with all the money in the world."""
-    step = routes.steps[rule]
-    busy = routes.busy is not None and load(step.variant) >= routes.busy
-    if busy and step.lighter:
-        yield Route(step.lighter, f"{BUSY}:{rule}")
-    elif not busy and routes.long is not None and tokens >= routes.long and step.escalate:
-        yield Route(step.escalate, f"{LONG}:{rule}")
-    yield Route(step.variant, rule, step.escalate)
-    for name in (step.lighter, *step.fallbacks):
-        if name:
-            yield Route(name, f"{SPENT}:{rule}")
+def _list_candidates(routes: Routes, name: str, tokens: int, load: Callable[[str], int]) -> Iterator[Route]:
+    """The variants to consider, first the one for an unlimited budget, then cheaper ones."""
+    rule = routes.rules[name]
+    busy = routes.busy is not None and load(rule.variant) >= routes.busy
+    if busy and rule.lighter:
+        yield Route(rule.lighter, f"{BUSY}:{name}")
+    elif not busy and routes.long is not None and tokens >= routes.long and rule.escalate:
+        yield Route(rule.escalate, f"{LONG}:{name}")
+    yield Route(rule.variant, name, rule.escalate)
+    for variant in (rule.lighter, *rule.fallbacks):
+        if variant:
+            yield Route(variant, f"{SPENT}:{name}")

@@ -1,4 +1,4 @@
-"""The Gemma 4 family, and the names of who answers.
+"""The Gemma 4 family, and the names of variants.
 
 A name is "extractive", "auto", a family member ("e4b"), a backend and its model ("openai:google/gemma-4-31b-it:free"),
 one of the user's own names, or any other Ollama tag; "+think" behind it turns thinking on.
@@ -23,14 +23,15 @@ _MODELLESS: tuple[Backend, ...] = ("extractive", "auto")
 _PREFIXES: tuple[Backend, ...] = ("ollama", "openai", "gemini", "llamacpp")
 _THINK = "+think"
 _OLLAMA_DEFAULT = "e4b"  # what Ollama gives for a bare "gemma4"
+_OLLAMA_DEFAULT_TAGS = ("gemma4", "gemma4:latest")
 _FAMILY_MEMBER = re.compile(r"gemma-?4[-:](e2b|e4b|12b|26b|31b)(?![a-z0-9])")
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What the cache of keys and values is computed from.
+    """The attention layout, from which the size of the key-value cache is computed.
 
-    `local_run` sliding layers of `window` tokens stand before each global one. The last `kv_shared` layers reuse
+    `local_run` sliding layers of `window` tokens come before each global one. The last `kv_shared` layers reuse
     earlier keys and values. `kv_*` are key-value heads, `head_*` their dimensions, in local and global layers.
     """
 
@@ -59,7 +60,7 @@ class Parameters:
 
 @dataclass(frozen=True, slots=True)
 class PublishedScore:
-    """What somebody published, never measured here. Per cent, unless `benchmark` says otherwise."""
+    """A published score, never measured here. Percent, unless `benchmark` says otherwise."""
 
     benchmark: str
     value: float
@@ -70,7 +71,7 @@ class PublishedScore:
 
 @dataclass(frozen=True, slots=True)
 class VariantSpec:
-    """One member of the family. `ids` holds its name at each backend that has it. `memory` is as published."""
+    """One member of the family. `ids` holds its name at each backend that serves it. `memory` is as published."""
 
     name: str
     title: str
@@ -85,13 +86,13 @@ class VariantSpec:
     scores: tuple[PublishedScore, ...]
 
     def score(self, benchmark: str) -> float:
-        """The first published value. Raises KeyError where there is none."""
+        """Return the first published value. Raises KeyError where there is none."""
         return {s.benchmark: s.value for s in reversed(self.scores)}[benchmark]
 
 
 @dataclass(frozen=True, slots=True)
 class CustomVariant:
-    """A user's own name: `tag` as a name of mlrag says it, `base` the family member it was tuned from."""
+    """A name from the settings: `tag` is any variant name, `base` the family member it was tuned from."""
 
     tag: str
     base: str
@@ -101,9 +102,9 @@ class CustomVariant:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """Who answers: `model` is the id that `backend` knows, empty for the two that have none.
+    """A parsed variant name. `model` is the id that `backend` knows, "" for the two that have none.
 
-    `label` is what reports print. `spec` is None where the model is not of the family, `context` where nothing says it.
+    `label` is printed in reports. `spec` is None for a model outside the family, `context` where it is unknown.
     """
 
     label: str
@@ -116,7 +117,7 @@ class Variant:
 
 @cache
 def family() -> dict[str, VariantSpec]:
-    """The Gemma 4 variants by short name, smallest first."""
+    """Return the Gemma 4 variants by short name, smallest first."""
     data = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
     published = data.pop("published")
     return {name: _spec(name, fields, published) for name, fields in data.items()}
@@ -129,16 +130,16 @@ def _spec(name: str, fields: dict[str, Any], published: list[dict[str, Any]]) ->
         for benchmark, values in block["scores"].items()
         if name in values
     )
-    made = {
+    typed = {
         "parameters": Parameters(**fields["parameters"]),
         "layout": Layout(**fields["layout"]),
         "modalities": tuple(fields["modalities"]),
     }
-    return VariantSpec(name=name, scores=scores, **(fields | made))
+    return VariantSpec(name=name, scores=scores, **(fields | typed))
 
 
 def known_names() -> str:
-    """Every kind of name, as error messages list them."""
+    """Return every kind of variant name, as error messages list them."""
     gemini = ", ".join(f"gemini:{s.name}" for s in family().values() if "gemini" in s.ids)
     return (
         f"known: {', '.join((*_MODELLESS, *family()))}, ollama:TAG, openai:NAME, {gemini}, llamacpp:PATH.gguf, "
@@ -147,42 +148,50 @@ def known_names() -> str:
 
 
 def member_of(model: str) -> VariantSpec | None:
-    """The family member that a tag, hub id or file name tells of, fine-tunes included: "my/gemma-4-E4B-si" is e4b."""
+    """Return the family member in a tag, hub id or file name, fine-tunes included: "my/gemma-4-E4B-si" is e4b."""
     folded = model.casefold()
-    if folded in ("gemma4", "gemma4:latest"):
+    if folded in _OLLAMA_DEFAULT_TAGS:
         return family()[_OLLAMA_DEFAULT]
-    found = _FAMILY_MEMBER.search(folded)
-    return family()[found[1]] if found else None
+    match = _FAMILY_MEMBER.search(folded)
+    return family()[match[1]] if match else None
 
 
-def parse_variant(name: str, own: Mapping[str, CustomVariant] | None = None) -> Variant:
-    """ "e4b+think" -> backend ollama, model gemma4:e4b, thinking on. `own` are the user's names, from the settings.
+def default_download(tag: str) -> VariantSpec | None:
+    """Return the family member that Ollama downloads for this tag; None for fine-tunes and other quantisations."""
+    spec = member_of(tag)
+    return spec if spec and tag in (spec.ids["ollama"], *_OLLAMA_DEFAULT_TAGS) else None
+
+
+def parse_variant(name: str, custom: Mapping[str, CustomVariant] | None = None) -> Variant:
+    """Parse a name: "e4b+think" is backend ollama, model gemma4:e4b, thinking on. `custom`: names of the settings.
 
     Raises ValueError, with the known names, for an empty name and for one that no backend can serve.
     """
     label = name.strip()
     base = label.removesuffix(_THINK)
     think = base != label
-    if own and base in own:
-        return _own_variant(label, own[base], think)
-    backend, asked = _split(base)
+    if custom and base in custom:
+        return _custom_variant(label, custom[base], think)
+    backend, model = _split(base)
     if backend in _MODELLESS:
         if think and backend == "extractive":
-            raise ValueError(f"{name!r}: extractive has no model that could think; {known_names()}")
+            raise ValueError(f"{name!r}: extractive has no model that can think; {known_names()}")
         return Variant(backend + _THINK * think, backend, think=think)
-    spec = family().get(asked.casefold()) or member_of(Path(asked).name if backend == "llamacpp" else asked)
-    model = _model(name, backend, asked, spec)
+    spec = family().get(model.casefold()) or member_of(Path(model).name if backend == "llamacpp" else model)
+    _check_model(name, backend, model, spec)
+    if spec and model.casefold() in family():
+        model = spec.ids[backend]
     return Variant(label, backend, model, think, spec, spec.context if spec else None)
 
 
 def with_thinking(name: str, think: str | None) -> str:
-    """The same variant with thinking "on" or "off"; as it is for None."""
+    """Return the variant's name with thinking "on" or "off"; unchanged for None."""
     base = name.strip().removesuffix(_THINK)
     return name if think is None or base == "extractive" else base + _THINK * (think == "on")
 
 
 def _split(base: str) -> tuple[Backend, str]:
-    """ "gemini:31b" -> ("gemini", "31b"); what has no backend before it is Ollama's."""
+    """ "gemini:31b" -> ("gemini", "31b"); a name without a backend is an Ollama tag."""
     for backend in _MODELLESS:
         if base.casefold() == backend:
             return backend, ""
@@ -192,38 +201,36 @@ def _split(base: str) -> tuple[Backend, str]:
     return "ollama", base
 
 
-def _model(name: str, backend: Backend, asked: str, spec: VariantSpec | None) -> str:
-    """The id that `backend` knows. Raises ValueError where it cannot have such a model."""
-    if not asked:
+def _check_model(name: str, backend: Backend, model: str, spec: VariantSpec | None) -> None:
+    """Raise ValueError where the backend cannot serve such a model."""
+    if not model:
         raise ValueError(f"a variant needs a name, not {name!r}; {known_names()}")
-    short = asked.casefold() in family()
     if backend == "gemini" and spec and "gemini" not in spec.ids:
         served = " and ".join(s.name for s in family().values() if "gemini" in s.ids)
         raise ValueError(f"{name!r}: of Gemma 4, the Gemini API serves {served} only; {known_names()}")
-    if backend == "llamacpp" and not asked.casefold().endswith(".gguf"):
+    if backend == "llamacpp" and not model.casefold().endswith(".gguf"):
         raise ValueError(f"{name!r}: llamacpp needs the path of a .gguf file; {known_names()}")
-    if backend == "ollama" and re.search(r"[\s+]", asked):
+    if backend == "ollama" and re.search(r"[\s+]", model):
         raise ValueError(f"{name!r}: an Ollama tag has no space and no +; {known_names()}")
-    return spec.ids[backend] if spec and short else asked
 
 
-def _own_variant(label: str, custom: CustomVariant, think: bool) -> Variant:
+def _custom_variant(label: str, custom: CustomVariant, think: bool) -> Variant:
     chosen = parse_variant(custom.tag)
     spec = family()[custom.base]
     return Variant(label, chosen.backend, chosen.model, think or chosen.think, spec, custom.context or spec.context)
 
 
 def check_custom(name: str, custom: CustomVariant) -> None:
-    """Can this entry of the settings be used? Raises SettingsError naming the fix."""
+    """Check an entry of the settings. Raises SettingsError with the fix."""
     if custom.base not in family():
         raise SettingsError(f"variants.{name}: unknown base {custom.base!r}", f"known: {', '.join(family())}")
     if _split(name) != ("ollama", name) or name.casefold() in family() or not name or name.endswith(_THINK):
-        raise SettingsError(f"variants.{name}: this name means something already", "choose another, e.g. my-e4b")
+        raise SettingsError(f"variants.{name}: this name has a meaning already", "choose another, e.g. my-e4b")
     try:
         chosen = parse_variant(custom.tag)
     except ValueError as error:
         raise SettingsError(f"variants.{name}: {error}") from error
     if chosen.backend in _MODELLESS:
-        raise SettingsError(f"variants.{name}: {custom.tag!r} is no model", "give an Ollama tag, or BACKEND:NAME")
+        raise SettingsError(f"variants.{name}: {custom.tag!r} is not a model", "give an Ollama tag, or BACKEND:NAME")
     if custom.context is not None and custom.context < 1:
         raise SettingsError(f"variants.{name}: a context of {custom.context} tokens", "give 1 or more, or leave it out")

@@ -1,8 +1,9 @@
 """A route names who answers each question, asks a stronger one once when the guard refuses, and keeps its budget."""
 
 import json
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 
 import pytest
 from typer.testing import CliRunner
@@ -17,7 +18,7 @@ from mlrag.factory import make_pipeline
 from mlrag.languages import language
 from mlrag.models.hardware import Memory
 from mlrag.models.route_file import read_routes, route_version, routes_from, write_routes
-from mlrag.models.routing import Budget, Routes, Step, decide
+from mlrag.models.routing import Budget, RouteRule, Routes, decide
 from mlrag.state.budget import Cost, FileBook, Ledger
 from mlrag.testing import OllamaDouble, first_sentence
 from mlrag.types import Route, Usage
@@ -30,8 +31,8 @@ QUESTIONS = {
     "ar": "كم يبلغ طول نهر النيل؟",
 }
 ENGLISH = "The mosquito bites by day, early in the morning, and late in the afternoon. [1]"
-STEP = Step("e2b", "mix", "measured", ("extractive",), escalate="31b", lighter="extractive")
-ROUTES = Routes(STEP, tiers={"T4": replace(STEP, variant="31b", escalate=None, lighter="e2b")}, long=50, busy=2)
+RULE = RouteRule("e2b", "mix", "measured", ("extractive",), escalate="31b", lighter="extractive")
+ROUTES = Routes(RULE, tiers={"T4": replace(RULE, variant="31b", escalate=None, lighter="e2b")}, long=50, busy=2)
 
 
 def rich(_name):
@@ -60,7 +61,7 @@ def test_tier_length_and_load_choose(lang, tokens, load, variant, rule):
 
 
 def test_a_language_goes_before_its_tier():
-    routes = replace(ROUTES, languages={"si": Step("12b")})
+    routes = replace(ROUTES, languages={"si": RouteRule("12b")})
     assert decide(routes, "si", 1, idle, rich) == Route("12b", "si")
     assert decide(replace(routes, languages={}), "si", 1, idle, rich).rule == "T4"
 
@@ -171,7 +172,7 @@ def both(small, large=first_sentence):
     return OllamaDouble(models=(SMALL, LARGE), reply=by_model(small, large))
 
 
-CASCADE = Routes(STEP)
+CASCADE = Routes(RULE)
 
 
 @pytest.mark.parametrize("lang", ["ta", "si", "zh", "ar"])
@@ -260,7 +261,7 @@ def test_who_fails_is_followed_by_the_fallback(own, pipeline):
 
 
 def test_a_busy_backend_gets_the_lighter_variant(own, pipeline):
-    routes = replace(ROUTES, busy=1, tiers={"T4": replace(STEP, variant="31b", escalate=None, lighter="e2b")})
+    routes = replace(ROUTES, busy=1, tiers={"T4": replace(RULE, variant="31b", escalate=None, lighter="e2b")})
 
     def meanwhile(body):
         if body["model"] == LARGE and len(double.requests) == 1:
@@ -301,7 +302,7 @@ def advice(**changes):
 
 @pytest.fixture
 def command(tmp_path, monkeypatch):
-    monkeypatch.setattr(route_commands, "probe", lambda: Memory(64.0, 60.0))
+    monkeypatch.setattr(route_commands, "measure_memory", lambda: Memory(64.0, 60.0))
 
     def called(*args, told=None, **env):
         path = tmp_path / "advice.json"
@@ -314,13 +315,27 @@ def command(tmp_path, monkeypatch):
     return called
 
 
+def _write_often(path, variant):
+    for _ in range(300):
+        write_routes(path, Routes(RouteRule(variant)))
+
+
+def test_processes_that_write_the_route_at_once_do_not_disturb_each_other(tmp_path):
+    path = tmp_path / "route.json"
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        for written in [pool.submit(_write_often, path, name) for name in ("e2b", "31b")]:
+            written.result()
+    assert read_routes(path).default.variant in ("e2b", "31b")
+    assert [file.name for file in tmp_path.iterdir()] == ["route.json"]
+
+
 def test_a_route_is_installed_shown_and_removed(command):
     assert "no route" in command("--show").output
     with OllamaDouble(models=(SMALL, LARGE)) as double:
         done = command("--from", "--spend", "calls=100,dollars=2", "--per", "hour", MLRAG_OLLAMA_HOST=double.url)
     assert done.exit_code == 0, done.output
     routes = read_routes(command.file)
-    assert routes.step("T4") == Step("e2b", "T4", "measured", ("extractive",), "31b", "extractive")
+    assert routes.find_rule("T4") == RouteRule("e2b", "T4", "measured", ("extractive",), "31b", "extractive")
     assert routes.budget == Budget(p95_seconds=5.0, window="hour", calls=100, dollars=2)
     assert routes.expected == {"e2b": 1.0, "31b": 4.0}
     assert (routes.long, routes.busy) == (200, 3)
@@ -369,7 +384,7 @@ def test_whoever_cannot_answer_is_named_with_the_fix(command, name, said):
 
 
 def test_what_does_not_fit_is_named_with_the_fix(command, monkeypatch):
-    monkeypatch.setattr(route_commands, "probe", lambda: Memory(16.0, 12.0))
+    monkeypatch.setattr(route_commands, "measure_memory", lambda: Memory(16.0, 12.0))
     with OllamaDouble(models=(SMALL, LARGE)) as double:
         done = command("--from", MLRAG_OLLAMA_HOST=double.url)
     assert done.exit_code == 1
@@ -382,7 +397,7 @@ def test_a_budget_in_money_wants_prices(command):
     with OllamaDouble(models=(SMALL, LARGE)) as double:
         done = command("--from", "--spend", "dollars=1", told=told, MLRAG_OLLAMA_HOST=double.url)
     assert done.exit_code == 1
-    assert "31b: its price is not known" in done.output
+    assert "31b: its price is unknown" in done.output
 
 
 def test_a_limit_that_is_none_is_refused(command):

@@ -7,9 +7,9 @@ import pytest
 
 from mlrag.errors import SettingsError
 from mlrag.factory import make_generator
-from mlrag.models import hardware as machine
-from mlrag.models.hardware import Memory, nvidia_memory
-from mlrag.models.memory_fit import best_fitting, fits, kv_bytes, memory_gb, verdict
+from mlrag.models import hardware
+from mlrag.models.hardware import Memory, parse_nvidia_smi
+from mlrag.models.memory_fit import describe_fit, find_best_fit, fits, kv_bytes, memory_gb
 from mlrag.models.variants import CustomVariant, family, parse_variant
 from mlrag.settings import Settings
 from tests.conftest import HOUSE
@@ -167,7 +167,7 @@ def test_it_fits_with_enough_memory_and_a_context_it_was_made_for():
 
 
 def test_the_best_that_fits_is_chosen_and_the_choice_explained():
-    choice = best_fitting(["gemma4:e2b", "gemma4:31b", "gemma4:e4b", "my-tune", "gemma4:12b"], Memory(16.0, 12.0))
+    choice = find_best_fit(["gemma4:e2b", "gemma4:31b", "gemma4:e4b", "my-tune", "gemma4:12b"], Memory(16.0, 12.0))
     assert (choice.tag, choice.spec) == ("gemma4:12b", family()["12b"])
     assert choice.reason == (
         "gemma4:12b scores best on MMMLU of the installed variants that fit at 8192 tokens: 12.0 GB of RAM are free, "
@@ -176,38 +176,38 @@ def test_the_best_that_fits_is_chosen_and_the_choice_explained():
 
 
 def test_where_nothing_fits_the_reason_says_what_is_missing():
-    choice = best_fitting(["gemma4:latest"], Memory(8.0, 6.0))
+    choice = find_best_fit(["gemma4:latest"], Memory(8.0, 6.0))
     assert choice.tag is None
     assert choice.reason == "nothing fits at 8192 tokens: 6.0 GB of RAM are free, but gemma4:latest needs 10.8"
-    assert "ollama pull" in best_fitting(["my-tune", "gemma4:e4b-it-q8_0"], Memory(64.0, 60.0)).reason
-    assert "ends at 131072 tokens" in best_fitting(["gemma4:e4b"], Memory(64.0, 60.0), 200_000).reason
+    assert "ollama pull" in find_best_fit(["my-tune", "gemma4:e4b-it-q8_0"], Memory(64.0, 60.0)).reason
+    assert "ends at 131072 tokens" in find_best_fit(["gemma4:e4b"], Memory(64.0, 60.0), 200_000).reason
 
 
 def test_a_gpu_counts_where_it_has_more_room_than_the_ram():
-    assert best_fitting(["gemma4:31b"], Memory(16.0, 12.0, 25.8, 25.0)).reason.endswith("gemma4:31b needs 22.5")
-    assert Memory(16.0, 12.0, 8.6, 8.0).place == "RAM"
+    assert find_best_fit(["gemma4:31b"], Memory(16.0, 12.0, 25.8, 25.0)).reason.endswith("gemma4:31b needs 22.5")
+    assert Memory(16.0, 12.0, 8.6, 8.0).kind == "RAM"
     assert Memory(16.0, None).usable == 16.0
     assert Memory(None, None).usable == 0.0
 
 
-def test_the_verdict_tells_full_from_too_small():
+def test_the_description_tells_full_from_too_small():
     e4b = family()["e4b"]
-    assert "fits (12.0 GB of RAM free)" in verdict(e4b, Memory(16.0, 12.0))
-    assert "only 3.0 of 16.0 GB are free now" in verdict(e4b, Memory(16.0, 3.0))
-    assert "does not fit this machine (8.0 GB)" in verdict(e4b, Memory(8.0, 7.0))
+    assert "fits (12.0 GB of RAM free)" in describe_fit(e4b, Memory(16.0, 12.0))
+    assert "only 3.0 of 16.0 GB are free now" in describe_fit(e4b, Memory(16.0, 3.0))
+    assert "does not fit this machine (8.0 GB)" in describe_fit(e4b, Memory(8.0, 7.0))
 
 
 def test_this_machine_has_memory():
-    memory = machine.probe()
+    memory = hardware.measure_memory()
     assert memory.ram_total and memory.ram_total > 0.1
-    assert 0 <= memory.usable <= memory.most
+    assert 0 <= memory.usable <= memory.capacity
 
 
 def test_gpu_memory_is_read_from_what_nvidia_smi_prints():
     # two cards of 24,564 MiB; the third shares the machine's RAM
     printed = "24564, 24000\n24564, 20000\n[N/A], [N/A]\n"
-    assert nvidia_memory(printed) == pytest.approx((51.514, 46.137), abs=0.001)
-    assert nvidia_memory("") == (0, 0)
+    assert parse_nvidia_smi(printed) == pytest.approx((51.514, 46.137), abs=0.001)
+    assert parse_nvidia_smi("") == (0, 0)
 
 
 @pytest.mark.parametrize(("code", "expected"), [(0, 25.757), (9, 0)])
@@ -216,21 +216,21 @@ def test_the_drivers_tool_is_asked_and_a_failing_one_means_no_gpu(tmp_path, monk
     tool.write_text(f"#!/bin/sh\necho '24564, 24000'\nexit {code}\n", encoding="utf-8")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert machine.probe().vram_total == pytest.approx(expected, abs=0.001)
+    assert hardware.measure_memory().vram_total == pytest.approx(expected, abs=0.001)
 
 
 def test_a_containers_limit_counts(tmp_path, monkeypatch):
     limit = tmp_path / "memory.max"
     limit.write_text("100000000\n", encoding="ascii")
-    monkeypatch.setattr(machine, "_CGROUP", limit)
-    assert machine.probe().ram_total == 0.1
+    monkeypatch.setattr(hardware, "_CGROUP", limit)
+    assert hardware.measure_memory().ram_total == 0.1
 
 
 def test_a_system_without_meminfo_tells_its_total_only(tmp_path, monkeypatch):
-    total = machine.probe().ram_total
-    monkeypatch.setattr(machine, "_MEMINFO", tmp_path / "none")
-    assert machine.probe().ram_free is None
-    assert machine.probe().ram_total == pytest.approx(total, rel=0.1)
+    total = hardware.measure_memory().ram_total
+    monkeypatch.setattr(hardware, "_MEMINFO", tmp_path / "none")
+    assert hardware.measure_memory().ram_free is None
+    assert hardware.measure_memory().ram_total == pytest.approx(total, rel=0.1)
 
 
 def facts_table() -> str:

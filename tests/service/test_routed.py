@@ -5,7 +5,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from mlrag.models.route_file import write_routes
-from mlrag.models.routing import Budget, Routes, Step
+from mlrag.models.routing import Budget, RouteRule, Routes
 from mlrag.testing import OllamaDouble, first_sentence
 from service.app import create_app
 from service.schemas.mlrag import AnswerReply
@@ -14,7 +14,8 @@ from tests.support.serving import events, serving
 SMALL, LARGE = "gemma4:e2b", "gemma4:31b"
 QUESTIONS = {"ta": "டெங்கு கொசு எப்போது கடிக்கும்?", "si": "සීගිරිය පර්වතයේ උස කොපමණද?"}
 ROUTES = Routes(
-    Step("e2b", fallbacks=("extractive",), escalate="31b"), tiers={"T4": Step("31b", fallbacks=("extractive",))}
+    RouteRule("e2b", fallbacks=("extractive",), escalate="31b"),
+    tiers={"T4": RouteRule("31b", fallbacks=("extractive",))},
 )
 
 
@@ -72,14 +73,14 @@ def test_kept_answers_are_those_of_the_route_of_the_moment(served):
     own, client, double = served
     assert not ask(client, "si")["cached"]
     assert ask(client, "si")["cached"]
-    write_routes(own.route_file, Routes(Step("e2b")))
+    write_routes(own.route_file, Routes(RouteRule("e2b")))
     assert not ask(client, "si")["cached"]
     assert models(double) == [LARGE, SMALL]
 
 
 def test_a_spent_budget_is_kept_over_http(served):
     own, client, double = served
-    write_routes(own.route_file, Routes(Step("31b", fallbacks=("extractive",)), budget=Budget(calls=1)))
+    write_routes(own.route_file, Routes(RouteRule("31b", fallbacks=("extractive",)), budget=Budget(calls=1)))
     replies = [ask(client, "si", explain=True) for _ in range(2)]
     assert models(double) == [LARGE]
     assert replies[1]["model"] == "extractive"

@@ -27,7 +27,7 @@ from mlrag.errors import (
 from mlrag.generation.backends.base import Call, Finish, Piece, Timeouts
 from mlrag.generation.backends.gguf_header import read_header
 from mlrag.generation.backends.loglikelihood import log_likelihood
-from mlrag.models.hardware import physical_cores
+from mlrag.models.hardware import count_physical_cores
 
 CONTEXT = 4096
 _TEMPLATE = 64  # tokens that a chat template may add around the turns
@@ -60,7 +60,7 @@ class LlamaChat:
         self.base = not header.template
         self.window = min(window, header.context or window)
         self._seconds = (timeouts or Timeouts()).total
-        self._engine = _shared(path, self.window, threads or max(1, physical_cores() - 1))
+        self._engine = _shared(path, self.window, threads or max(1, count_physical_cores() - 1))
 
     def label(self) -> str:
         return f"{self.name} [base model]" if self.base else self.name

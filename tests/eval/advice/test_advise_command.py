@@ -51,7 +51,7 @@ def test_the_command_advises_from_a_run_and_writes_what_can_be_followed(toy, tmp
     for step in [told["route"]["default"], *told["route"]["tiers"].values(), *told["route"]["languages"].values()]:
         assert {step["variant"], *step["fallbacks"]} <= feasible
     routes = routes_from(told, "advice.json", None, None, Budget())
-    assert {step.variant for step in routes.steps.values()} == {"my-si"}
+    assert {rule.variant for rule in routes.rules.values()} == {"my-si"}
     assert (routes.default.lighter, routes.default.escalate) in {("e4b", None), (None, None)}  # 31b was left out
     assert routes.prices["my-si"] == (0.0, 0.0)
     assert [row["language"] for row in told["gain"]["rows"]] == ["ta", "si"]
