@@ -87,7 +87,7 @@ def test_a_name_says_who_answers(name, backend, model, think, spec):
         ("llamacpp:e4b", r"\.gguf"),
         ("e4b think", "no space"),
         ("e4b+thinking", "no space and no"),
-        ("extractive+think", "could think"),
+        ("extractive+think", "can think"),
     ],
 )
 def test_an_impossible_name_is_refused_with_those_that_are_known(name, says):
