@@ -31,7 +31,7 @@ from eval.metrics import grounding as layers
 from eval.metrics import outcome, reply_language
 from eval.metrics.answers import char3_recall, chrf, containment, exact_match, token_f1
 from eval.metrics.citations import cited_passages
-from eval.metrics.grounding import names_absent, numbers_absent, unsupported_share, words_unverified
+from eval.metrics.grounding import names_absent, numbers_absent, unsupported_proportion, words_unverified
 from eval.results.scores import Rows, group_by_metric, score_rows, summarise_tier
 from eval.runner.plan import find_run, latest_run, read_plan
 from eval.runner.rows import RowStore
@@ -142,7 +142,7 @@ def grounding(rows: ByLanguage) -> None:
                 numbers_absent(p.text, sources)
                 names_absent(p.text, sources, pack)
                 words_unverified(p.text, sources, pack)
-                unsupported_share(p.text, p.passages, pack)
+                unsupported_proportion(p.text, p.passages, pack)
 
 
 def scored(rows: ByLanguage) -> dict[str, Rows]:

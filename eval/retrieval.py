@@ -1,4 +1,4 @@
-"""python -m eval.retrieval: how well each leg and their fusion find the gold passage, by language, or across two."""
+"""python -m eval.retrieval: how well each ranker and their fusion find the gold passage, by language, or across two."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from eval.datasets import OWN, Dataset, index_folder, open_dataset
 from eval.datasets.folder import WHOLE_PASSAGE
 from eval.datasets.own import own_questions, sample_examples
 from eval.metrics.ranking import DEPTH, ndcg, recall, reciprocal_rank
+from eval.report.tables import format_estimate
 from eval.runner.cross_lingual import make_cross_lingual
 from eval.statistics import Interval, clustered_rate
 from eval.types import Example
@@ -35,59 +36,59 @@ from mlrag.ingest.index_documents import index_documents
 from mlrag.languages import language, languages
 from mlrag.settings import Settings
 
-LEGS: tuple[Ranker, ...] = ("hybrid", "dense", "lexical")
+RANKERS: tuple[Ranker, ...] = ("hybrid", "dense", "lexical")
 MEASURES = ("mrr@10", "ndcg@10", "recall@1", "recall@5")
 BATCH = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Per-question values of one language: `values[leg][measure]` is one number in [0, 1] a question."""
+    """Per-question values of one language: `values[ranker][measure]` is one number in [0, 1] a question."""
 
     n: int
     values: dict[str, dict[str, list[float]]]
     clusters: list[str]
 
-    def mean(self, leg: str, measure: str) -> float:
-        return float(np.mean(self.values[leg][measure]))
+    def mean(self, ranker: str, measure: str) -> float:
+        return float(np.mean(self.values[ranker][measure]))
 
-    def interval(self, leg: str, measure: str) -> Interval:
-        return clustered_rate(self.values[leg][measure], self.clusters)
+    def interval(self, ranker: str, measure: str) -> Interval:
+        return clustered_rate(self.values[ranker][measure], self.clusters)
 
 
 def score_language(retriever: Retriever, lang: str, examples: Sequence[Example], tick: Callable[[], None]) -> Scores:
-    """Rank every question's documents by each leg. Questions without a gold document are left out."""
-    asked = [e for e in examples if e.gold_docs and e.only is None]
-    values: dict[str, dict[str, list[float]]] = {leg: {m: [] for m in MEASURES} for leg in LEGS}
-    for start in range(0, len(asked), BATCH):
-        batch = asked[start : start + BATCH]
+    """Rank every question's documents by each ranker. Questions without a gold document are left out."""
+    questions = [e for e in examples if e.gold_docs and e.only is None]
+    values: dict[str, dict[str, list[float]]] = {ranker: {m: [] for m in MEASURES} for ranker in RANKERS}
+    for start in range(0, len(questions), BATCH):
+        batch = questions[start : start + BATCH]
         vectors = retriever.embedder.encode_query([e.question for e in batch])
         for example, vector in zip(batch, vectors, strict=True):
-            for leg in LEGS:
-                ids = retriever.rank(example.question, lang, leg, DEPTH * 3, vector)
+            for ranker in RANKERS:
+                ids = retriever.rank(example.question, lang, ranker, DEPTH * 3, vector)
                 docs = list(dict.fromkeys(i.rsplit("#", 1)[0] for i in ids))
-                values[leg]["mrr@10"].append(reciprocal_rank(docs, example.gold_docs))
-                values[leg]["ndcg@10"].append(ndcg(docs, example.gold_docs))
-                values[leg]["recall@1"].append(recall(docs, example.gold_docs, 1))
-                values[leg]["recall@5"].append(recall(docs, example.gold_docs, 5))
+                values[ranker]["mrr@10"].append(reciprocal_rank(docs, example.gold_docs))
+                values[ranker]["ndcg@10"].append(ndcg(docs, example.gold_docs))
+                values[ranker]["recall@1"].append(recall(docs, example.gold_docs, 1))
+                values[ranker]["recall@5"].append(recall(docs, example.gold_docs, 5))
             tick()
-    return Scores(len(asked), values, [e.cluster for e in asked])
+    return Scores(len(questions), values, [e.cluster for e in questions])
 
 
 def own_suite(corpora: Path, langs: Collection[str] | None) -> Dataset:
-    """Our own test questions and documents as a set."""
+    """Return our own test questions and documents as a set."""
     codes = [c for c in languages() if (corpora / c).is_dir() and (not langs or c in langs)]
     documents = {code: list(read_documents([corpora / code], code)) for code in codes}
     return Dataset(corpora, documents, {code: own_questions(code) for code in codes}, {}, {}, OWN)
 
 
 def asked_in(suite: Dataset, lang: str, cross: str) -> list[Example]:
-    """The questions to a language's documents: its own, or those of the language `cross`, where they are parallel."""
-    own = [*suite.questions.get(lang, []), *suite.retrieval_only.get(lang, [])]
+    """Return the questions to a language's documents: its own, or those of `cross` where the two are parallel."""
+    questions = [*suite.questions.get(lang, []), *suite.retrieval_only.get(lang, [])]
     if not cross:
-        return own
+        return questions
     source = [*suite.questions.get(cross, []), *suite.retrieval_only.get(cross, [])]
-    return make_cross_lingual(source, own, suite.documents[lang], lang)
+    return make_cross_lingual(source, questions, suite.documents[lang], lang)
 
 
 def evaluate(
@@ -124,39 +125,48 @@ def _advance(bar: Bar, task: TaskID, _lang: str, done: int) -> None:
 
 
 def _means(result: dict[str, Scores]) -> dict[str, dict[str, float]]:
-    return {
-        leg: {m: round(float(np.mean([s.mean(leg, m) for s in result.values()])), 4) for m in MEASURES} for leg in LEGS
-    }
+    """Return the means over the languages, by ranker and measure."""
+    means: dict[str, dict[str, float]] = {}
+    for ranker in RANKERS:
+        means[ranker] = {}
+        for measure in MEASURES:
+            values = [scores.mean(ranker, measure) for scores in result.values()]
+            means[ranker][measure] = round(float(np.mean(values)), 4)
+    return means
 
 
-def _ends(found: Interval) -> list[float]:
-    return [round(found.low, 4), round(found.high, 4)]
+def _rounded_interval(scores: Scores, ranker: str, measure: str) -> list[float]:
+    interval = scores.interval(ranker, measure)
+    return [round(interval.low, 4), round(interval.high, 4)]
 
 
 def as_json(result: dict[str, Scores]) -> dict[str, object]:
-    """The shape that programs rely on."""
-    by_lang = {
-        lang: {leg: {m: round(s.mean(leg, m), 4) for m in MEASURES} for leg in LEGS}
-        | {"intervals": {leg: {m: _ends(s.interval(leg, m)) for m in MEASURES} for leg in LEGS}, "n": s.n}
-        for lang, s in result.items()
-    }
-    return {"mean": _means(result), "languages": by_lang}
+    """Return the shape that programs rely on."""
+    languages_: dict[str, object] = {}
+    for lang, scores in result.items():
+        intervals: dict[str, object] = {}
+        by_ranker: dict[str, object] = {}
+        for ranker in RANKERS:
+            by_ranker[ranker] = {m: round(scores.mean(ranker, m), 4) for m in MEASURES}
+            intervals[ranker] = {m: _rounded_interval(scores, ranker, m) for m in MEASURES}
+        languages_[lang] = by_ranker | {"intervals": intervals, "n": scores.n}
+    return {"mean": _means(result), "languages": languages_}
 
 
 def as_table(result: dict[str, Scores], title: str, cross: str = "") -> Table:
-    """What 80 columns hold: the fusion in full, of the two legs their MRR; intervals of the rest are in the JSON."""
-    first, *others = LEGS
+    """Return what 80 columns hold: the fusion in full, the MRR of each ranker. Other intervals are in the JSON."""
+    first, *others = RANKERS
     head = (f"{cross}→L" if cross else "lang", "n", f"{first}\nMRR@10 [95 %]", "nDCG\n@10", "R@1", "R@5")
     table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for place, name in enumerate((*head, *(f"{leg}\nMRR@10" for leg in others))):
+    for place, name in enumerate((*head, *(f"{ranker}\nMRR@10" for ranker in others))):
         table.add_column(name, justify="right" if place else "left", no_wrap=True)
     for lang, scores in result.items():
-        ci = scores.interval(first, "mrr@10")
-        cells = [f"{scores.mean(first, 'mrr@10'):.3f} [{ci.low:.3f}, {ci.high:.3f}]"]
+        interval = scores.interval(first, "mrr@10")
+        cells = [format_estimate(scores.mean(first, "mrr@10"), interval, scale=1, digits=3)]
         cells += [f"{scores.mean(first, m):.3f}" for m in MEASURES[1:]]
-        table.add_row(lang, str(scores.n), *cells, *(f"{scores.mean(leg, 'mrr@10'):.3f}" for leg in others))
+        table.add_row(lang, str(scores.n), *cells, *(f"{scores.mean(ranker, 'mrr@10'):.3f}" for ranker in others))
     means = _means(result)
-    row = [*means[first].values(), *(means[leg]["mrr@10"] for leg in others)]
+    row = [*means[first].values(), *(means[ranker]["mrr@10"] for ranker in others)]
     table.add_row("mean", str(sum(s.n for s in result.values())), *(f"{v:.3f}" for v in row), style="bold")
     return table
 
@@ -166,13 +176,13 @@ def main(
         Path | None, typer.Option(help="A set: a file, a folder or hub:NAME; our own questions without it.")
     ] = None,
     langs: Annotated[str | None, typer.Option(help="Only these, e.g. ta,si.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many questions a language.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most N questions a language.")] = None,
     cross: Annotated[
         str, typer.Option(help="Ask this language's questions of every language's documents, e.g. en.")
     ] = "",
     as_json_: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
 ) -> None:
-    """Retrieval quality of the dense leg, the lexical leg and their fusion on a set you bring."""
+    """Retrieval quality of the dense ranker, the lexical ranker and their fusion on a set you bring."""
     console = Console(stderr=True)
     with exit_on_error():
         settings = Settings()

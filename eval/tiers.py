@@ -76,7 +76,7 @@ def run_variants(
         ask = answer_on_ray if ray else answer
         predictions = {}
         for variant in variants:
-            total = sum(map(len, run.plan.asked(variant).values()))
+            total = sum(map(len, run.plan.examples_for(variant).values()))
             task = bar.add_task(variant, total=total, completed=count_finished(run, variant))
             predictions[variant] = ask(run, variant, lambda task=task: bar.advance(task), concurrency)  # type: ignore[misc]
         return run, predictions
@@ -100,7 +100,7 @@ def rescore(folder: Path, variants: Sequence[str] | None = None) -> RunReport:
         raise ValueError(f"run {folder.name} has rows of {', '.join(stored) or 'no variant'}, asked for: {chosen}")
     predictions = {}
     for variant in chosen:
-        asked = plan.asked(variant)
+        asked = plan.examples_for(variant)
         predictions[variant] = {lang: store.predictions(examples, variant, lang) for lang, examples in asked.items()}
     return score(plan, predictions, read_cross_lingual(folder))
 
@@ -125,7 +125,7 @@ def compare_runs(data_dir: Path, runs: tuple[str, str]) -> RunComparison:
         signatures[run] = plan.signature
         for variant in store.variants():
             by_language = {}
-            for lang, examples in plan.asked(variant).items():
+            for lang, examples in plan.examples_for(variant).items():
                 predictions = store.predictions(examples, variant, lang)
                 by_language[lang] = (examples, score_rows(examples, predictions, language(lang)))
             name = f"{run} {variant}"
@@ -188,7 +188,7 @@ def main(
     judge: Annotated[str | None, typer.Option(help="A variant that judges the answers too; docs/judge.md.")] = None,
     claims: Annotated[bool, typer.Option(help="Judge claims too: 4 calls an answer and one a passage.")] = True,
     with_: Annotated[
-        str | None, typer.Option("--with", help="Suites whose latest figures stand beside, e.g. reasoning,safety.")
+        str | None, typer.Option("--with", help="Suites whose latest results become columns, e.g. reasoning,safety.")
     ] = None,
     as_json_: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
 ) -> None:

@@ -45,7 +45,7 @@ def read_answers(folder: Path, langs: Collection[str] | None = None) -> list[Var
     parts = [
         VariantAnswers(variant, lang, _rows(run, variant, lang, examples))
         for variant in sorted(run.variants())
-        for lang, examples in plan.asked(variant).items()
+        for lang, examples in plan.examples_for(variant).items()
         if not langs or lang in langs
     ]
     kept = [p for p in parts if p.rows]

@@ -41,11 +41,11 @@ def corpus_bleu(answers: Sequence[str], references: Sequence[Sequence[str]], lan
     """BLEU on normalised text; rows with a short reference are left out, None where that leaves none."""
     from sacrebleu.metrics.bleu import BLEU
 
-    rows = [
-        (normal(answer, lang), [normal(r, lang) for r in wanted])
-        for answer, given in zip(answers, references, strict=True)
-        if (wanted := comparable(given, lang)) and all(is_long(r, lang) for r in wanted)
-    ]
+    rows = []
+    for answer, given in zip(answers, references, strict=True):
+        wanted = comparable(given, lang)
+        if wanted and all(is_long(r, lang) for r in wanted):
+            rows.append((normal(answer, lang), [normal(r, lang) for r in wanted]))
     if not rows:
         return None
     widest = max(len(wanted) for _, wanted in rows)

@@ -46,30 +46,23 @@ class Missing:
         return bool(self.absent) if self.checked else None
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """One way to read a run of digits: values that must all be in a source."""
-
-    values: frozenset[Decimal]
-
-
-def readings(run: str) -> list[Reading]:
-    """Every way to read a run of ASCII digits with separators.
+def readings(run: str) -> list[frozenset[Decimal]]:
+    """Return every way to read a run of ASCII digits with separators: values that must all be in a source.
 
     "1,200": 1200 or 1.2. "13.5": 13.5. "9.9.2025": the three numbers 9, 9, 2025.
     """
     parts = _SEPARATOR.split(run)
     if len(parts) == 1:
-        return [Reading(frozenset({Decimal(run)}))]
+        return [frozenset({Decimal(run)})]
     found = []
     last_three = len(parts[-1]) == 3
     if last_three and all(len(p) in (2, 3) for p in parts[1:-1]) and len(parts[0]) <= 3:
-        found.append(Reading(frozenset({Decimal("".join(parts))})))
+        found.append(frozenset({Decimal("".join(parts))}))
     if len(parts) == 2 or (len(parts) > 2 and all(len(p) in (2, 3) for p in parts[1:-1]) and not last_three):
-        found.append(Reading(frozenset({Decimal(f"{''.join(parts[:-1])}.{parts[-1]}")})))
+        found.append(frozenset({Decimal(f"{''.join(parts[:-1])}.{parts[-1]}")}))
     if len(parts) == 3 or " " in run:
-        found.append(Reading(frozenset(map(Decimal, parts))))
-    return found or [Reading(frozenset(map(Decimal, parts)))]
+        found.append(frozenset(map(Decimal, parts)))
+    return found or [frozenset(map(Decimal, parts))]
 
 
 def numbers_absent(text: str, passages: Iterable[str]) -> Missing:
@@ -84,12 +77,15 @@ def numbers_absent(text: str, passages: Iterable[str]) -> Missing:
 def _numbers_absent(text: str, passages: tuple[str, ...]) -> Missing:
     said = _runs(strip_citation_marks(text))
     held = frozenset().union(*map(_values, passages)) if said else frozenset()
-    return Missing(len(said), tuple(run for run in said if not any(r.values <= held for r in readings(run))))
+    return Missing(len(said), tuple(run for run in said if not any(values <= held for values in readings(run))))
 
 
 @lru_cache(maxsize=4096)
 def _values(passage: str) -> frozenset[Decimal]:
-    return frozenset(v for run in _runs(passage) for r in readings(run) for v in r.values)
+    found: set[Decimal] = set()
+    for run in _runs(passage):
+        found.update(*readings(run))
+    return frozenset(found)
 
 
 def _runs(text: str) -> list[str]:
@@ -115,7 +111,7 @@ def names_absent(text: str, passages: Sequence[str], lang: Language) -> Missing:
         said = [] if set(lang.scripts) == {"Latin"} else _LATIN_WORD.findall(text)
     said = list(dict.fromkeys(said))
     words = frozenset().union(*(_words(p, lang.code) for p in passages)) if said else frozenset()
-    return Missing(len(said), tuple(w for w in said if not _held(lower(w, lang), words)))
+    return Missing(len(said), tuple(w for w in said if not _is_held(lower(w, lang), words)))
 
 
 def _inside(sentence: str, at: int) -> bool:
@@ -128,7 +124,7 @@ def _words(passage: str, code: str) -> frozenset[str]:
     return frozenset((*_WORD.findall(folded), *_LATIN_WORD.findall(folded)))
 
 
-def _held(word: str, words: frozenset[str]) -> bool:
+def _is_held(word: str, words: frozenset[str]) -> bool:
     if word in words:
         return True
     return any(min(len(w), len(word)) >= 4 and (w.startswith(word) or word.startswith(w)) for w in words)
@@ -146,10 +142,10 @@ def words_unverified(text: str, passages: Sequence[str], lang: Language) -> Miss
     said = list(
         dict.fromkeys(w for w in normal(strip_citation_marks(text), lang).split() if sum(map(str.isalpha, w)) >= 3)
     )
-    return Missing(len(said), tuple(w for w in said if _share_held(w, held, lang) < 0.5))
+    return Missing(len(said), tuple(w for w in said if _share_is_held(w, held, lang) < 0.5))
 
 
-def _share_held(word: str, held: Sequence[frozenset[str]], lang: Language) -> float:
+def _share_is_held(word: str, held: Sequence[frozenset[str]], lang: Language) -> float:
     found = grams(word, lang)
     there = [n for gram, n in found.items() if any(gram in passage for passage in held)]
     return sum(there) / max(1, found.total())
@@ -178,13 +174,13 @@ def spans(text: str) -> list[Span]:
     return sentence_spans(text)
 
 
-def unsupported_share(text: str, passages: Sequence[str], lang: Language) -> float | None:
+def unsupported_proportion(text: str, passages: Sequence[str], lang: Language) -> float | None:
     """Share of the answer's sentences whose support is below the threshold; None where none can be checked."""
-    return _unsupported_share(text, tuple(passages), lang.code)
+    return _unsupported_proportion(text, tuple(passages), lang.code)
 
 
 @lru_cache(maxsize=4096)
-def _unsupported_share(text: str, passages: tuple[str, ...], code: str) -> float | None:
+def _unsupported_proportion(text: str, passages: tuple[str, ...], code: str) -> float | None:
     lang, text = language(code), strip_citation_marks(text)
     found = [support(text[s.start : s.end], passages, lang) for s in spans(text)]
     checked = [f for f in found if f is not None]

@@ -84,9 +84,9 @@ def _steps(confidences: Sequence[float]) -> NDArray[np.intp]:
     distinct, found = np.unique(values, return_inverse=True)
     if len(distinct) <= LEVELS:
         return found
-    return np.unique(np.searchsorted(np.quantile(values, np.arange(1, LEVELS) / LEVELS), values), return_inverse=True)[
-        1
-    ]
+    edges = np.quantile(values, np.arange(1, LEVELS) / LEVELS)
+    _, steps = np.unique(np.searchsorted(edges, values), return_inverse=True)
+    return steps
 
 
 def _areas(errors: Floats, counts: Floats) -> Floats:
@@ -123,35 +123,35 @@ def joint_interval(
     which a part has no row are left out. A part whose rows are all alike is alike in every resample: it stands at the
     lower end of its Wilson interval for the lower end of this one, at the upper for the upper (docs/statistics.md).
     """
-    alike = {part: _wilson(rows) for part, rows in parts.items() if len({v for _, v in rows}) == 1}
+    alike: dict[Hashable, Interval] = {}
+    for part, rows in parts.items():
+        if len({v for _, v in rows}) == 1:
+            alike[part] = clustered_rate([v for _, v in rows], [c for c, _ in rows])
 
     def at(ends: Mapping[Hashable, float]) -> Interval:
-        def joined(sums: Floats, counts: Floats) -> Floats:
+        def join_sums(sums: Floats, counts: Floats) -> Floats:
             means = np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0).T
             shown = {part: np.where(np.isnan(m), m, ends.get(part, m)) for part, m in zip(parts, means, strict=True)}
             return join(shown)
 
-        return _bootstrap(parts, joined, seed)
+        return _bootstrap(parts, join_sums, seed)
 
     low = at({part: found.low for part, found in alike.items()})
     high = at({part: found.high for part, found in alike.items()}) if alike else low
     return Interval(low.low, high.high)
 
 
-def _wilson(rows: Sequence[ClusteredValue]) -> Interval:
-    return clustered_rate([v for _, v in rows], [c for c, _ in rows])
-
-
 def _bootstrap(
-    parts: Mapping[Hashable, Sequence[ClusteredValue]], figure: Callable[[Floats, Floats], Floats], seed: int
+    parts: Mapping[Hashable, Sequence[ClusteredValue]], statistic: Callable[[Floats, Floats], Floats], seed: int
 ) -> Interval:
-    """`bootstrap` of a figure of the parts' sums and counts, each (resamples, parts)."""
-    names = {c: i for i, c in enumerate(dict.fromkeys(c for rows in parts.values() for c, _ in rows))}
-    columns = [
-        np.bincount(np.array([names[c] for c, _ in rows], np.intp), weights, len(names))
-        for weights_of in (lambda rows: np.array([v for _, v in rows]), lambda rows: np.ones(len(rows)))
-        for rows in parts.values()
-        for weights in [weights_of(rows)]
-    ]
+    """`bootstrap` of a statistic of the parts' sums and counts, each (resamples, parts)."""
+    clusters = dict.fromkeys(c for rows in parts.values() for c, _ in rows)
+    number = {cluster: i for i, cluster in enumerate(clusters)}
+    sums, counts = [], []
+    for rows in parts.values():
+        index = np.array([number[c] for c, _ in rows], np.intp)
+        sums.append(np.bincount(index, np.array([v for _, v in rows], float), len(number)))
+        counts.append(np.bincount(index, minlength=len(number)).astype(float))
     width = len(parts)
-    return bootstrap(np.column_stack(columns), lambda t: figure(t[:, :width], t[:, width:]), seed=seed)
+    table = np.column_stack([*sums, *counts])
+    return bootstrap(table, lambda t: statistic(t[:, :width], t[:, width:]), seed=seed)

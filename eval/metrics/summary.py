@@ -17,7 +17,7 @@ import numpy as np
 from eval.metrics.answers import char3_recall, containment, normal
 from eval.metrics.bleu import is_long
 from eval.metrics.citations import citation_coverage, citation_precision, cited_passages
-from eval.metrics.grounding import numbers_absent, unsupported_share
+from eval.metrics.grounding import numbers_absent, unsupported_proportion
 from eval.metrics.outcome import MARKS, Outcome, outcome
 from eval.metrics.reply_language import ReplyLanguage, reply_language
 from eval.metrics.selective import ClusteredValue, Floats, harmonic, joint_interval
@@ -25,7 +25,7 @@ from eval.statistics import Interval
 from eval.types import Example, Prediction
 from mlrag.languages import Language
 
-ANSWER, ABSTENTION = "summary:answer", "summary:silence:"  # the kind of the unanswerable follows
+ANSWER, ABSTENTION = "summary:answer", "summary:abstention:"  # the kind of the unanswerable follows
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def rate_grounding(prediction: Prediction, lang: Language) -> float:
     sources = cited_passages(prediction)
     if numbers_absent(prediction.text, sources).any_absent:
         return 0.0
-    return 1.0 - (unsupported_share(prediction.text, prediction.passages, lang) or 0.0)
+    return 1.0 - (unsupported_proportion(prediction.text, prediction.passages, lang) or 0.0)
 
 
 def rate_citations(prediction: Prediction, gold_docs: Sequence[str]) -> float:

@@ -27,11 +27,11 @@ class LadderStep:
 
 @dataclass(frozen=True, slots=True)
 class LadderLine:
-    """One variant's figures along the ladder. `index` is its number in the legend."""
+    """One variant's metrics along the ladder. `index` is its number in the legend."""
 
     label: str
     index: int
-    figures: tuple[MetricValue, ...]
+    metrics: tuple[MetricValue, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +57,12 @@ def percent(value: float) -> str:
     return f"{100 * value:.0f} %"
 
 
-def interval_bar(figure: MetricValue) -> Markup:
-    """A figure on a track from 0 to 100 %: the interval as a band, the value as a line across it."""
-    if figure.value is None or figure.interval is None:
+def interval_bar(metric: MetricValue) -> Markup:
+    """Draw a metric on a track from 0 to 100 %: the interval as a band, the value as a line across it."""
+    if metric.value is None or metric.interval is None:
         return Markup("")
     x = Scale(0, 1, 1, 119)
-    low, high, at = x(figure.interval.low), x(figure.interval.high), x(figure.value)
+    low, high, at = x(metric.interval.low), x(metric.interval.high), x(metric.value)
     parts = (
         element("rect", x=0, y=5, width=120, height=6, class_="track"),
         element("rect", x=low, y=3, width=max(1.0, high - low), height=10, class_="band"),
@@ -72,7 +72,7 @@ def interval_bar(figure: MetricValue) -> Markup:
 
 
 def ladder(name: str, title: str, steps: Sequence[LadderStep], lines: Sequence[LadderLine]) -> Markup:
-    """One figure (in [0, 1]) from the first language to the last, each variant a line, each value with its interval."""
+    """Draw one metric in [0, 1] from the first language to the last: a line per variant, an interval per value."""
     gap = max(54, 380 // len(steps))
     width, height, bottom = 96 + gap * len(steps), 260, 180
     y = Scale(0, 1, bottom, 20)
@@ -83,13 +83,13 @@ def ladder(name: str, title: str, steps: Sequence[LadderStep], lines: Sequence[L
     for shown in lines:
         shift = 9 * (shown.index - (max(one.index for one in lines)) / 2)
         parts += _rungs(shown, [x + shift for x in place], y, steps)
-    told = "; ".join(f"{shown.label}: {_told(shown, steps)}" for shown in lines)
-    return chart(name, title, f"{title} by language, 95 % intervals. {told}", (width, height), *parts)
+    values = "; ".join(f"{shown.label}: {_describe_line(shown, steps)}" for shown in lines)
+    return chart(name, title, f"{title} by language, 95 % intervals. {values}", (width, height), *parts)
 
 
-def _told(shown: LadderLine, steps: Sequence[LadderStep]) -> str:
-    pairs = zip(steps, shown.figures, strict=True)
-    return ", ".join(f"{s.name} {'–' if f.value is None else percent(f.value)}" for s, f in pairs)
+def _describe_line(shown: LadderLine, steps: Sequence[LadderStep]) -> str:
+    pairs = zip(steps, shown.metrics, strict=True)
+    return ", ".join(f"{s.name} {'–' if m.value is None else percent(m.value)}" for s, m in pairs)
 
 
 def _levels(y: Scale, left: float, right: float) -> list[Markup]:
@@ -109,31 +109,36 @@ def _tiers(steps: Sequence[LadderStep], place: Sequence[float], bottom: float, h
 
 
 def _rungs(shown: LadderLine, place: Sequence[float], y: Scale, steps: Sequence[LadderStep]) -> list[Markup]:
-    there = [
+    points = [
         (x, f.value, f.interval, s)
-        for x, f, s in zip(place, shown.figures, steps, strict=True)
+        for x, f, s in zip(place, shown.metrics, steps, strict=True)
         if f.value is not None and f.interval is not None
     ]
-    parts = [path([(x, y(value)) for x, value, _, _ in there], shown.index)] if len(there) > 1 else []
-    for x, value, interval, s in there:
+    parts = [path([(x, y(value)) for x, value, _, _ in points], shown.index)] if len(points) > 1 else []
+    for x, value, interval, s in points:
         parts.append(line(x, y(interval.low), x, y(interval.high), f"whisker s{shown.index % SERIES}"))
         parts.append(mark(x, y(value), shown.index, f"{shown.label}, {s.name}: {percent(value)}"))
     return parts
 
 
 def scatter(name: str, title: str, spots: Sequence[Spot], axes: tuple[str, str]) -> Markup:
-    """Shares (in [0, 1]) against each other. The dotted diagonal: no more can be answered than was found."""
+    """Draw proportions (in [0, 1]) against each other. The dotted diagonal: no more can be answered than was found."""
     x, y = Scale(0, 1, 52, 262), Scale(0, 1, 230, 20)
     parts = [*_levels(y, 52, 262), line(x(0), y(0), x(1), y(1), "border")]
     parts += [text(x(v), 246, percent(v), anchor="middle") for v in QUARTERS]
     parts += [text(157, 266, axes[0], anchor="middle"), _side(axes[1], 125)]
     return chart(
-        name, title, _list(spots, axes), (320, 274), *parts, *_labelled(spots, x, y, (26, 230), whiskers=False)
+        name,
+        title,
+        _describe_spots(spots, axes),
+        (320, 274),
+        *parts,
+        *_label_spots(spots, x, y, (26, 230), whiskers=False),
     )
 
 
 def cost(name: str, title: str, spots: Sequence[Spot], axes: tuple[str, str], unit: str = "s") -> Markup:
-    """What it costs (logarithmic, in `unit`) against a share in [0, 1]."""
+    """Draw the cost (logarithmic, in `unit`) against a proportion in [0, 1]."""
     costs = [s.x for s in spots] or [1.0]
     low = max((t for t in _COSTS if t <= min(costs)), default=_COSTS[0])
     high = min((t for t in _COSTS if t >= max(costs) and t > low), default=_COSTS[-1])
@@ -142,23 +147,30 @@ def cost(name: str, title: str, spots: Sequence[Spot], axes: tuple[str, str], un
     parts = [*_levels(y, 52, 540), *(line(x(t), 20, x(t), 230, "grid") for t in ticks)]
     parts += [text(x(t), 246, f"{t:g} {unit}", anchor="middle") for t in ticks]
     parts += [text(296, 266, axes[0], anchor="middle"), _side(axes[1], 125)]
-    return chart(name, title, _list(spots, axes), (660, 274), *parts, *_labelled(spots, x, y, (26, 230), whiskers=True))
+    return chart(
+        name,
+        title,
+        _describe_spots(spots, axes),
+        (660, 274),
+        *parts,
+        *_label_spots(spots, x, y, (26, 230), whiskers=True),
+    )
 
 
 def _side(label: str, middle: float) -> Markup:
     return text(12, middle, label, anchor="middle", transform=f"rotate(-90 12 {middle})")
 
 
-def _list(spots: Sequence[Spot], axes: tuple[str, str]) -> str:
-    told = (f"{s.label} {s.x:.3g}, {percent(s.y.value or 0)}" for s in spots)
-    return f"{axes[0]} against {axes[1]}. " + "; ".join(told)
+def _describe_spots(spots: Sequence[Spot], axes: tuple[str, str]) -> str:
+    values = "; ".join(f"{s.label} {s.x:.3g}, {percent(s.y.value or 0)}" for s in spots)
+    return f"{axes[0]} against {axes[1]}. {values}"
 
 
-def _labelled(spots: Sequence[Spot], x: Scale, y: Scale, room: tuple[float, float], whiskers: bool) -> list[Markup]:
+def _label_spots(spots: Sequence[Spot], x: Scale, y: Scale, room: tuple[float, float], whiskers: bool) -> list[Markup]:
     """The points; labels stand to the right, moved apart where they would meet, each led to its point by a line."""
-    there = [s for s in spots if s.y.value is not None]
-    parts = [_whisker(s, x(s.x), y) for s in there if whiskers]
-    for group in _neighbours(there, x):
+    placed = [s for s in spots if s.y.value is not None]
+    parts = [_whisker(s, x(s.x), y) for s in placed if whiskers]
+    for group in _neighbours(placed, x):
         heights = spread([y(s.y.value or 0) for s in group], 12, *room)
         edge = max(x(s.x) for s in group)
         for s, height in zip(group, heights, strict=True):
@@ -188,27 +200,27 @@ def _neighbours(spots: Sequence[Spot], x: Scale) -> list[list[Spot]]:
 
 
 def risk_coverage(name: str, title: str, curves: Sequence[Curve]) -> Markup:
-    """How often answers are wrong (up) when only the surest share of them is given (across)."""
+    """Draw how often answers are wrong (up) when only the surest part of them is given (across)."""
     x, y = Scale(0, 1, 52, 302), Scale(0, 1, 230, 20)
     parts = [*_levels(y, 52, 302), *(text(x(v), 246, percent(v), anchor="middle") for v in QUARTERS)]
-    parts += [text(177, 266, "coverage: surest answers first", anchor="middle"), _side("risk: share wrong", 125)]
+    parts += [text(177, 266, "coverage: surest answers first", anchor="middle"), _side("risk: wrong answers", 125)]
     for c in curves:
         parts.append(path([(x(p.coverage), y(p.risk)) for p in c.points], c.index))
         parts += [mark(x(p.coverage), y(p.risk), c.index) for p in (c.points if len(c.points) < 9 else c.points[-1:])]
-    told = "; ".join(f"{c.label}: {percent(c.points[-1].risk)} wrong with every answer given" for c in curves)
-    return chart(name, title, f"Risk against coverage. {told}", (320, 274), *parts)
+    risks = "; ".join(f"{c.label}: {percent(c.points[-1].risk)} wrong with every answer given" for c in curves)
+    return chart(name, title, f"Risk against coverage. {risks}", (320, 274), *parts)
 
 
 def waterfall(name: str, title: str, total: int, steps: Sequence[tuple[str, str, int]]) -> Markup:
-    """What is lost at each step (label, kind, count) of `total` questions; the kind "right" is what is left."""
+    """Draw what is lost at each step (label, kind, count) of `total` questions; the kind "right" is what is left."""
     x = Scale(0, total, 2, 262)
     parts = _row(0, "asked, with a reference", "asked", x, (0, total), total)
     left = total
     for place, (label, kind, count) in enumerate(steps, 1):
         parts += _row(place, label, kind, x, (left - count, left), total)
         left -= count
-    told = ", ".join(f"{label}: {count}" for label, _, count in steps)
-    return chart(name, title, f"Of {total} questions, {told}.", (340, _ROW * (len(steps) + 1)), *parts)
+    counts = ", ".join(f"{label}: {count}" for label, _, count in steps)
+    return chart(name, title, f"Of {total} questions, {counts}.", (340, _ROW * (len(steps) + 1)), *parts)
 
 
 def _row(place: int, label: str, kind: str, x: Scale, held: tuple[int, int], total: int) -> list[Markup]:

@@ -1,4 +1,4 @@
-"""From a run's figures to the charts of its pages: which figures, on which axes."""
+"""From a run's metrics to the charts of its pages: which metrics, on which axes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Panel:
 
 
 def ladders(view: View) -> list[Panel]:
-    """English to the last tier, one panel a figure."""
+    """English to the last tier, one panel a metric."""
     steps = [LadderStep(p.code, p.name, p.tier) for p in view.packs]
     return [Panel(t, ladder(f"ladder-{anchor(key)}", t, steps, _lines(view, key))) for key, t in LADDERS if view.ran]
 

@@ -1,4 +1,4 @@
-"""Parts of a text that the report marks: cited, a reference, a number from nowhere."""
+"""Parts of a text that the report marks: cited, a reference, a number without a source."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class MarkedPiece:
 
 
 def cut_text(text: str, parts: Iterable[MarkedSpan]) -> list[MarkedPiece]:
-    """The text cut where parts begin and end, never inside a written character (a letter with its marks)."""
+    """Cut the text where parts begin and end, never inside a written character (a letter with its marks)."""
     inside = [p for p in (_whole(text, part) for part in parts) if 0 <= p.start < p.end <= len(text)]
     cuts = sorted({0, len(text), *(p.start for p in inside), *(p.end for p in inside)})
     found = []
@@ -52,28 +52,28 @@ def cut_text(text: str, parts: Iterable[MarkedSpan]) -> list[MarkedPiece]:
 def _whole(text: str, part: MarkedSpan) -> MarkedSpan:
     """The part, lengthened to the end of its last written character."""
     end = part.end
-    while 0 < end < len(text) and _goes_on(text[end - 1], text[end]):
+    while 0 < end < len(text) and _belongs_to_character(text[end - 1], text[end]):
         end += 1
     return MarkedSpan(part.start, end, part.kind, part.number)
 
 
-def _goes_on(last: str, following: str) -> bool:
+def _belongs_to_character(last: str, following: str) -> bool:
     return last == _JOINER or following in _JOINERS or unicodedata.category(following)[0] == "M"
 
 
 def find_strings(text: str, wanted: Sequence[str], kind: str, number: int = 0) -> list[MarkedSpan]:
-    """Each place where one of the wanted strings stands, letter for letter but for case; at most 50 of each.
+    """Find where each of the wanted strings stands, letter for letter but for case; at most 50 of each.
 
     Never a number inside a longer one, nor a Latin word inside another; from four letters on it may have an ending.
     """
     found = []
     for want in filter(str.strip, wanted):
-        matches = regex.finditer(_bounded(want), text, regex.IGNORECASE)
+        matches = regex.finditer(_bounded_pattern(want), text, regex.IGNORECASE)
         found += [MarkedSpan(m.start(), m.end(), kind, number) for m, _ in zip(matches, range(50), strict=False)]
     return found
 
 
-def _bounded(want: str) -> str:
+def _bounded_pattern(want: str) -> str:
     """A pattern for the string with what must not stand before and after it."""
     first, last = _class(want[0]), _class(want[-1])
     before = f"(?<!{first})" if first else ""
@@ -86,7 +86,7 @@ def _class(char: str) -> str:
 
 
 def find_numbers(text: str, absent: Sequence[str]) -> list[MarkedSpan]:
-    """Where the numbers (in ASCII digits) stand in a text, in the digits of any script."""
+    """Find the numbers (in ASCII digits) in a text, in the digits of any script."""
     folded = fold_digits(text)
     pattern = "|".join(rf"(?<!\d){regex.escape(number)}(?!\d)" for number in absent)
     return [MarkedSpan(m.start(), m.end(), NOWHERE) for m in regex.finditer(pattern, folded)] if absent else []

@@ -80,7 +80,8 @@ class View:
 
     @property
     def tiers(self) -> Mapping[str, list[Language]]:
-        return {tier: [language(code) for code in codes] for tier, codes in by_tier(p.code for p in self.packs).items()}
+        tiers = by_tier(pack.code for pack in self.packs)
+        return {tier: [language(code) for code in codes] for tier, codes in tiers.items()}
 
 
 def make_view(report: RunReport) -> View:

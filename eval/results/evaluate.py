@@ -30,7 +30,7 @@ def score(plan: RunPlan, predictions: ByVariant, cross_lingual: Sequence[CrossLi
     ran = {name: report.values for name, report in variants.items() if report.ran}
     compared = {}
     for name, values in ran.items():
-        examples = plan.asked(name)
+        examples = plan.examples_for(name)
         compared[name] = {lang: (examples[lang], values[lang]) for lang in values}
     report = RunReport(plan.name, plan.signature, variants, compare_variants(compared))
 
@@ -42,21 +42,23 @@ def score(plan: RunPlan, predictions: ByVariant, cross_lingual: Sequence[CrossLi
 
 def _score_variant(plan: RunPlan, variant: str, predictions: Mapping[str, Sequence[Prediction]]) -> VariantReport:
     """Score one variant. A language or tier in which nothing ran says why in its report."""
-    examples = plan.asked(variant)
+    examples = plan.examples_for(variant)
     values, bleu = {}, {}
     for lang, rows in predictions.items():  # BLEU at once, while the texts' normal forms are cached
         values[lang] = score_rows(examples[lang], rows, language(lang))
         bleu[lang] = _bleu(examples[lang], rows, lang)
     by_metric = {lang: group_by_metric(examples[lang], scored) for lang, scored in values.items()}
     custom = {name: CustomVariant(**fields) for name, fields in plan.signature["own_variants"].items()}
+    models = {p.model for rows in predictions.values() for p in rows if p.model}
+    pairs = {lang: list(zip(examples[lang], rows, strict=True)) for lang, rows in predictions.items()}
     return VariantReport(
-        models=sorted({p.model for rows in predictions.values() for p in rows if p.model}),
+        models=sorted(models),
         thinking=parse_variant(base_variant(variant), custom).think,
         tiers=_tiers(by_metric, predictions),
         languages={lang: summarise(by_metric[lang], rows) for lang, rows in predictions.items()},
         bleu=bleu,
         values=values,
-        rows={lang: list(zip(examples[lang], rows, strict=True)) for lang, rows in predictions.items()},
+        rows=pairs,
     )
 
 

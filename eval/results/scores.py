@@ -12,7 +12,7 @@ import numpy as np
 
 from eval.metrics.answers import char3_recall, chrf, containment, exact_match, token_f1
 from eval.metrics.citations import citation_coverage, citation_precision, cited_passages
-from eval.metrics.grounding import names_absent, numbers_absent, unsupported_share, words_unverified
+from eval.metrics.grounding import names_absent, numbers_absent, unsupported_proportion, words_unverified
 from eval.metrics.outcome import Outcome, outcome
 from eval.metrics.ranking import ndcg, reciprocal_rank
 from eval.metrics.reply_language import ReplyLanguage, reply_language
@@ -131,7 +131,7 @@ def _grounding(example: Example, prediction: Prediction, lang: Language) -> dict
         "hallucination:numbers": numbers_absent(text, sources).any_absent,
         "hallucination:names": names_absent(text, sources, lang).any_absent,
         "names_unverified": unverified.any_absent if unverified else None,
-        "hallucination:sentences": unsupported_share(text, prediction.passages, lang),
+        "hallucination:sentences": unsupported_proportion(text, prediction.passages, lang),
         "citation_coverage": citation_coverage(text, prediction.citations),
         "citation_precision": citation_precision(prediction.citations, example.gold_docs),
     }

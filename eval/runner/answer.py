@@ -29,15 +29,15 @@ def answer(
     limit = concurrency_limit(run, variant, concurrency)
     return {
         lang: run.rows.complete(answerer, examples, variant, lang, tick, limit)
-        for lang, examples in run.plan.asked(variant).items()
+        for lang, examples in run.plan.examples_for(variant).items()
     }
 
 
 def count_finished(run: PreparedRun, variant: str) -> int:
     """Count the rows of a variant that need not be asked again."""
     count = 0
-    for lang, examples in run.plan.asked(variant).items():
-        finished = run.rows.finished(variant, lang)
+    for lang, examples in run.plan.examples_for(variant).items():
+        finished = run.rows.read_finished(variant, lang)
         count += sum(e.id in finished for e in examples)
     return count
 

@@ -72,7 +72,7 @@ def answer_on_ray(
     """
     if parse_variant(base_variant(variant), run.settings.variants).backend == "auto":
         raise SettingsError("`auto` chooses for one machine", "name the variants: --variants e4b,31b")
-    asked = run.plan.asked(variant)
+    asked = run.plan.examples_for(variant)
     missing = [(lang, e) for lang, examples in asked.items() for e in run.rows.missing(examples, variant, lang)]
     if missing:
         cpus = max(1, count_resources())

@@ -45,7 +45,7 @@ class RunPlan:
         """The run's name: ten hexadecimal digits of the signature's SHA-256."""
         return hashlib.sha256(json.dumps(self.signature, sort_keys=True).encode()).hexdigest()[:10]
 
-    def asked(self, variant: str) -> Mapping[str, Sequence[Example]]:
+    def examples_for(self, variant: str) -> Mapping[str, Sequence[Example]]:
         """Return what a variant is asked, by language.
 
         A closed book is asked only what has an answer: whether passages hold it is no question there.

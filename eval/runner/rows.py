@@ -40,15 +40,17 @@ def predict(answerer: Answerer, example: Example, variant: str) -> Prediction:
 def _row(answer: Answer, example: Example, variant: str) -> Prediction:
     index = {h.passage.id: i for i, h in enumerate(answer.hits)}
     cited = tuple(CitedSpan(c.doc_id, index[c.passage_id], c.answer_start, c.answer_end) for c in answer.citations)
+    doc_ids = [h.passage.doc_id for h in answer.hits]
+    passages = tuple(h.passage.indexed_text for h in answer.hits)
     return Prediction(
         id=example.id,
         variant=variant,
         text=answer.text,
         abstained=answer.abstained,
-        passages=tuple(h.passage.indexed_text for h in answer.hits),
+        passages=passages,
         citations=cited if answer.hits else None,
         confidence=answer.confidence,
-        hit_docs=tuple(dict.fromkeys(h.passage.doc_id for h in answer.hits)),
+        hit_docs=tuple(dict.fromkeys(doc_ids)),
         quotes=tuple(c.quote for c in answer.citations),
         warnings=answer.warnings,
         model=answer.model,
@@ -76,13 +78,13 @@ class RowStore:
         rows = [_read(row) for row in jsonl_log.rows(self._path(variant, lang))]
         return {p.id: p for p in rows if p.error} | {p.id: p for p in rows if not p.error}
 
-    def finished(self, variant: str, lang: str) -> dict[str, Prediction]:
+    def read_finished(self, variant: str, lang: str) -> dict[str, Prediction]:
         """Read the rows that need not be asked again; failed ones are."""
         return {i: p for i, p in self.rows(variant, lang).items() if not p.error}
 
     def missing(self, examples: Sequence[Example], variant: str, lang: str) -> list[Example]:
         """Return the examples without a finished row."""
-        done = self.finished(variant, lang)
+        done = self.read_finished(variant, lang)
         return [e for e in examples if e.id not in done]
 
     def variants(self) -> list[str]:
@@ -115,7 +117,7 @@ class RowStore:
             tick()
             return prediction
 
-        done = self.finished(variant, lang)
+        done = self.read_finished(variant, lang)
         return jsonl_log.resume(done, examples, lambda e: e.id, ask, concurrency, variant)
 
     def predictions(self, examples: Sequence[Example], variant: str, lang: str) -> list[Prediction]:

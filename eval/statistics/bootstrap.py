@@ -37,7 +37,7 @@ def bootstrap(
     are resampled (Wolter 2007, chapter 2). Resamples without a figure (nan) are left out. Fewer than two clusters, or
     no figure at all: (nan, nan).
     """
-    groups = _grouped(np.asarray(table, float), clusters, seed)
+    groups = _sum_by_group(np.asarray(table, float), clusters, seed)
     if len(groups) < 2:
         return Interval(math.nan, math.nan)
     figures = replicates(groups, statistic, seed)
@@ -67,7 +67,7 @@ def _counts(n: int, seed: int) -> Floats:
     return np.bincount(picks.ravel(), minlength=RESAMPLES * n).reshape(RESAMPLES, n).astype(float)
 
 
-def _grouped(table: Floats, clusters: Sequence[Hashable] | None, seed: int) -> Floats:
+def _sum_by_group(table: Floats, clusters: Sequence[Hashable] | None, seed: int) -> Floats:
     """Column sums by cluster, or by random group of clusters where there are many."""
     found = np.arange(len(table)) if clusters is None else labels(clusters)
     count = int(found.max(initial=-1)) + 1

@@ -51,8 +51,8 @@ def ppi(
         return _labels_only(y, where)
     weight = _weight(y, seen, rest)
     value = float(np.clip(y.mean() + weight * (rest.mean() - seen.mean()), 0, 1))
-    corrections = _centred(y - weight * seen) * math.sqrt(labelled / (labelled - 2))
-    sums = np.bincount(where, np.concatenate([corrections, weight * _centred(rest)]))
+    corrections = _influence(y - weight * seen) * math.sqrt(labelled / (labelled - 2))
+    sums = np.bincount(where, np.concatenate([corrections, weight * _influence(rest)]))
     inside = min(max(value, 1 / (4 * len(y))), 1 - 1 / (4 * len(y)))
     effective = inside * (1 - inside) / max(float(sums @ sums), inside * (1 - inside) / len(where))
     return Corrected(value, wilson(value, max(1.0, effective), student_quantile(labelled - 2)), weight)
@@ -70,6 +70,6 @@ def _weight(y: Floats, seen: Floats, rest: Floats) -> float:
     return float(np.clip(np.cov(y, seen)[0, 1] / spread / (1 + len(y) / len(rest)), 0, 1))
 
 
-def _centred(values: Floats) -> Floats:
+def _influence(values: Floats) -> Floats:
     """What each row moves its mean by."""
     return np.asarray((values - values.mean()) / len(values), float)

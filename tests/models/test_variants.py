@@ -115,11 +115,11 @@ def test_users_give_their_fine_tune_a_name(tmp_path, monkeypatch):
     ("name", "custom", "says"),
     [
         ("mine", CustomVariant("my:tag", "e5b"), "unknown base 'e5b'.*known: e2b, e4b, 12b, 26b, 31b"),
-        ("e4b", CustomVariant("my:tag", "e4b"), "means something already"),
-        ("auto", CustomVariant("my:tag", "e4b"), "means something already"),
-        ("gemini:mine", CustomVariant("my:tag", "e4b"), "means something already"),
+        ("e4b", CustomVariant("my:tag", "e4b"), "has a meaning already"),
+        ("auto", CustomVariant("my:tag", "e4b"), "has a meaning already"),
+        ("gemini:mine", CustomVariant("my:tag", "e4b"), "has a meaning already"),
         ("mine", CustomVariant("gemini:e4b", "e4b"), "serves 26b and 31b only"),
-        ("mine", CustomVariant("extractive", "e4b"), "is no model"),
+        ("mine", CustomVariant("extractive", "e4b"), "is not a model"),
         ("mine", CustomVariant("my:tag", "e4b", 0), "a context of 0 tokens"),
     ],
 )

@@ -50,7 +50,7 @@ def test_what_never_abstains_has_no_share_in_silence_and_so_no_summary(code):
         if name not in ("abstains_by_coin", "always_abstains"):
             said = {outcome(predict_unchecked(generator, key, e), key.lang) for e in unanswerable}
             assert Outcome.ABSTAINED not in said, name
-    assert summary({ANSWER: [("a", 1.0)], "summary:silence:near_miss": [("a", 0.0)]})[0] == 0.0
+    assert summary({ANSWER: [("a", 1.0)], "summary:abstention:near_miss": [("a", 0.0)]})[0] == 0.0
 
 
 @pytest.mark.parametrize("code", ["en", "zh", "si"])

@@ -5,7 +5,14 @@ from decimal import Decimal
 import pytest
 
 from eval.metrics.citations import citation_coverage, citation_precision, cited_passages
-from eval.metrics.grounding import names_absent, numbers_absent, readings, support, unsupported_share, words_unverified
+from eval.metrics.grounding import (
+    names_absent,
+    numbers_absent,
+    readings,
+    support,
+    unsupported_proportion,
+    words_unverified,
+)
 from eval.metrics.outcome import Outcome, outcome
 from eval.metrics.reply_language import ReplyLanguage, reply_language
 from eval.types import CitedSpan, Prediction
@@ -89,10 +96,10 @@ def test_where_names_cannot_be_told_nothing_is_claimed(lang):
 def test_a_sentence_from_nowhere_is_unsupported(lang, passage, strange):
     pack = language(lang)
     assert support(passage, [passage], pack) == 1.0
-    assert unsupported_share(passage, [passage], pack) == 0.0
-    assert unsupported_share(f"{passage} {strange}", [passage], pack) in (1 / 2, 1 / 3)
-    assert unsupported_share("12", [passage], pack) is None
-    assert unsupported_share("", [passage], pack) is None
+    assert unsupported_proportion(passage, [passage], pack) == 0.0
+    assert unsupported_proportion(f"{passage} {strange}", [passage], pack) in (1 / 2, 1 / 3)
+    assert unsupported_proportion("12", [passage], pack) is None
+    assert unsupported_proportion("", [passage], pack) is None
 
 
 def test_citations_are_precise_and_cover_by_hand():

@@ -61,11 +61,11 @@ def test_citations_of_before_they_were_kept_cost_nothing():
 
 
 def test_the_summary_is_a_harmonic_mean_and_needs_both_kinds_of_question():
-    rows = {ANSWER: [("a", 1.0), ("b", 0.0)], "summary:silence:near_miss": [("a", 1.0), ("b", 1.0)]}
+    rows = {ANSWER: [("a", 1.0), ("b", 0.0)], "summary:abstention:near_miss": [("a", 1.0), ("b", 1.0)]}
     assert summary(rows)[:2] == (pytest.approx(2 / 3), 4)
     assert summary({ANSWER: rows[ANSWER]}) is None
     assert summary({}) is None
-    halves = rows | {"summary:silence:article_removed": [("a", 0.0)]}
+    halves = rows | {"summary:abstention:article_removed": [("a", 0.0)]}
     assert summary(halves)[0] == pytest.approx(1 / 2)
 
 
@@ -81,7 +81,7 @@ def test_the_summary_is_a_harmonic_mean_and_needs_both_kinds_of_question():
 def test_rows_that_are_all_alike_leave_the_summary_room(quality, abstained, value, low, high):
     rows = {
         ANSWER: [(str(i), quality) for i in range(20)],
-        "summary:silence:near_miss": [(str(i), abstained) for i in range(20)],
+        "summary:abstention:near_miss": [(str(i), abstained) for i in range(20)],
     }
     found, n, interval = summary(rows)
     assert (found, n) == (value, 40)
@@ -90,7 +90,7 @@ def test_rows_that_are_all_alike_leave_the_summary_room(quality, abstained, valu
 
 def test_a_summary_of_nothing_right_may_be_a_little_more():
     silence = [(str(i), float(i % 2)) for i in range(20)]
-    interval = summary({ANSWER: [(str(i), 0.0) for i in range(20)], "summary:silence:near_miss": silence})[2]
+    interval = summary({ANSWER: [(str(i), 0.0) for i in range(20)], "summary:abstention:near_miss": silence})[2]
     assert interval.low == 0.0
     assert 2 * 0.1611 * 0.5 / 0.6611 < interval.high < 2 * 0.1611 / 1.1611
 
@@ -99,8 +99,8 @@ def test_saying_nothing_in_the_language_is_silence_and_a_hedge_is_not():
     gap = Example("nile-4", "en", "How wide is it?", False, kind="near_miss")
     abstained = said("The documents do not say.", ())
     hedged = said("The documents do not say. Perhaps 5 kilometres.", ())
-    assert summary_parts(gap, abstained, language("en")) == {"summary:silence:near_miss": 1.0}
-    assert summary_parts(gap, hedged, language("en")) == {"summary:silence:near_miss": 0.0}
+    assert summary_parts(gap, abstained, language("en")) == {"summary:abstention:near_miss": 1.0}
+    assert summary_parts(gap, hedged, language("en")) == {"summary:abstention:near_miss": 0.0}
 
 
 def test_cost_is_over_the_rows_that_count_tokens():

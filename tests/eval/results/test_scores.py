@@ -86,7 +86,7 @@ def test_an_abstention_is_neither_right_nor_hallucinated():
         "invalid": 0.0,
         "abstention_recall": 1.0,
         "abstention_precision": 1.0,
-        "summary:silence:near_miss": 1.0,
+        "summary:abstention:near_miss": 1.0,
     }
     assert row_values(near, Prediction("b", "x", "Nile"), pack)["hallucination:near_miss"] == 1.0
 

@@ -90,7 +90,7 @@ def test_a_finished_row_stands_against_a_later_failed_one(tmp_path):
     run = RowStore(tmp_path)
     run.append("en", Prediction("a", "v", "Nile"))
     run.append("en", Prediction("a", "v", error="down"))
-    assert run.finished("v", "en")["a"].text == "Nile"
+    assert run.read_finished("v", "en")["a"].text == "Nile"
     missing = run.predictions([Example("a", "en", "?", True), Example("b", "en", "?", True)], "v", "en")
     assert [p.error for p in missing] == ["", "not asked yet"]
 
