@@ -1,4 +1,4 @@
-"""python -m eval.label RUN_FOLDER --lang ta --rater NAME: a page on this machine for those who can read the answers."""
+"""python -m eval.label RUN_FOLDER --lang ta --rater NAME: a local page on which people label answers."""
 
 from __future__ import annotations
 
@@ -36,39 +36,39 @@ _pages = Environment(
 
 @dataclass(frozen=True)
 class Desk:
-    """One rater's work: the rows of one language in drawn order, blind to who answered."""
+    """One rater's session: the rows of one language in drawn order, without the variant that answered."""
 
     rows: list[tuple[str, AnswerRow]]
     labels: Labels
     rater: str
     pack: Language
 
-    def said(self) -> dict[tuple[str, str], str]:
+    def read_labels(self) -> dict[tuple[str, str], str]:
         return self.labels.read().get(self.rater, {})
 
     def page(self, at: int | None) -> str:
         """AnswerRow number `at`, from 1; the first without a label for None."""
-        said = self.said()
+        labels = self.read_labels()
         keys = [(variant, fingerprint(row.item)) for variant, row in self.rows]
-        first = next((n for n, key in enumerate(keys, 1) if key not in said), len(keys) + 1)
+        first = next((n for n, key in enumerate(keys, 1) if key not in labels), len(keys) + 1)
         shown = first if at is None else min(max(1, at), len(keys) + 1)
-        there = shown <= len(keys)
+        exists = shown <= len(keys)
         return _pages.get_template("label.html").render(
             pack=self.pack,
             fonts=", ".join(self.pack.font_stack),
             rater=self.rater,
-            row=self.rows[shown - 1][1].item if there else None,
+            row=self.rows[shown - 1][1].item if exists else None,
             at=shown,
-            key=keys[shown - 1][1] if there else "",
-            said=said.get(keys[shown - 1]) if there else None,
-            done=sum(key in said for key in keys),
+            key=keys[shown - 1][1] if exists else "",
+            said=labels.get(keys[shown - 1]) if exists else None,
+            done=sum(key in labels for key in keys),
             total=len(keys),
             choices=CHOICES,
             rubric=rubric(self.pack.code),
         )
 
     def add(self, at: int, key: str, label: str) -> None:
-        """ValueError where row `at` is not the one that was shown, or the label is none."""
+        """Store a label. Raises ValueError where row `at` is not the one that was shown, or the label is unknown."""
         variant, row = self.rows[at - 1] if 1 <= at <= len(self.rows) else ("", None)
         if row is None or fingerprint(row.item) != key:
             raise ValueError("this row is not the one that was shown; load the page again")
@@ -76,7 +76,7 @@ class Desk:
 
 
 def make_app(desk: Desk) -> Starlette:
-    """GET / shows a row, POST / keeps its label. Other hosts' names are refused, so no web page can reach it."""
+    """GET / shows a row, POST / stores its label. Other host names are refused, so no web page can reach it."""
 
     def show(request: Request) -> Response:
         asked = request.query_params.get("at", "")
@@ -104,7 +104,7 @@ def open_desk(parts: list[VariantAnswers], folder: Path, lang: str, rater: str) 
 
 
 def report(folder: Path, parts: list[VariantAnswers], langs: list[str], console: Console) -> None:
-    """How many labels each rater gave, and how far each two agree."""
+    """Print the number of labels of each rater, and the agreement of each pair."""
     for lang in langs:
         for rater, labels in Labels(folder, lang).read().items():
             counts = ", ".join(f"{c} {sum(v == c for v in labels.values())}" for c in CHOICES)
@@ -125,29 +125,25 @@ def main(
     host: Annotated[str, typer.Option(help="127.0.0.1 and no other.")] = LOOPBACK,
     report_: Annotated[bool, typer.Option("--report", help="Show counts and agreement; label nothing.")] = False,
 ) -> None:
-    """Label answers as right, wrong, abstained. Two raters agree or not: --report says how far."""
+    """Label answers as right, wrong, abstained; --report shows how far raters agree."""
     console = Console(stderr=True)
     with exit_on_error(ValueError):
         parts = read_answers(folder, [lang] if lang else None)
         if report_:
             report(folder, parts, sorted({p.lang for p in parts}), Console())
             return
-        desk = open_desk(parts, folder, _one(lang, parts), rater or getpass.getuser())
-        _keep_here(host)
+        desk = open_desk(parts, folder, _choose_language(lang, parts), rater or getpass.getuser())
+        if host != LOOPBACK:
+            raise SettingsError(f"the label page shows your documents and is not served on {host}", f"use {LOOPBACK}")
     console.print(f"http://{host}:{port}  ({desk.pack.endonym}, {len(desk.rows)} answers, rater {desk.rater})")
     uvicorn.run(make_app(desk), host=host, port=port, log_level="warning")
 
 
-def _one(lang: str | None, parts: list[VariantAnswers]) -> str:
-    there = sorted({p.lang for p in parts})
-    if lang is None and len(there) > 1:
-        raise SettingsError(f"the run has answers in {', '.join(there)}", "name one: --lang ta")
-    return lang or there[0]
-
-
-def _keep_here(host: str) -> None:
-    if host != LOOPBACK:
-        raise SettingsError(f"the label page shows your documents and is not served on {host}", f"use {LOOPBACK}")
+def _choose_language(lang: str | None, parts: list[VariantAnswers]) -> str:
+    langs = sorted({p.lang for p in parts})
+    if lang is None and len(langs) > 1:
+        raise SettingsError(f"the run has answers in {', '.join(langs)}", "name one: --lang ta")
+    return lang or langs[0]
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def main(
     ] = None,
     langs: Annotated[str | None, typer.Option(help="Only these, e.g. ta,si.")] = None,
     questions: Annotated[
-        int | None, typer.Option(min=1, help="Of the exam alone: its first so many questions a language.")
+        int | None, typer.Option(min=1, help="Only the first N questions of the exam in each language.")
     ] = None,
     claims: Annotated[bool, typer.Option(help="Judge claims too: 4 calls an answer and one a passage.")] = True,
     pairwise: Annotated[
@@ -33,7 +33,7 @@ def main(
     ] = None,
     as_json_: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
 ) -> None:
-    """The share of right answers, corrected for the judge's mistakes, where its exam admits it. Resumes."""
+    """Proportion of right answers, corrected for the judge's mistakes, in languages whose exam it passes. Resumes."""
     console = Console(stderr=True)
     if folder and questions:
         raise typer.BadParameter("--questions is for the exam alone: a run is judged after the whole exam")
@@ -43,7 +43,7 @@ def main(
         only = langs.split(",") if langs else None
         if folder and pairwise:
             first, second = split_names(pairwise)
-            _tell_pairs(
+            _show_pairs(
                 compare_pairs(Settings(), folder, judge, (first, second), only, console), folder, as_json_, console
             )
             return
@@ -63,7 +63,7 @@ def main(
         console.print(f"report: {write(found, folder / 'judged')}", markup=False)
 
 
-def _tell_pairs(found: Pairwise, folder: Path, as_json_: bool, console: Console) -> None:
+def _show_pairs(found: Pairwise, folder: Path, as_json_: bool, console: Console) -> None:
     if as_json_:
         print(json.dumps(pairwise_json(found), ensure_ascii=False))  # noqa: T201
     else:

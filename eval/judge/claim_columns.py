@@ -1,4 +1,4 @@
-"""RAGChecker's six generator figures of a run, where a judge is admitted; the reason where there are none."""
+"""RAGChecker's six generator metrics of a run, where the exams admit the judge; else the reason."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 from eval.judge.claim_exam import ClaimExam, examine_claims
 from eval.judge.claim_metrics import compute_claim_metrics
 from eval.judge.claims import AnswerClaims, ClaimJudge, judge_claims
-from eval.judge.items import JudgeItem
 from eval.judge.judge import Judge
 from eval.judge.rows import VariantAnswers
 from eval.metrics.outcome import Outcome, outcome
@@ -31,10 +30,15 @@ CLAIMS: Mapping[str, str] = {  # figure -> the field of ClaimMetrics
 
 @dataclass(frozen=True, slots=True)
 class ClaimColumn:
-    """One variant in one language. `values`: by figure, the rows that it counts, in [0, 1].
+    """The claim metrics of one variant in one language.
 
-    `n` answers were read, `unscored` could not be, the first of them for the reason `unread`; they are in no figure.
-    `exam`: of claims, in this language; `why`: the reason where no claim of the run was judged.
+    Args:
+        values: by metric, the rows that it counts, in [0, 1].
+        n: answers whose verdicts are readable.
+        unscored: answers without readable verdicts; they are in no metric.
+        unread: the reason of the first of those.
+        exam: the exam of claims in this language.
+        why: the reason where no claim was judged, else "".
     """
 
     variant: str
@@ -54,44 +58,46 @@ def make_claim_columns(
     settings: Settings,
     tick: Callable[[], object],
 ) -> list[ClaimColumn]:
-    """A column for each part of a run, given with the reason why the judge gets no cells there, or "".
+    """Return a column for each variant and language, judging claims where the exam of claims admits the judge.
 
-    Where there is none, the judge sits the exam of claims, and judges the run's claims if that admits it. Replies lie
-    in `folder`/judged, one file a language: all variants share the claims of a reference. Raises
-    GeneratorUnavailableError.
+    Replies are stored in `folder`/judged, one file per language: all variants share the claims of a reference.
+
+    Args:
+        parts: answers, each with the reason why they are not judged, or "".
+
+    Raises:
+        GeneratorUnavailableError: the judge cannot be reached.
     """
     judged = folder / "judged"
     names = {p.lang: f"{file_name(judge.name)}.claims.{p.lang}.jsonl" for p, why in parts if not why}
     replies = {lang: ClaimJudge(judge, judged / name) for lang, name in names.items()}
-    at_once, sat = settings.concurrency, settings.data_dir / "judges"
-    exams = {lang: examine_claims(judge, lang, settings.corpora, sat, tick, at_once) for lang in names}
+    concurrency, exam_folder = settings.concurrency, settings.data_dir / "judges"
+    exams = {lang: examine_claims(judge, lang, settings.corpora, exam_folder, tick, concurrency) for lang in names}
     columns = []
     for part, barred in parts:
         exam = exams.get(part.lang)
         why = barred or (exam.why if exam else "")
-        claimed = [] if why else judge_claims(replies[part.lang], _items(part), tick, at_once)
-        columns.append(_column(part, claimed, exam, why))
+        claims: list[AnswerClaims] = []
+        if not why:
+            pack = language(part.lang)  # an abstention or an unreadable reply has no claims
+            items = [(row.item, outcome(row.prediction, pack) is not Outcome.ANSWERED) for row in part.rows]
+            claims = judge_claims(replies[part.lang], items, tick, concurrency)
+        columns.append(_column(part, claims, exam, why))
     return columns
 
 
-def _items(part: VariantAnswers) -> list[tuple[JudgeItem, bool]]:
-    """Each answer, and whether it says nothing: an abstention or a reply that cannot be read has no claims."""
-    lang = language(part.lang)
-    return [(row.item, outcome(row.prediction, lang) is not Outcome.ANSWERED) for row in part.rows]
-
-
-def _column(part: VariantAnswers, claimed: Sequence[AnswerClaims], exam: ClaimExam | None, why: str) -> ClaimColumn:
-    read = [(c.item.cluster, compute_claim_metrics(c.verdicts)) for c in claimed if c.verdicts is not None]
+def _column(part: VariantAnswers, claims: Sequence[AnswerClaims], exam: ClaimExam | None, why: str) -> ClaimColumn:
+    metrics = [(c.item.cluster, compute_claim_metrics(c.verdicts)) for c in claims if c.verdicts is not None]
     values = {
-        name: [(cluster, value) for cluster, f in read if (value := getattr(f, field)) is not None]
+        name: [(cluster, value) for cluster, m in metrics if (value := getattr(m, field)) is not None]
         for name, field in CLAIMS.items()
     }
-    unread = next((c.why for c in claimed if c.verdicts is None), "")
-    return ClaimColumn(part.variant, part.lang, values, len(read), len(claimed) - len(read), unread, exam, why)
+    unread = next((c.why for c in claims if c.verdicts is None), "")
+    return ClaimColumn(part.variant, part.lang, values, len(metrics), len(claims) - len(metrics), unread, exam, why)
 
 
 def mean_claim_metrics(columns: Sequence[ClaimColumn], variant: str, langs: Sequence[str]) -> dict[str, MetricValue]:
-    """The six of a variant over some languages, each counting alike; none where no claim was judged."""
-    there = [c for c in columns if c.variant == variant and c.lang in langs]
-    rows = {name: {c.lang: c.values[name] for c in there if c.values[name]} for name in CLAIMS}
+    """Return the six metrics of a variant as means over languages; empty where no claim was judged."""
+    selected = [c for c in columns if c.variant == variant and c.lang in langs]
+    rows = {name: {c.lang: c.values[name] for c in selected if c.values[name]} for name in CLAIMS}
     return {name: macro_metric(by_language) for name, by_language in rows.items() if by_language}

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eval.judge.claims import ClaimJudge, UnreadableReplyError
-from eval.judge.exam import BAR, ExamItem, compute_youden, make_exam, mean_rate
-from eval.judge.judge import Judge
+from eval.judge.correction import mean_rate
+from eval.judge.exam import BAR, ExamItem, compute_youden, make_exam
+from eval.judge.judge import Judge, raise_if_unavailable
 from eval.runner.jsonl_log import at_once, file_name
 from eval.statistics import Estimate
-from mlrag.errors import GeneratorBusyError, GeneratorError, GeneratorUnavailableError
+from mlrag.errors import GeneratorError
 
 ENTAILED = "gold_sentence"
 NOT_ENTAILED = ("swapped_sentence", "other_answer")
@@ -23,9 +24,14 @@ NOT_ENTAILED = ("swapped_sentence", "other_answer")
 
 @dataclass(frozen=True, slots=True)
 class ClaimExam:
-    """`sensitivity`: share of the entailed claims called so; `specificity`: share of the others not called so.
+    """The result of the exam of claims.
 
-    `youden`: their sum less 1. `unscored` claims are mistakes in all. `why`: why it is not admitted, "" where it is.
+    Args:
+        sensitivity: proportion of the entailed claims that the judge calls so.
+        specificity: proportion of the others that it does not call so.
+        youden: their sum - 1.
+        unscored: claims without a readable verdict; each counts as a mistake.
+        why: the reason why the judge is not admitted; "" where it is.
     """
 
     lang: str
@@ -39,9 +45,11 @@ class ClaimExam:
 def examine_claims(
     judge: Judge, lang: str, corpora: Path, folder: Path, tick: Callable[[], object], concurrency: int
 ) -> ClaimExam:
-    """Sit the exam, or read what was said before: replies lie in `folder` by judge.
+    """Run the exam of claims of one language; replies stored in `folder` are not asked for again.
 
-    Raises CorpusFormatError where there is none, GeneratorUnavailableError where the judge cannot be reached.
+    Raises:
+        CorpusFormatError: the language has no exam.
+        GeneratorUnavailableError: the judge cannot be reached.
     """
     replies = ClaimJudge(judge, folder / file_name(judge.name) / f"claims.{lang}.jsonl")
 
@@ -50,26 +58,24 @@ def examine_claims(
         try:
             return replies.check(item, "Passage", "\n\n".join(item.passages), [t.item.answer for t in tasks])
         except (GeneratorError, UnreadableReplyError) as error:
-            if isinstance(error, GeneratorUnavailableError) and not isinstance(error, GeneratorBusyError):
-                raise
+            raise_if_unavailable(error)
             return None
         finally:
             tick()
 
-    asked = list(claim_tasks(make_exam(lang, corpora)))
-    said = at_once(ask, asked, concurrency, judge.name)
-    rows = [(t, v) for tasks, found in zip(asked, said, strict=True) for t, v in _verdicts(tasks, found)]
+    questions = list(claim_tasks(make_exam(lang, corpora)))
+    verdicts = at_once(ask, questions, concurrency, judge.name)
+    rows: list[tuple[ExamItem, bool | None]] = []
+    for tasks, question_verdicts in zip(questions, verdicts, strict=True):
+        unread: list[bool | None] = [None] * len(tasks)
+        rows += zip(tasks, question_verdicts or unread, strict=True)
     return _score(lang, rows)
 
 
 def claim_tasks(tasks: list[ExamItem]) -> Iterator[list[ExamItem]]:
-    """The exam's claims by question: a task's answer is the claim, its passages are what it is held against."""
+    """Yield the claims of each question: an item's answer is the claim, which is checked against its passages."""
     for cluster in dict.fromkeys(t.item.cluster for t in tasks):
         yield [t for t in tasks if t.item.cluster == cluster and t.kind in (ENTAILED, *NOT_ENTAILED)]
-
-
-def _verdicts(tasks: list[ExamItem], found: list[bool] | None) -> list[tuple[ExamItem, bool | None]]:
-    return [(task, found[place] if found else None) for place, task in enumerate(tasks)]
 
 
 def _score(lang: str, rows: list[tuple[ExamItem, bool | None]]) -> ClaimExam:

@@ -17,11 +17,12 @@ import regex
 
 from eval.baselines.scripted import AnswerKey, own_answer_key
 from eval.datasets.own import QUESTIONS
+from eval.judge.correction import mean_rate
 from eval.judge.items import Grade, JudgeItem, Label
 from eval.judge.judge import Judge, fingerprint, grade_all
 from eval.metrics.answers import containment
 from eval.runner.jsonl_log import file_name
-from eval.statistics import Estimate, Interval, clustered_rate
+from eval.statistics import Estimate, Interval
 from eval.statistics.kappa import kappa
 from eval.types import Example
 from mlrag.errors import CorpusFormatError
@@ -34,7 +35,7 @@ Rows = list[tuple[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class ExamItem:
-    """One item of the exam with its truth. `kind` says how it was made."""
+    """One answer of the exam with its true label. `kind` says how it was made."""
 
     item: JudgeItem
     truth: Label
@@ -43,12 +44,18 @@ class ExamItem:
 
 @dataclass(frozen=True, slots=True)
 class ExamResult:
-    """What a judge made of one language's exam.
+    """The result of a judge's exam in one language.
 
-    `sensitivity`: share of the right answers that it calls right; `specificity`: share of the others that it does not.
-    `youden`: their sum less 1. `agreement`: Cohen's kappa over the labels. `unscored` verdicts count as mistakes in all
-    of these. `right_rows` and `other_rows` (question, called right) are of readable verdicts alone: what corrections
-    are made of. `why`: the reason where it is not admitted, else "".
+    Args:
+        sensitivity: proportion of the right answers that it calls right.
+        specificity: proportion of the others that it does not call right.
+        youden: their sum - 1.
+        agreement: Cohen's kappa over the labels.
+        unscored: unreadable grades; each counts as a mistake in all of these.
+        mistakes: by kind, "wrong/all".
+        right_rows: (question, 1 if called right) of the readable grades of right answers, for corrections.
+        other_rows: the same of the other answers.
+        why: the reason why it is not admitted; "" where it is.
     """
 
     lang: str
@@ -70,7 +77,7 @@ class ExamResult:
 
 
 def change_digit(text: str) -> str:
-    """The first digit, of any script, made the next one from 1 to 9 and round; "" for a text without digits."""
+    """Replace the first digit, of any script, by the next from 1 to 9 and round; "" for a text without digits."""
     found = _DIGIT.search(text)
     if not found:
         return ""
@@ -87,7 +94,7 @@ def _keys(corpora: Path) -> dict[str, AnswerKey]:
 
 
 def make_exam(lang: str, corpora: Path) -> list[ExamItem]:
-    """All tasks of a language. Raises CorpusFormatError where we have no questions or documents of our own in it."""
+    """Return the exam of a language. Raises CorpusFormatError without questions and documents of our own in it."""
     keys = _keys(corpora)
     if lang not in keys:
         raise CorpusFormatError(f"there is no judge exam in {lang!r}", "it takes questions and documents of our own")
@@ -103,7 +110,7 @@ def _tasks(keys: dict[str, AnswerKey], key: AnswerKey, example: Example) -> Iter
 
 
 def _answers(keys: dict[str, AnswerKey], key: AnswerKey, example: Example) -> Iterator[tuple[str, Label, str]]:
-    """(kind, truth, answer); a wrong one in which a reference still stands is left out."""
+    """Yield (kind, truth, answer); a wrong one that still contains a reference is left out."""
     gold, sentence, other = example.answers[0], key.answering[example.id], key.other(example)
     yield "gold", Label.RIGHT, gold
     yield "gold_sentence", Label.RIGHT, sentence
@@ -123,13 +130,13 @@ def _answers(keys: dict[str, AnswerKey], key: AnswerKey, example: Example) -> It
 
 
 def _alike(key: AnswerKey, example: Example) -> str:
-    """The answer without digits, of another topic, that is nearest in length: often a name for a name."""
+    """Return the answer of another topic, without digits, that is nearest in length: often a name for a name."""
     golds = [e.answers[0] for e in key.answerable if e.cluster != example.cluster]
     return min((g for g in golds if not _DIGIT.search(g)), key=lambda g: abs(len(g) - len(example.answers[0])))
 
 
 def _another_language(keys: dict[str, AnswerKey], example: Example) -> str:
-    """The sentence that answers the same question in another language, drawn by the question's id."""
+    """Return the sentence that answers the question in another language, drawn by the question's id; "" for none."""
     others = [c for c in sorted(keys) if c != example.lang and example.id in keys[c].answering]
     if not others:
         return ""
@@ -138,7 +145,7 @@ def _another_language(keys: dict[str, AnswerKey], example: Example) -> str:
 
 
 def compute_version(tasks: Sequence[ExamItem]) -> str:
-    """Changes with any item, any truth and the judge's prompt."""
+    """Return a hash that changes with any item, any truth and the judge's prompt."""
     parts = "\0".join(f"{fingerprint(t.item)} {t.truth}" for t in tasks)
     return hashlib.sha256(parts.encode()).hexdigest()[:10]
 
@@ -152,10 +159,14 @@ def examine(
     concurrency: int = 1,
     questions: int | None = None,
 ) -> ExamResult:
-    """Sit the exam, or read what was said before: rows lie in `folder` by judge, exam version and language.
+    """Run the exam of a language; grades stored in `folder` (by judge, exam version, language) are not asked again.
 
-    `questions`: only the tasks of the first so many; None for all. Raises CorpusFormatError where there is no exam,
-    GeneratorUnavailableError where the judge cannot be reached.
+    Args:
+        questions: use the first N questions only; None for all.
+
+    Raises:
+        CorpusFormatError: the language has no exam.
+        GeneratorUnavailableError: the judge cannot be reached.
     """
     tasks = make_exam(lang, corpora)
     kept = list(dict.fromkeys(t.item.cluster for t in tasks))[:questions]
@@ -166,14 +177,18 @@ def examine(
 
 
 def score_exam(judge: str, lang: str, tasks: Sequence[ExamItem], verdicts: Sequence[Grade]) -> ExamResult:
-    """The figures of a sat exam; intervals are over questions."""
+    """Compute the result from the grades; intervals are clustered by question."""
     pairs = list(zip(tasks, verdicts, strict=True))
     truths = [(t, v) for t, v in pairs if t.truth is Label.RIGHT]
     others = [(t, v) for t, v in pairs if t.truth is not Label.RIGHT]
     sensitivity = mean_rate([(t.item.cluster, v.right) for t, v in truths])
     specificity = mean_rate([(t.item.cluster, float(v.scored) * (1 - v.right)) for t, v in others])
     youden = compute_youden(sensitivity, specificity)
-    labels = [t.truth for t, _ in pairs], [v.label for _, v in pairs]
+    truth, labels = [t.truth for t in tasks], [v.label for v in verdicts]
+    agreement = kappa(truth, labels, [t.item.cluster for t in tasks])
+    unscored = sum(not v.scored for v in verdicts)
+    right_rows = [(t.item.cluster, v.right) for t, v in truths if v.scored]
+    other_rows = [(t.item.cluster, v.right) for t, v in others if v.scored]
     return ExamResult(
         lang=lang,
         judge=judge,
@@ -181,23 +196,17 @@ def score_exam(judge: str, lang: str, tasks: Sequence[ExamItem], verdicts: Seque
         sensitivity=sensitivity,
         specificity=specificity,
         youden=youden,
-        agreement=kappa(*labels, [t.item.cluster for t, _ in pairs]),
-        unscored=sum(not v.scored for v in verdicts),
+        agreement=agreement,
+        unscored=unscored,
         mistakes=_mistakes(pairs),
-        right_rows=[(t.item.cluster, v.right) for t, v in truths if v.scored],
-        other_rows=[(t.item.cluster, v.right) for t, v in others if v.scored],
+        right_rows=right_rows,
+        other_rows=other_rows,
         why=_why(youden, verdicts),
     )
 
 
-def mean_rate(rows: Rows) -> Estimate:
-    """The mean of (cluster, value in [0, 1]), with its interval."""
-    values = [value for _, value in rows]
-    return Estimate(sum(values) / len(values), clustered_rate(values, [c for c, _ in rows]), len(rows))
-
-
 def compute_youden(a: Estimate, b: Estimate) -> Estimate:
-    """a + b - 1 with the interval that recovers its variance from theirs (Newcombe 1998, method 10)."""
+    """Return a + b - 1; the interval recovers its variance from theirs (Newcombe 1998, method 10)."""
     value = a.value + b.value - 1
     low = value - math.hypot(a.value - a.interval.low, b.value - b.interval.low)
     high = value + math.hypot(a.interval.high - a.value, b.interval.high - b.value)
@@ -205,7 +214,7 @@ def compute_youden(a: Estimate, b: Estimate) -> Estimate:
 
 
 def _mistakes(pairs: Sequence[tuple[ExamItem, Grade]]) -> dict[str, str]:
-    """By kind: how many verdicts fall on the wrong side of right, of how many."""
+    """Count, by kind, the grades on the wrong side of "right": "2/18"."""
     found = {}
     for kind in dict.fromkeys(t.kind for t, _ in pairs):
         own = [(t, v) for t, v in pairs if t.kind == kind]

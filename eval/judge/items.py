@@ -1,4 +1,4 @@
-"""What a judge is given and what it says."""
+"""The input and the grades of a judge."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 
 class Label(StrEnum):
-    """The closed set of verdicts. `UNSCORED` is ours: the judge gave none that can be read."""
+    """The closed set of labels. `UNSCORED`: the reply of the judge cannot be read."""
 
     RIGHT = "right"
     WRONG = "wrong"
@@ -21,10 +21,13 @@ LABELS = (Label.RIGHT, Label.WRONG, Label.ABSTAINED)  # what a judge or a rater 
 
 @dataclass(frozen=True, slots=True)
 class JudgeItem:
-    """One answer to be judged, with what it is judged by.
+    """One answer to be judged.
 
-    `references` are all forms that count as right, `passages` what the answer may rest on. `lang` is the language
-    that the answer has to be in. `cluster` names what makes items dependent.
+    Args:
+        lang: the language that the answer must be in.
+        references: all forms that count as right.
+        passages: what the answer may be based on.
+        cluster: items of one cluster are dependent.
     """
 
     id: str
@@ -38,10 +41,13 @@ class JudgeItem:
 
 @dataclass(frozen=True, slots=True)
 class Grade:
-    """What the judge said of one item.
+    """The judge's grade of one item.
 
-    `key` is the fingerprint of all that it was shown. `probability` in [0, 1] of "right", None where the backend
-    lists none. `raw` is the reply itself. `error`: why no reply came; the item is then asked again next time.
+    Args:
+        key: fingerprint of the prompt.
+        probability: of "right", in [0, 1]; None where the backend lists none.
+        raw: the reply itself.
+        error: why no reply came, else ""; the item is then asked again next time.
     """
 
     id: str
@@ -62,7 +68,7 @@ class Grade:
 
     @property
     def graded(self) -> float:
-        """The probability of "right" where there is one, else 1 or 0."""
+        """The probability of "right" where known, else 1 or 0."""
         return self.right if self.probability is None else self.probability
 
 

@@ -1,4 +1,4 @@
-"""A judge is a model and a closed set of verdicts; what cannot be read is unscored, never a zero."""
+"""A judge: a model with a closed set of grades. An unreadable reply is unscored, never a zero."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from mlrag.errors import GeneratorBusyError, GeneratorError, GeneratorUnavailabl
 from mlrag.generation.backends.base import Call, Turn
 from mlrag.generation.client import Caller
 
-_ROOM, _ALTERNATIVES = 64, 20
+_MAX_TOKENS, _ALTERNATIVES = 64, 20
 _LEAST_MASS = 0.5  # of the first token's probability must lie on the labels, else they say nothing
 _SWAPPED: dict[str | None, Literal["a", "b", "tie"]] = {"first": "b", "second": "a", "tie": "tie"}
 _STRAIGHT: dict[str | None, Literal["a", "b", "tie"]] = {"first": "a", "second": "b", "tie": "tie"}
 
 
 class Judge:
-    """One model as judge. `name` is the variant's; it names rows and reports.
+    """One model as judge. `name` is that of the variant.
 
     Probabilities come from a second, one-word call, since with structured output the first token is a bracket. A
-    backend that lists none is asked for them once.
+    backend that lists none is asked for them once only.
     """
 
     def __init__(self, caller: Caller, name: str) -> None:
@@ -38,11 +38,15 @@ class Judge:
 
     @property
     def model(self) -> str:
-        """What answers, marked where it is a stand-in."""
+        """The model that answers, marked where it is a test double."""
         return self._caller.model.label()
 
     def grade(self, item: JudgeItem) -> Grade:
-        """Raises GeneratorUnavailableError where no model can be reached; any other failure is an unscored row."""
+        """Grade one answer.
+
+        Raises:
+            GeneratorUnavailableError: no model can be reached; any other failure is an unscored grade.
+        """
         key = fingerprint(item)
         try:
             raw = self._ask(build_grading_prompt(item), LABELS)
@@ -54,7 +58,7 @@ class Judge:
         return Grade(item.id, key, Label(found) if found else Label.UNSCORED, probability, raw)
 
     def prefer(self, item: JudgeItem, a: str, b: str) -> Preference:
-        """Which answer to the item's question is better, asked in both orders. Raises GeneratorError."""
+        """Ask in both orders which answer to the item's question is better. Raises GeneratorError."""
         straight = self._ask(build_preference_prompt(item, a, b), CHOICES)
         swapped = self._ask(build_preference_prompt(item, b, a), CHOICES)
         one, other = _STRAIGHT.get(read_choice(straight, CHOICES)), _SWAPPED.get(read_choice(swapped, CHOICES))
@@ -62,9 +66,9 @@ class Judge:
             return Preference("unscored", (straight, swapped))
         return Preference(one if one == other else "inconsistent", (straight, swapped))
 
-    def ask(self, turns: tuple[Turn, ...], schema: Mapping[str, Any], room: int = _ROOM) -> str:
-        """The reply itself, held to a schema. Raises GeneratorError."""
-        return self._caller.reply(Call(turns, room, schema=schema)).text
+    def ask(self, turns: tuple[Turn, ...], schema: Mapping[str, Any], max_tokens: int = _MAX_TOKENS) -> str:
+        """Return the reply itself, constrained to a JSON schema. Raises GeneratorError."""
+        return self._caller.reply(Call(turns, max_tokens, schema=schema)).text
 
     def _ask(self, turns: tuple[Turn, ...], choices: Sequence[str]) -> str:
         return self.ask(turns, verdict_schema(choices))
@@ -86,12 +90,12 @@ class Judge:
 
 
 def fingerprint(item: JudgeItem) -> str:
-    """Of all that the judge is shown."""
+    """Hash the whole prompt for an item."""
     return _digest(build_grading_prompt(item))
 
 
 def pair_fingerprint(item: JudgeItem, a: str, b: str) -> str:
-    """The same of a pair: what it is shown with a first tells what it is shown with b first."""
+    """Hash the prompt for a pair, with `a` first; it determines the prompt with `b` first."""
     return _digest(build_preference_prompt(item, a, b))
 
 
@@ -101,7 +105,7 @@ def _digest(turns: tuple[Turn, ...]) -> str:
 
 
 def read_choice(raw: str, choices: Sequence[str]) -> str | None:
-    """The verdict of a structured reply; None for anything else, however near it comes."""
+    """Return the verdict of a structured reply; None for anything else, however similar."""
     try:
         said = json.loads(raw)
     except ValueError:
@@ -111,9 +115,9 @@ def read_choice(raw: str, choices: Sequence[str]) -> str | None:
 
 
 def probability_of_right(listed: Mapping[str, float]) -> float | None:
-    """P(right) / P(any label), over the listed log-probabilities of the first token.
+    """Return P(right) / P(any label) from the listed log-probabilities of the first token.
 
-    A token of two letters or more speaks for the label that it begins ("A" may be an article). None where less than
+    A token of two letters or more counts for the label that it begins ("A" may be an article). None where less than
     half of the probability is on labels.
     """
     mass = dict.fromkeys(LABELS, 0.0)
@@ -126,7 +130,8 @@ def probability_of_right(listed: Mapping[str, float]) -> float | None:
     return mass[Label.RIGHT] / total if total >= _LEAST_MASS else None
 
 
-def raise_if_unavailable(error: GeneratorError) -> None:
+def raise_if_unavailable(error: Exception) -> None:
+    """Raise the error again if no model can be reached; one that is only busy can be asked again."""
     if isinstance(error, GeneratorUnavailableError) and not isinstance(error, GeneratorBusyError):
         raise error
 
@@ -134,29 +139,29 @@ def raise_if_unavailable(error: GeneratorError) -> None:
 def grade_all(
     judge: Judge, items: Sequence[JudgeItem], path: Path, tick: Callable[[], object], concurrency: int = 1
 ) -> list[Grade]:
-    """Every item's verdict in order, asking only what is not there yet, at most `concurrency` at once.
+    """Grade every item, in order, asking only for grades that `path` lacks, at most `concurrency` at once.
 
-    A verdict counts as there if all that the judge is shown is still the same; failed ones are asked again. An
-    interrupt lets those under way end and asks no more. Raises GeneratorUnavailableError.
+    A stored grade is used if the prompt is still the same; failed ones are asked again. An interrupt lets those under
+    way end and asks no more.
+
+    Raises:
+        GeneratorUnavailableError: no model can be reached; stored grades stay.
     """
-    there = {v.key: v for v in map(_read, rows(path)) if not v.error}
-    keys = [fingerprint(item) for item in items]
+    stored = (Grade(**(row | {"label": Label(row["label"])})) for row in rows(path))
+    done = {grade.key: grade for grade in stored if not grade.error}
     lock = Lock()
 
-    def ask(item: JudgeItem) -> Grade:
-        verdict = judge.grade(item)
+    def grade(item: JudgeItem) -> Grade:
+        grade = judge.grade(item)
         with lock:
-            append(path, asdict(verdict))
+            append(path, asdict(grade))
         tick()
-        return verdict
+        return grade
 
-    new = {key: item for key, item in zip(keys, items, strict=True) if key not in there}
-    for key in keys:
-        if key in there:
-            tick()
-    there |= dict(zip(new, at_once(ask, list(new.values()), concurrency, judge.name), strict=True))
-    return [replace(there[key], id=item.id) for key, item in zip(keys, items, strict=True)]
-
-
-def _read(row: dict[str, Any]) -> Grade:
-    return Grade(**(row | {"label": Label(row["label"])}))
+    keys = [fingerprint(item) for item in items]
+    missing = {key: item for key, item in zip(keys, items, strict=True) if key not in done}
+    for _ in range(sum(key in done for key in keys)):
+        tick()
+    grades = at_once(grade, list(missing.values()), concurrency, judge.name)
+    done |= dict(zip(missing, grades, strict=True))
+    return [replace(done[key], id=item.id) for key, item in zip(keys, items, strict=True)]

@@ -1,4 +1,4 @@
-"""What people say of a run's answers: one durable file a rater and language; the last word on a row counts."""
+"""Human labels of a run's answers: one durable file per rater and language; the last label of a row counts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CHOICES = (*map(str, LABELS), CANNOT_TELL)
 
 @dataclass(frozen=True, slots=True)
 class HumanLabel:
-    """`label` is one of CHOICES; `key` the fingerprint of what the rater saw."""
+    """A rater's label of an answer: one of CHOICES. `key`: fingerprint of what the rater saw."""
 
     rater: str
     variant: str
@@ -38,13 +38,13 @@ class Labels:
         self._lang = lang
 
     def add(self, label: HumanLabel) -> None:
-        """ValueError for a label that is none of CHOICES."""
+        """Store a label. Raises ValueError for one that is not in CHOICES."""
         if label.label not in CHOICES:
             raise ValueError(f"{label.label!r} is no label; known: {', '.join(CHOICES)}")
         append(self._folder / f"{file_name(label.rater)}.{self._lang}.jsonl", asdict(label))
 
     def read(self) -> dict[str, dict[tuple[str, str], str]]:
-        """By rater, what they last said of (variant, key of the row)."""
+        """Return, by rater, the last label of each (variant, key of the row)."""
         found: dict[str, dict[tuple[str, str], str]] = {}
         for path in sorted(self._folder.glob(f"*.{self._lang}.jsonl")):
             for label in (HumanLabel(**row) for row in rows(path)):
@@ -53,26 +53,26 @@ class Labels:
 
 
 def draw(parts: Sequence[VariantAnswers]) -> list[tuple[str, AnswerRow]]:
-    """(variant, row) in an order drawn by hash, so that whatever a rater gets done is a random sample."""
+    """Return (variant, row) in the order of a hash, so that the labelled rows are always a random sample."""
     rows = [(part.variant, row) for part in parts for row in part.rows]
     return sorted(rows, key=lambda r: hashlib.sha256(f"{r[1].example.id} {r[0]}".encode()).digest())
 
 
 def read_human_truth(folder: Path, part: VariantAnswers) -> dict[str, float]:
-    """By example id, the share of raters who call the answer right; those who cannot tell do not count."""
+    """Return, by example id, the proportion of raters who call the answer right; "cannot tell" does not count."""
     by_rater = Labels(folder, part.lang).read()
-    found = {}
+    truth = {}
     for row in part.rows:
         key = part.variant, fingerprint(row.item)
-        said = [labels[key] for labels in by_rater.values() if labels.get(key, CANNOT_TELL) != CANNOT_TELL]
-        if said:
-            found[row.example.id] = sum(label == Label.RIGHT for label in said) / len(said)
-    return found
+        votes = [labels[key] for labels in by_rater.values() if labels.get(key, CANNOT_TELL) != CANNOT_TELL]
+        if votes:
+            truth[row.example.id] = sum(label == Label.RIGHT for label in votes) / len(votes)
+    return truth
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Two raters on the rows that both labelled: Cohen's kappa over the labels, "cannot tell" among them."""
+    """The agreement of two raters on the rows that both labelled: Cohen's kappa, with "cannot tell" as a label."""
 
     lang: str
     first: str
@@ -82,7 +82,7 @@ class Agreement:
 
 
 def measure_agreements(folder: Path, parts: Sequence[VariantAnswers], lang: str) -> list[Agreement]:
-    """Every pair of raters with a row in common; clusters are the questions' own."""
+    """Compare every pair of raters with a row in common; clusters are those of the questions."""
     by_rater = Labels(folder, lang).read()
     clusters = {(p.variant, fingerprint(r.item)): r.item.cluster for p in parts if p.lang == lang for r in p.rows}
     found = []

@@ -1,4 +1,4 @@
-"""What a judge is asked: in English, with the texts in their own language, marked as material and inert."""
+"""The prompts of a judge: in English, with the texts in their own language, marked as material."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mlrag.generation.backends.base import Turn
 from mlrag.generation.prompts import MARK, marked
 from mlrag.languages import language
 
-VERSION = "1"  # raise it when what stands here changes: verdicts and exams of before are then asked anew
+VERSION = "1"  # raise it when what stands here changes: stored grades and exams are then asked for again
 CHOICES = ("first", "second", "tie")
 
 RUBRIC = (
@@ -37,7 +37,7 @@ AS_WORD = "Reply with one word and nothing else: "
 
 
 def verdict_schema(choices: Sequence[str]) -> dict[str, object]:
-    """{"verdict": one of the choices}, as a JSON schema."""
+    """Return the JSON schema of {"verdict": one of the choices}."""
     verdict = {"type": "string", "enum": [str(c) for c in choices]}
     return {
         "type": "object",
@@ -48,28 +48,28 @@ def verdict_schema(choices: Sequence[str]) -> dict[str, object]:
 
 
 def rubric(lang: str) -> tuple[str, ...]:
-    """What each label means, for judges and raters alike."""
+    """Return what each label means, for judges and raters alike."""
     return tuple(line.replace("{lang}", language(lang).name) for line in RUBRIC)
 
 
 def build_grading_prompt(item: JudgeItem, form: str = AS_JSON) -> tuple[Turn, ...]:
-    """Asks for one of LABELS."""
+    """Ask for one of LABELS."""
     name = language(item.lang).name
     system = "\n".join([_GRADE, *rubric(item.lang), "", MATERIAL.replace("{lang}", name)])
-    user = [*_shown(item), format_section("Answer to grade", item.answer), form + ", ".join(LABELS)]
+    user = [*_format_material(item), format_section("Answer to grade", item.answer), form + ", ".join(LABELS)]
     return Turn("system", system), Turn("user", "\n\n".join(user))
 
 
 def build_preference_prompt(item: JudgeItem, first: str, second: str) -> tuple[Turn, ...]:
-    """Asks for one of CHOICES; the item's own answer is not shown."""
+    """Ask for one of CHOICES; the item's own answer is not shown."""
     name = language(item.lang).name
     system = [_PREFER.replace("{right}", rubric(item.lang)[0]), "", MATERIAL.replace("{lang}", name)]
     answers = [format_section("First answer", first), format_section("Second answer", second)]
-    user = [*_shown(item), *answers, AS_JSON + ", ".join(CHOICES)]
+    user = [*_format_material(item), *answers, AS_JSON + ", ".join(CHOICES)]
     return Turn("system", "\n".join(system)), Turn("user", "\n\n".join(user))
 
 
-def _shown(item: JudgeItem) -> list[str]:
+def _format_material(item: JudgeItem) -> list[str]:
     parts = [format_section("Question", item.question), format_section("Reference answers", "\n".join(item.references))]
     return parts + [format_section(f"Passage {n}", text) for n, text in enumerate(item.passages, 1)]
 
@@ -79,7 +79,7 @@ def format_section(title: str, text: str) -> str:
     return f"{title}:\n{marked(text) or MARK}"
 
 
-CLAIMS_VERSION = "1"  # raise it when what stands here changes: claims of before are then asked anew
+CLAIMS_VERSION = "1"  # raise it when what stands here changes: stored claims are then asked for again
 ENTAILED, NOT_ENTAILED = "entailed", "not_entailed"
 MAX_CLAIMS = 20  # claims of one text; a judge that finds more repeats itself
 _SAYS = regex.compile(r"[\p{L}\p{N}]")
@@ -104,7 +104,7 @@ CLAIMS_SCHEMA = {
 
 
 def build_split_prompt(lang: str, question: str, answer: str) -> tuple[Turn, ...]:
-    """Asks for {"claims": […]}."""
+    """Ask for {"claims": […]}."""
     user = [
         format_section("Question", question),
         format_section("Answer", answer),
@@ -114,7 +114,7 @@ def build_split_prompt(lang: str, question: str, answer: str) -> tuple[Turn, ...
 
 
 def build_check_prompt(lang: str, question: str, title: str, text: str, claims: Sequence[str]) -> tuple[Turn, ...]:
-    """Asks for {"1": …, "2": …}, a verdict for each claim by its number. `title` says what the text is."""
+    """Ask for {"1": …, "2": …}, a verdict on each claim by its number. `title` says what the text is."""
     shown = [format_section(f"Claim {n}", claim) for n, claim in enumerate(claims, 1)]
     form = f'Reply with JSON: {{"1": …}}, a verdict for each claim, {ENTAILED} or {NOT_ENTAILED}'
     return _turns(_CHECK, lang, [format_section("Question", question), format_section(title, text), *shown, form])
@@ -127,7 +127,7 @@ def _turns(task: str, lang: str, user: Sequence[str]) -> tuple[Turn, ...]:
 
 
 def claim_verdicts_schema(claims: int) -> dict[str, object]:
-    """An object with the verdict on each claim under its number: closed labels, and none left out."""
+    """Return the JSON schema of an object with one verdict for each claim number."""
     names = [str(n) for n in range(1, claims + 1)]
     verdict = {"type": "string", "enum": [ENTAILED, NOT_ENTAILED]}
     return {
@@ -139,24 +139,26 @@ def claim_verdicts_schema(claims: int) -> dict[str, object]:
 
 
 def read_claims(raw: str) -> list[str] | None:
-    """The claims of a reply, once each, without the sign ¦; those without a letter or digit are left out.
+    """Return the distinct claims of a reply, without the sign ¦; those without a letter or digit are left out.
 
     None for anything else, or more than `MAX_CLAIMS`.
     """
-    said = _object(raw).get("claims")
+    said = _parse_object(raw).get("claims")
     if not isinstance(said, list) or not all(isinstance(claim, str) for claim in said) or len(said) > MAX_CLAIMS:
         return None
     return list(dict.fromkeys(claim.strip(f" \n{MARK}") for claim in said if _SAYS.search(claim)))
 
 
 def read_verdicts(raw: str, claims: int) -> list[bool] | None:
-    """Which claims are entailed; None unless there is a readable verdict on each."""
-    said = _object(raw)
-    found = [said.get(str(n)) for n in range(1, claims + 1)]
-    return [verdict == ENTAILED for verdict in found] if all(v in (ENTAILED, NOT_ENTAILED) for v in found) else None
+    """Return which claims are entailed; None unless each has a readable verdict."""
+    reply = _parse_object(raw)
+    verdicts = [reply.get(str(n)) for n in range(1, claims + 1)]
+    if any(v not in (ENTAILED, NOT_ENTAILED) for v in verdicts):
+        return None
+    return [v == ENTAILED for v in verdicts]
 
 
-def _object(raw: str) -> dict[str, object]:
+def _parse_object(raw: str) -> dict[str, object]:
     try:
         said = json.loads(raw)
     except ValueError:

@@ -1,4 +1,4 @@
-"""A judgement as text and as JSON."""
+"""Show a judgement as tables and as JSON."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import math
 from dataclasses import asdict, replace
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 
 from eval.judge.claim_columns import CLAIMS, mean_claim_metrics
 from eval.judge.pairs import CHOSEN, Pairwise, swap_rate
 from eval.judge.verdict_columns import Column, Judgement
-from eval.report.tables import DETAILS, format_metric, rich_table
+from eval.report.tables import DETAILS, format_metric, markdown_table, rich_table
 from eval.results.jsonable import to_jsonable
 from eval.statistics import Estimate
 
@@ -64,8 +62,8 @@ def exam_rows(found: Judgement) -> list[list[str]]:
     rows = []
     for lang, e in found.exams.items():
         missed = ", ".join(f"{kind} {count}" for kind, count in e.mistakes.items())
-        worth = percent(e.sensitivity), percent(e.specificity), ratio(e.youden), ratio(e.agreement)
-        rows.append([lang, "yes" if e.admitted else f"no: {e.why}", *worth, str(e.unscored), missed])
+        rates = percent(e.sensitivity), percent(e.specificity), ratio(e.youden), ratio(e.agreement)
+        rows.append([lang, "yes" if e.admitted else f"no: {e.why}", *rates, str(e.unscored), missed])
     return rows + [[lang, f"no: {why}", *["–"] * 6] for lang, why in found.unexamined.items()]
 
 
@@ -84,19 +82,18 @@ def claim_rows(found: Judgement) -> list[list[str]]:
 
 
 def self_preference_lines(found: Judgement | Pairwise) -> list[str]:
-    """What has to be said where the judge's own model answered."""
+    """Return a sentence for each variant whose model is the judge's own."""
     lines = []
     for variant, gap in found.gaps.items():
-        said = "cannot be given" if gap is None else f"{100 * gap.value:+.1f} points {_points(gap)}, n={gap.n}"
+        points = "unknown"
+        if gap is not None:
+            low, high = 100 * gap.interval.low, 100 * gap.interval.high
+            points = f"{100 * gap.value:+.1f} points [{low:+.1f}, {high:+.1f}], n={gap.n}"
         lines.append(
             f"{variant} was judged by its own model ({found.model}). Self-preference gap, its verdicts less those on "
-            f"others' answers of the same language and gold correctness: {said}."
+            f"others' answers of the same language and gold correctness: {points}."
         )
     return lines
-
-
-def _points(gap: Estimate) -> str:
-    return f"[{100 * gap.interval.low:+.1f}, {100 * gap.interval.high:+.1f}]"
 
 
 def markdown(found: Judgement) -> str:
@@ -106,47 +103,41 @@ def markdown(found: Judgement) -> str:
         "Percent [95 % interval] of the answers to answerable questions that are right. What each column means: "
         "docs/judge.md.",
         "",
-        *_table(COLUMNS, column_rows(found)),
+        *markdown_table(COLUMNS, column_rows(found)),
         "",
         *self_preference_lines(found),
         "",
-        *(["## Claims", "", *_table(CLAIM_COLUMNS, claim_rows(found)), ""] if found.claims else []),
+        *(["## Claims", "", *markdown_table(CLAIM_COLUMNS, claim_rows(found)), ""] if found.claims else []),
         "## The judge's exam",
         "",
-        *_table(EXAM, exam_rows(found)),
+        *markdown_table(EXAM, exam_rows(found)),
         "",
     ]
     return "\n".join(lines)
 
 
-def _table(titles: tuple[str, ...], rows: list[list[str]]) -> list[str]:
-    shown = ["| " + " | ".join(format_metric.replace("|", "\\|") for format_metric in row) + " |" for row in rows]
-    return ["| " + " | ".join(titles) + " |", "|" + "---|" * len(titles), *shown]
-
-
 def as_json(found: Judgement) -> dict[str, Any]:
-    """Everything, as plain values; what is no number is null."""
+    """Return the judgement as plain values; nan becomes null."""
     exams = {lang: asdict(e) | {"admitted": e.admitted} for lang, e in found.exams.items()}
-    claims = [
-        {name: getattr(c, name) for name in ("variant", "lang", "n", "unscored", "unread", "why")}
-        | {"exam": asdict(c.exam) if c.exam else None}
-        | {"figures": {name: asdict(f) for name, f in mean_claim_metrics([c], c.variant, [c.lang]).items()}}
-        for c in found.claims
-    ]
-    whole: dict[str, Any] = to_jsonable(asdict(replace(found, claims=())) | {"exams": exams, "claims": claims})
-    return whole
+    claims = []
+    for c in found.claims:
+        column = {name: getattr(c, name) for name in ("variant", "lang", "n", "unscored", "unread", "why")}
+        metrics = {name: asdict(m) for name, m in mean_claim_metrics([c], c.variant, [c.lang]).items()}
+        claims.append(column | {"exam": asdict(c.exam) if c.exam else None, "figures": metrics})
+    result: dict[str, Any] = to_jsonable(asdict(replace(found, claims=())) | {"exams": exams, "claims": claims})
+    return result
 
 
 def pairwise_json(found: Pairwise) -> dict[str, Any]:
-    """The same of pairs; `swapped` is the share of readable pairs whose orders disagree."""
-    contests = [asdict(c) | {"swapped": swap_rate(c)} for c in found.contests]
-    whole: dict[str, Any] = to_jsonable(asdict(found) | {"contests": contests})
-    return whole
+    """Return a comparison of two variants as plain values; `swapped` is the swap rate."""
+    groups = [asdict(c) | {"swapped": swap_rate(c)} for c in found.groups]
+    result: dict[str, Any] = to_jsonable(asdict(found) | {"groups": groups})
+    return result
 
 
 def pair_rows(found: Pairwise) -> list[list[str]]:
     rows = []
-    for c in found.contests:
+    for c in found.groups:
         swapped = swap_rate(c)
         apart = f"{c.inconsistent} ({100 * swapped:.0f} %)" if c.inconsistent else "0"
         rows.append([c.group, *map(format_metric, c.shares.values()), apart, str(c.unscored), c.why])
@@ -154,16 +145,16 @@ def pair_rows(found: Pairwise) -> list[list[str]]:
 
 
 def pair_markdown(found: Pairwise) -> str:
-    lines = [f"# {_versus(found)}", "", PAIR_NOTE, "", *_table(PAIRS, pair_rows(found)), ""]
+    lines = [f"# {_pair_title(found)}", "", PAIR_NOTE, "", *markdown_table(PAIRS, pair_rows(found)), ""]
     return "\n".join([*lines, *self_preference_lines(found), ""])
 
 
-def _versus(found: Pairwise) -> str:
+def _pair_title(found: Pairwise) -> str:
     return f"{found.first} (first) against {found.second} (second), judged by {found.judge} ({found.model})"
 
 
 def show_pairs(found: Pairwise, console: Console) -> None:
-    console.print(rich_table(_versus(found), PAIRS, pair_rows(found)), markup=False)
+    console.print(rich_table(_pair_title(found), PAIRS, pair_rows(found)), markup=False)
     for line in [PAIR_NOTE, *self_preference_lines(found)]:
         console.print(line, markup=False, highlight=False)
 
@@ -174,11 +165,7 @@ def show(found: Judgement, console: Console) -> None:
         ("Claims", CLAIM_COLUMNS, claim_rows(found)),
         (f"The exam of {found.judge} ({found.model})", EXAM, exam_rows(found)),
     ):
-        if not rows:
-            continue
-        table = Table(*titles, title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-        for row in rows:
-            table.add_row(*row)
-        console.print(table, markup=False)
+        if rows:
+            console.print(rich_table(title, titles, rows), markup=False)
     for line in self_preference_lines(found):
         console.print(line, markup=False, highlight=False)

@@ -1,4 +1,4 @@
-"""The rows of a finished run that a judge or a rater can say something of: answerable, with references, not failed."""
+"""Read the rows of a run that can be judged: answerable, with references, not failed."""
 
 from __future__ import annotations
 
@@ -37,8 +37,11 @@ class VariantAnswers:
 
 
 def read_answers(folder: Path, langs: Collection[str] | None = None) -> list[VariantAnswers]:
-    """Every variant and language of a run. Raises CorpusFormatError where the folder is no run's, or holds no row of
-    an answerable question."""
+    """Read the answers of every variant and language of a run.
+
+    Raises:
+        CorpusFormatError: the folder is not that of a run, or it holds no row of an answerable question.
+    """
     for code in langs or ():
         language(code)
     plan, run = read_plan(folder), RowStore(folder)

@@ -1,4 +1,4 @@
-"""From a run's folder and a variant's name to a judgement on disk."""
+"""Judge a run folder with a variant and write the judgement to disk."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def judge_run(
 ) -> Judgement:
     """Judge a run's rows with a variant, and their claims.
 
-    Raises CorpusFormatError, SettingsError, PrivacyError, ValueError for an impossible variant, and
-    GeneratorUnavailableError; what was judged until then is kept.
+    Raises CorpusFormatError, SettingsError, PrivacyError, ValueError for an unknown variant, and
+    GeneratorUnavailableError; grades until then are kept.
     """
-    parts = read_answers(folder, langs)
+    answers = read_answers(folder, langs)
     judge = Judge(make_caller(settings, variant), variant)
     with _progress(variant, console) as tick:
-        return judge_answers(judge, parts, folder, settings, tick, claims)
+        return judge_answers(judge, answers, folder, settings, tick, claims)
 
 
 def compare_pairs(
@@ -49,7 +49,7 @@ def compare_pairs(
     langs: Collection[str] | None,
     console: Console,
 ) -> Pairwise:
-    """Which of two variants' answers a judge prefers, in both orders; raises as `judge_run`."""
+    """Ask in both orders which of two variants' answers a judge prefers; raises as `judge_run`."""
     parts = read_answers(folder, langs)
     judge = Judge(make_caller(settings, variant), variant)
     with _progress(variant, console) as tick:
@@ -59,7 +59,7 @@ def compare_pairs(
 def examine_judge(
     settings: Settings, variant: str, langs: Collection[str] | None, questions: int | None, console: Console
 ) -> Judgement:
-    """The judge's exams alone: no run is judged. `questions`: the first so many of each; raises as `judge_run`."""
+    """Run the judge's exams alone, of the first `questions` of each language; raises as `judge_run`."""
     for code in langs or ():
         language(code)
     judge = Judge(make_caller(settings, variant), variant)
@@ -77,12 +77,12 @@ def _progress(variant: str, console: Console) -> Iterator[Tick]:
 
 
 def write(found: Judgement, folder: Path) -> Path:
-    """<judge>.md and <judge>.json below `folder`; the path of the first."""
+    """Write <judge>.md and <judge>.json to `folder`; return the path of the first."""
     return _write(folder / f"{file_name(found.judge)}.md", markdown(found), as_json(found))
 
 
 def write_pairs(found: Pairwise, folder: Path) -> Path:
-    """<judge>.pairs.<both>.md and .json below `folder`; the path of the first."""
+    """Write <judge>.pairs.<both>.md and .json to `folder`; return the path of the first."""
     both = file_name(f"{found.first} {found.second}")
     return _write(folder / f"{file_name(found.judge)}.pairs.{both}.md", pair_markdown(found), pairwise_json(found))
 

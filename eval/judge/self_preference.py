@@ -1,4 +1,4 @@
-"""Does a judge prefer its own answers?"""
+"""Measure whether a judge prefers the answers of its own model."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class GradeSample:
-    """One verdict: on an answer of the judge's own model or of another, in [0, 1]; `stratum` holds what has to be equal
-    for the two to be compared: the language, and whether a reference stands in the answer."""
+    """One grade in [0, 1] of an answer, by the judge's own model or another.
+
+    Only grades of the same `stratum` are compared: the language, and whether the answer contains a reference.
+    """
 
     cluster: str
     stratum: str
@@ -27,9 +29,10 @@ class GradeSample:
 
 
 def shares_model(judge: str, variant: str, models: Sequence[str], settings: Settings) -> bool:
-    """Is it the judge's model that answered? The same id, or the same member of the family at another backend.
+    """Tell whether the judge's model answered: the same id, or the same family member at another backend.
 
-    `models`: the names of who answered, as rows keep them.
+    Args:
+        models: names of the models that answered, as stored in rows.
     """
     grader = parse_variant(judge, settings.variants)
     names = {_name(grader)}
@@ -46,26 +49,25 @@ def _name(variant: Variant) -> str:
 
 
 def measure_self_preference(seen: Sequence[GradeSample]) -> Estimate | None:
-    """Mean verdict on the judge's own answers less that on others', inside strata, weighed by the own rows of each.
+    """Return the mean grade of the judge's own answers minus that of others, within strata, weighted by own rows.
 
-    In [-1, 1]; above 0 the judge is kinder to itself. The interval is a bootstrap over clusters. None where no stratum
-    holds both.
+    In [-1, 1]; above 0 the judge favours itself. The interval is a cluster bootstrap. None where no stratum has both.
     """
     strata = {s.stratum for s in seen if s.own} & {s.stratum for s in seen if not s.own}
     rows = [s for s in seen if s.stratum in strata]
     if not rows:
         return None
-    places = {stratum: place for place, stratum in enumerate(sorted(strata))}
+    index = {stratum: number for number, stratum in enumerate(sorted(strata))}
     table = np.zeros((len(rows), len(strata), 4))
     for row, s in zip(table, rows, strict=True):
-        row[places[s.stratum], (0, 1) if s.own else (2, 3)] = s.value, 1.0
+        row[index[s.stratum], (0, 1) if s.own else (2, 3)] = s.value, 1.0
     flat = table.reshape(len(rows), -1)
     value = float(_gap(flat.sum(0)[None])[0])
     return Estimate(value, bootstrap(flat, _gap, [s.cluster for s in rows]), len(rows))
 
 
 def _gap(sums: Floats) -> Floats:
-    """Columns by stratum: sum and number of the own, sum and number of the others."""
+    """Compute the gap from sums by stratum: sum and number of own grades, sum and number of others."""
     parts = sums.reshape(len(sums), -1, 4)
     own, n_own, other, n_other = (parts[:, :, column] for column in range(4))
     both = (n_own > 0) & (n_other > 0)
