@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlrag.abstention.calibration import shipped_calibration
+from mlrag.addresses import is_loopback
 from mlrag.answering.cache import AnswerCache, StoreContents
 from mlrag.answering.pipeline import Pipeline
 from mlrag.answering.retriever import Retriever
@@ -39,8 +40,6 @@ from mlrag.state.rate_limit import Rates, RateWindow
 if TYPE_CHECKING:
     from mlrag.index.postgres.server import Server
 
-_LOOPBACK = {"", "localhost", "127.0.0.1", "[::1]", "::1"}
-
 
 def make_embedder(settings: Settings, threads: int | None = None) -> Embedder:
     """`threads` of the bundled one: all cores without. Raises EmbedderError; PrivacyError for a remote embedder where
@@ -61,7 +60,9 @@ def start_embedder(settings: Settings) -> Embedder:
 def is_remote(host: str, settings: Settings) -> bool:
     """Is "host:port" another machine than this one and those that the settings call ours?"""
     name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
-    return name not in _LOOPBACK and not {name, host} & set(settings.local_hosts)
+    if not name or is_loopback(name):
+        return False
+    return not {name, host} & set(settings.local_hosts)
 
 
 def _keep_private(settings: Settings, name: str, host: str) -> None:

@@ -17,14 +17,6 @@ from mlrag.errors import SettingsError
 from mlrag.models.variants import CustomVariant, check_custom
 from mlrag.types import PolicyName
 
-_HOUSE = Path(__file__).parent.parent
-
-
-def _corpora() -> Path:
-    """The starter documents: of the working folder if it has any, else those that came with mlrag."""
-    here = Path("corpora")
-    return here if here.is_dir() else _HOUSE / "corpora"
-
 
 class Settings(BaseSettings):
     """Read once, at an entry point, and handed on."""
@@ -34,7 +26,10 @@ class Settings(BaseSettings):
     )
 
     data_dir: Path = Field(default=Path("var"), description="Everything generated: indexes, runs, reports.")
-    corpora: Path = Field(default_factory=_corpora, description="Documents that `serve` indexes at start.")
+    corpora: Path = Field(
+        default=Path("corpora"),
+        description="Folder of documents that `serve` indexes at start, and `index` where no paths are given.",
+    )
     embedder: str = Field(
         default="bundled", description='"bundled", "ollama:TAG", or a sentence-transformers model by name or path.'
     )

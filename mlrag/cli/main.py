@@ -31,9 +31,20 @@ app.add_typer(keys_app, name="keys")
 _out, _err = Console(), Console(stderr=True)
 
 
+def _corpora_folder(settings: Settings) -> Path:
+    """Return the folder of `settings.corpora`. Raises SettingsError where it does not exist."""
+    if not settings.corpora.is_dir():
+        raise SettingsError(
+            f"there is no folder {settings.corpora} with documents", "name some: mlrag index PATH, or set MLRAG_CORPORA"
+        )
+    return settings.corpora
+
+
 @app.command()
 def index(
-    paths: Annotated[list[Path] | None, typer.Argument(help="Files or folders; corpora/ without any.")] = None,
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Files or folders; without any, the corpora folder.")
+    ] = None,
     lang: Annotated[str | None, typer.Option(help="Their language; else the front matter's, else detected.")] = None,
     rebuild: Annotated[bool, typer.Option(help="Delete the existing indexes and start anew.")] = False,
     watch: Annotated[bool, typer.Option(help="Go on until stopped, and index what changes.")] = False,
@@ -47,9 +58,9 @@ def index(
 
     with exit_on_error():
         settings = Settings()
-        paths = paths or [settings.corpora]
         if watch and ray:
             raise SettingsError("--watch indexes on this machine alone", "leave out --ray or --watch")
+        paths = paths or [_corpora_folder(settings)]
         if rebuild:
             make_indexes(settings).clear()
         if watch:
@@ -136,6 +147,8 @@ def serve(
         embedder = start_embedder(settings)
         if settings.corpora.is_dir():
             index_paths(settings, [settings.corpora], None, _err, embedder)
+        else:
+            _err.print(f"no folder {settings.corpora}: nothing is indexed at start", style="dim", markup=False)
         service.run(settings, embedder)
 
 

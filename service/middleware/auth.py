@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import ipaddress
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from mlrag.addresses import is_loopback, parse_address
 from mlrag.errors import ForbiddenLanguageError, SettingsError, StorageError
 from mlrag.language_access import only
 from mlrag.settings import Settings
@@ -25,20 +25,6 @@ _LOCAL_ONLY = Rejection(
     403, "local_only", "without keys, only this machine is answered", "make one: mlrag keys add NAME"
 )
 _NO_KEYS = Keys({})
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether this name or address is this machine's own."""
-    address = _parse_address(host.strip("[]"))
-    return host == "localhost" if address is None else address.is_loopback
-
-
-def _parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Return an IP address; None for any other text."""
-    try:
-        return ipaddress.ip_address(text)
-    except ValueError:
-        return None
 
 
 def check_binding(settings: Settings, keys: KeyStore) -> None:
@@ -74,11 +60,11 @@ def _token(scope: Scope) -> str:
 
 def _is_from_elsewhere(scope: Scope) -> bool:
     """Return whether a request comes from another machine, or from a page that bent a name of its own to this one."""
-    client = _parse_address(client_address(scope))
+    client = parse_address(client_address(scope))
     if client is not None and not client.is_loopback:
         return True
     name = (urlsplit(f"//{get_header(scope, 'host')}").hostname or "").rstrip(".")
-    return "." in name and _parse_address(name) is None  # DNS rebinding: example.org may resolve to 127.0.0.1
+    return "." in name and parse_address(name) is None  # DNS rebinding: example.org may resolve to 127.0.0.1
 
 
 def _is_cross_site(scope: Scope, allowed: tuple[str, ...]) -> bool:

@@ -159,3 +159,11 @@ def test_retrieval_measures_a_set_that_people_bring(tmp_path):
     assert set(found["mean"]) == {"hybrid", "dense", "lexical"}
     assert set(found["mean"]["hybrid"]) == {"mrr@10", "ndcg@10", "recall@1", "recall@5"}
     assert found["languages"]["hi"]["n"] > 0
+
+
+def test_index_without_paths_and_without_the_corpora_folder_names_the_fix(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = run.invoke(app, ["index"])
+    assert result.exit_code == 1
+    assert "there is no folder corpora" in result.stderr
+    assert "mlrag index PATH" in result.stderr
