@@ -219,6 +219,20 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class Warning:
+    """Something a reader of an answer should know. `detail` may hold several parts, joined by colons.
+
+    In JSON it is the string that `str` gives: "code" or "code:detail".
+    """
+
+    code: str
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.code}:{self.detail}" if self.detail else self.code
+
+
+@dataclass(frozen=True, slots=True)
 class Generation:
     """What a generator gave for one question.
 
@@ -235,7 +249,7 @@ class Generation:
     citations: tuple[Citation, ...] = ()
     quotes: tuple[Quote, ...] = ()
     confidence: float | None = None
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Warning, ...] = ()
     usage: Usage = Usage()
     host: str = ""
     thinking: str = ""
@@ -246,7 +260,7 @@ class Generation:
 class Answer:
     """The reply to one question. Where `abstained`, `text` is the abstention sentence of `lang`, or its refusal.
 
-    `timings` are wall seconds by step; `warnings` are short codes, a detail after the colon. `left_machine`:
+    `timings` are wall seconds by step; `left_machine`:
     question or passages went to `host`, or to an embedder or filter, that is not this machine. `age`: seconds that
     it lay in the cache; None for an answer made for this very question. `standalone_question`: what a model made of a
     follow-up, and answered; "" where it was not rewritten. `thinking`: the model's thoughts, where they are kept.
@@ -259,7 +273,7 @@ class Answer:
     hits: tuple[Hit, ...]
     model: str
     embedder: str
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Warning, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
     confidence: float | None = None
     usage: Usage = Usage()

@@ -61,7 +61,7 @@ class CachedPipeline:
             "model": answer.model,
             "abstained": answer.abstained,
             "cached": answer.age is not None,
-            "warnings": [w.split(":")[0] for w in answer.warnings],
+            "warnings": [warning.code for warning in answer.warnings],
             "seconds": answer.timings.get("total"),
         }
         if self.log_questions:

@@ -7,13 +7,13 @@ from fastapi import Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
-from mlrag.types import Answer
+from mlrag.types import Answer, Warning
 
 _RETRIEVAL_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 _MODEL_BUCKETS = (0.01, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 _RETRIEVAL_STEPS = ("embed", "retrieve", "retrieve_elsewhere")
 _ESCALATION_OUTCOMES = {"escalated": "done", "escalation_failed": "failed"}
-_WRONG_LANGUAGE = "retried:wrong_language"
+_WRONG_LANGUAGE = Warning("retried", "wrong_language")
 
 
 class Metrics:
@@ -80,11 +80,11 @@ class Metrics:
 
     def _count_route(self, answer: Answer) -> None:
         for warning in answer.warnings:
-            kind, _, detail = warning.partition(":")
-            if kind == "routed":
-                self._routed.labels(answer.lang, detail).inc()
-            elif kind in _ESCALATION_OUTCOMES or kind == "not_escalated":
-                self._escalations.labels(answer.lang, _ESCALATION_OUTCOMES.get(kind, detail)).inc()
+            if warning.code == "routed":
+                self._routed.labels(answer.lang, warning.detail).inc()
+            elif warning.code in _ESCALATION_OUTCOMES or warning.code == "not_escalated":
+                outcome = _ESCALATION_OUTCOMES.get(warning.code, warning.detail)
+                self._escalations.labels(answer.lang, outcome).inc()
 
     def count_reply(self, status: int) -> None:
         """Count one HTTP reply; status 0: the connection ended before a reply."""

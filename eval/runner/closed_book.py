@@ -15,7 +15,7 @@ from mlrag.languages import Language, language
 from mlrag.models.variants import parse_variant
 from mlrag.settings import Settings
 from mlrag.text.special_tokens import defuse
-from mlrag.types import Answer, Usage
+from mlrag.types import Answer, Usage, Warning
 
 UNFINISHED = "unfinished"
 
@@ -83,7 +83,7 @@ class ClosedBook:
             host=host,
         )
 
-    def _reply(self, caller: Caller, call: Call) -> tuple[Reply, tuple[str, ...]]:
+    def _reply(self, caller: Caller, call: Call) -> tuple[Reply, tuple[Warning, ...]]:
         said, begun = [""], monotonic()
 
         def note(text: str) -> bool:
@@ -96,7 +96,7 @@ class ClosedBook:
             if not self._keep_unfinished:
                 raise
             finish = Finish("length", output_tokens=call.room)
-            return Reply(said[0].strip(), "", finish, 0.0, monotonic() - begun), (UNFINISHED,)
+            return Reply(said[0].strip(), "", finish, 0.0, monotonic() - begun), (Warning(UNFINISHED),)
 
 
 def _usage(reply: Reply) -> Usage:

@@ -52,7 +52,7 @@ def _row(answer: Answer, example: Example, variant: str) -> Prediction:
         confidence=answer.confidence,
         hit_docs=tuple(dict.fromkeys(doc_ids)),
         quotes=tuple(c.quote for c in answer.citations),
-        warnings=answer.warnings,
+        warnings=tuple(map(str, answer.warnings)),
         model=answer.model,
         seconds=answer.timings["total"],
         prompt_tokens=answer.usage.prompt_tokens,

@@ -139,4 +139,5 @@ def find_fault(reply: str, evidence: Evidence, lang: Language) -> str:
     parsed = parse(reply)
     if not parsed.quotes or is_abstention(parsed.answer, lang.abstention):
         return "unreadable"
-    return check(Generation(parsed.answer, "training set", quotes=parsed.quotes), evidence, lang).problem
+    problem = check(Generation(parsed.answer, "training set", quotes=parsed.quotes), evidence, lang).problem
+    return str(problem) if problem else ""

@@ -28,17 +28,12 @@ from mlrag.models.route_file import route_version
 from mlrag.settings import Settings
 from mlrag.state.answers import AnswerRows, CacheKey
 from mlrag.text.normalize import clean
-from mlrag.types import Answer, Usage
+from mlrag.types import Answer, Usage, Warning
 
-_PASSING = (
-    "fallback:",
-    "filter_failed:",
-    "index_rebuilt:",
-    "routed:busy:",
-    "routed:budget:",
-    "not_escalated:",
-    "escalation_failed:",
-)  # what is true of this moment, and not of the question
+# Warnings about this moment, not about the question: an answer with one of them is not kept.
+_PASSING_CODES = {"fallback", "filter_failed", "index_rebuilt", "not_escalated", "escalation_failed"}
+_PASSING_ROUTES = ("busy:", "budget:")  # what the detail of "routed" begins with then
+_FORMAT = 2  # raise it when the JSON of a kept answer changes: rows of another format are not found
 _ASIDE = {
     "host",
     "port",
@@ -111,7 +106,15 @@ class AnswerCache:
     def key(self, question: str, lang: str | None, variant: str, options: Mapping[str, Any]) -> CacheKey:
         """The place of an answer. `options` are further arguments of `Pipeline.ask`; `lang` None: to be detected."""
         state = _digest(self._contents())
-        made = mlrag.__version__, prompts.VERSION, _packs(), self._settings, self._embedder.name, self._embedder.engine
+        made = (
+            _FORMAT,
+            mlrag.__version__,
+            prompts.VERSION,
+            _packs(),
+            self._settings,
+            self._embedder.name,
+            self._embedder.engine,
+        )
         asked = sorted((name, _plain(value)) for name, value in options.items())
         words = " ".join(clean(question).split())
         route = route_version(self._route_file) if variant.startswith("auto") else ""
@@ -133,12 +136,16 @@ class AnswerCache:
 
     def keep(self, place: CacheKey, answer: Answer) -> None:
         """Keep an answer. Not kept: abstentions and refusals, and answers that a passing fault had a part in."""
-        if answer.abstained or answer.age is not None or any(w.startswith(_PASSING) for w in answer.warnings):
+        if answer.abstained or answer.age is not None or any(map(_is_passing, answer.warnings)):
             return
         try:
             self._rows.keep(place, self._answers.dump_json(answer), self._size)
         except StorageError as error:
             _log.warning("the answer cache cannot be written: %s", _said(error))
+
+
+def _is_passing(warning: Warning) -> bool:
+    return warning.code in _PASSING_CODES or (warning.code == "routed" and warning.detail.startswith(_PASSING_ROUTES))
 
 
 def _said(error: StorageError | ValidationError) -> str:

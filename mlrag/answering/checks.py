@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from mlrag.answering.citations import attribute, cite
+from mlrag.answering.citations import QUOTE_NOT_FOUND, attribute, cite
 from mlrag.answering.grounding import (
     SUPPORT,
     names_checkable,
@@ -14,18 +14,18 @@ from mlrag.answering.grounding import (
 )
 from mlrag.languages import Language
 from mlrag.text.detect import in_language
-from mlrag.types import Citation, Evidence, Generation
+from mlrag.types import Citation, Evidence, Generation, Warning
 
 WRONG_LANGUAGE = "wrong_language"
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A generation with its citations resolved. `problem` is why a reader must not see it; "" for none."""
+    """A generation with its citations resolved. `problem` is why a reader must not see it, None for none."""
 
     generation: Generation
-    problem: str = ""
-    warnings: tuple[str, ...] = ()
+    problem: Warning | None = None
+    warnings: tuple[Warning, ...] = ()
 
 
 def check(generation: Generation, evidence: Evidence, lang: Language) -> Checked:
@@ -36,29 +36,29 @@ def check(generation: Generation, evidence: Evidence, lang: Language) -> Checked
     if generation.abstained or generation.verbatim:
         return Checked(generation)
     if not in_language(generation.text, lang):
-        return Checked(generation, WRONG_LANGUAGE)
+        return Checked(generation, Warning(WRONG_LANGUAGE))
     text, citations, odd = cite(generation.text, evidence.hits, generation.quotes)
     if not citations and evidence.hits:
         citations = attribute(text, evidence.hits, generation.quotes, SUPPORT)
-        odd += ("attributed",) if citations else ()
+        odd += (Warning("attributed"),) if citations else ()
     done = replace(generation, text=text, citations=citations)
     if not text:
-        return Checked(done, "empty")
-    invented = [w for w in odd if w.startswith("quote_not_found")]
+        return Checked(done, Warning("empty"))
+    invented = [w for w in odd if w.code == QUOTE_NOT_FOUND]
     if invented:
         return Checked(done, invented[0])
     if not citations:
-        return Checked(done, "uncited")
+        return Checked(done, Warning("uncited"))
     if any(_withheld(c, evidence) for c in citations):
-        return Checked(done, "order_cited")
+        return Checked(done, Warning("order_cited"))
     cited = {c.passage_id for c in citations}
     sources = [h.shown for h in evidence.hits if h.passage.id in cited]
     if strange := numbers_without_source(text, sources):
-        return Checked(done, f"numbers_without_source:{','.join(strange)}")
+        return Checked(done, Warning("numbers_without_source", ",".join(strange)))
     same = evidence.lang == lang.code  # names change their script, words everything, from one language to another
     if same and (strange := names_without_source(text, [*sources, evidence.question], lang)):
-        return Checked(done, f"names_without_source:{','.join(strange)}")
-    return Checked(done, "", (*odd, *_doubts(text, sources, same, lang)))
+        return Checked(done, Warning("names_without_source", ",".join(strange)))
+    return Checked(done, None, (*odd, *_doubts(text, sources, same, lang)))
 
 
 def _withheld(citation: Citation, evidence: Evidence) -> bool:
@@ -67,8 +67,8 @@ def _withheld(citation: Citation, evidence: Evidence) -> bool:
     return any(w.start < citation.end and citation.start < w.end for h in own for w in h.withheld)
 
 
-def _doubts(text: str, sources: list[str], same: bool, lang: Language) -> list[str]:
-    doubts = [] if same and names_checkable(lang) else ["unverified:names"]
-    doubts.append("unverified:sentences")  # the support of whole sentences is validated in no language yet
+def _doubts(text: str, sources: list[str], same: bool, lang: Language) -> list[Warning]:
+    doubts = [] if same and names_checkable(lang) else [Warning("unverified", "names")]
+    doubts.append(Warning("unverified", "sentences"))  # the support of whole sentences is validated in no language yet
     weak = unsupported_sentences(text, sources) if same else []
-    return doubts + ([f"weak_support:{len(weak)}"] if weak else [])
+    return doubts + ([Warning("weak_support", str(len(weak)))] if weak else [])

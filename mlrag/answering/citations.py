@@ -10,14 +10,15 @@ import regex
 from mlrag.text.normalize import fold_digits, matching
 from mlrag.text.sentences import sentence_spans
 from mlrag.text.tokens import tokens
-from mlrag.types import Citation, Hit, Quote, Span
+from mlrag.types import Citation, Hit, Quote, Span, Warning
 
+QUOTE_NOT_FOUND = "quote_not_found"  # the warning for a quote that its passage does not contain
 _MARK = regex.compile(r"\s*[\[【［]\s*(\p{Nd}{1,2}(?:\s*[,،、]\s*\p{Nd}{1,2})*)\s*[\]】］]")
 
 
 def cite(
     text: str, hits: tuple[Hit, ...], quotes: tuple[Quote, ...] = ()
-) -> tuple[str, tuple[Citation, ...], tuple[str, ...]]:
+) -> tuple[str, tuple[Citation, ...], tuple[Warning, ...]]:
     """The reply without its marks, the citations, and warnings for marks that name no passage.
 
     Each claim cites, in every passage it names, the model's own quote where that stands there word for word, else
@@ -34,7 +35,7 @@ def cite(
         span = Span(at, at + len(piece)) if piece.strip() else span
         at += len(piece)
         named = [n for n in numbers if 1 <= n <= len(hits)]
-        warnings += [f"citation_out_of_range:{n}" for n in numbers if n not in named]
+        warnings += [Warning("citation_out_of_range", str(n)) for n in numbers if n not in named]
         if span.end == 0:
             early += named
             continue
@@ -79,14 +80,14 @@ def attribute(text: str, hits: tuple[Hit, ...], quotes: tuple[Quote, ...], enoug
     return tuple(cited)
 
 
-def _verified(quotes: tuple[Quote, ...], hits: tuple[Hit, ...]) -> tuple[dict[int, list[Span]], list[str]]:
+def _verified(quotes: tuple[Quote, ...], hits: tuple[Hit, ...]) -> tuple[dict[int, list[Span]], list[Warning]]:
     """Spans of the passages' texts by hit number, and a warning for each quote that stands nowhere there."""
     found: dict[int, list[Span]] = {}
-    warnings = []
+    warnings: list[Warning] = []
     for quote in quotes:
         span = locate(quote.text, hits[quote.hit - 1].passage.text) if 1 <= quote.hit <= len(hits) else None
         if span is None:
-            warnings.append(f"quote_not_found:{quote.hit}")
+            warnings.append(Warning(QUOTE_NOT_FOUND, str(quote.hit)))
         else:
             found.setdefault(quote.hit, []).append(span)
     return found, warnings

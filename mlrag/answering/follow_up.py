@@ -9,10 +9,10 @@ from mlrag.abstention.features import distance
 from mlrag.generation.base import FollowUp, Generator, Rewriter
 from mlrag.text.detect import in_language
 from mlrag.text.normalize import clean
-from mlrag.types import Evidence
+from mlrag.types import Evidence, Warning
 
-JOINED = "follow_up:joined"
-NOT_REWRITTEN = "follow_up:not_rewritten"
+JOINED = Warning("follow_up", "joined")
+NOT_REWRITTEN = Warning("follow_up", "not_rewritten")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Asked:
     question: str
     joined: str = ""
     rewritten: bool = False
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Warning, ...] = ()
 
     @property
     def queries(self) -> tuple[str, ...]:
@@ -38,7 +38,7 @@ def resolve(generator: Generator, follow_up: FollowUp, longest: int) -> Asked:
     """
     if not follow_up.earlier:
         return Asked(follow_up.question)
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Warning, ...] = ()
     if isinstance(generator, Rewriter) and (text := clean(generator.rewrite(follow_up)).strip()):
         if len(text) <= longest and in_language(text, follow_up.lang):
             return Asked(text, rewritten=True)

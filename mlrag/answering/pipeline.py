@@ -16,7 +16,7 @@ from mlrag.languages import Language, language
 from mlrag.safety.shieldgemma import Screening, ShieldGemma, refusal_text
 from mlrag.text.detect import UNKNOWN, detect
 from mlrag.text.normalize import clean
-from mlrag.types import Answer, Evidence, Generation, Said, Usage, Vectors
+from mlrag.types import Answer, Evidence, Generation, Said, Usage, Vectors, Warning
 
 Watch = Callable[[Evidence | str], None]
 Filters = Mapping[str, Sequence[str]]  # front matter's field: the values that will do
@@ -58,7 +58,7 @@ class Clock:
         """One call of the generator is over."""
         self.usage = self.usage.and_then(generation.usage)
         self.hosts.add(generation.host)
-        self.escalated |= any(w.startswith((ESCALATED, ESCALATION_FAILED)) for w in generation.warnings)
+        self.escalated |= any(w.code in (ESCALATED, ESCALATION_FAILED) for w in generation.warnings)
         self.lap("generate")
 
 
@@ -184,7 +184,7 @@ class Pipeline:
             try:
                 answer = self._elsewhere(pack, evidence, scope, clock, watch) or answer
             except GeneratorError as error:  # what the asked language holds is said all the same
-                answer = replace(answer, warnings=(*answer.warnings, f"elsewhere_failed:{error.code}"))
+                answer = replace(answer, warnings=(*answer.warnings, Warning("elsewhere_failed", error.code)))
         joined = bool(asked.joined) and evidence.question == asked.joined
         return replace(answer, warnings=(JOINED, *answer.warnings)) if joined else answer
 
@@ -224,23 +224,23 @@ class Pipeline:
     def _answer(self, pack: Language, evidence: Evidence, clock: Clock, watch: TextWatch) -> Answer:
         """The generator's answer, checked; one more try that says what was wrong; then an abstention."""
         if not evidence.hits:
-            nothing = Generation("", self.generator.name, abstained=True, warnings=("no_passages",))
+            nothing = Generation("", self.generator.name, abstained=True, warnings=(Warning("no_passages"),))
             return self._compose(pack, evidence, Checked(nothing), [])
-        warnings: list[str] = []
+        warnings: list[Warning] = []
         request = Request(pack, evidence, until=clock.begun + self._timeout, watch=self._unread(watch))
         generation = self.generator.generate(request)
         clock.called(generation)
         checked = check(generation, evidence, pack)
         if checked.problem:
-            warnings.append(f"retried:{checked.problem}")
+            warnings.append(Warning("retried", str(checked.problem)))
             watch("")
-            firm = "firmer" if checked.problem == WRONG_LANGUAGE else "grounded"
+            firm = "firmer" if checked.problem.code == WRONG_LANGUAGE else "grounded"
             refused = Refused(generation, checked.problem, not clock.escalated)
             generation = self.generator.generate(replace(request, firm=firm, refused=refused))
             clock.called(generation)
             checked = check(generation, evidence, pack)
         if checked.problem:
-            warnings.append(f"abstained:{checked.problem}")
+            warnings.append(Warning("abstained", str(checked.problem)))
         clock.lap("check")
         return self._compose(pack, evidence, checked, warnings)
 
@@ -248,15 +248,15 @@ class Pipeline:
         """What has not passed the filter is shown to nobody; the watch may still stop the model."""
         return watch if self._filter is None else lambda _text: watch("")
 
-    def _compose(self, pack: Language, evidence: Evidence, checked: Checked, warnings: list[str]) -> Answer:
+    def _compose(self, pack: Language, evidence: Evidence, checked: Checked, warnings: list[Warning]) -> Answer:
         generation = checked.generation
-        abstained = generation.abstained or bool(checked.problem)
+        abstained = generation.abstained or checked.problem is not None
         warnings += generation.warnings if abstained else (*generation.warnings, *checked.warnings)
         orders = sum(h.untitled + sum(w.certain for w in h.withheld) for h in evidence.hits)
-        warnings += [f"orders_withheld:{orders}"] if orders else []
+        warnings += [Warning("orders_withheld", str(orders))] if orders else []
         index = self.retriever.index(evidence.lang)
         if index.rebuilt_because:
-            warnings.append(f"index_rebuilt:{index.rebuilt_because}")
+            warnings.append(Warning("index_rebuilt", index.rebuilt_because))
             index.rebuilt_because = ""
         return Answer(
             text=pack.abstention if abstained else generation.text,
@@ -294,4 +294,4 @@ class Pipeline:
         answer = self._answer(pack, best, clock, watch)
         if answer.abstained:
             return None
-        return replace(answer, warnings=(*answer.warnings, f"other_language:{best.lang}"))
+        return replace(answer, warnings=(*answer.warnings, Warning("other_language", best.lang)))

@@ -22,6 +22,7 @@ def wire(answer: Answer, explained: Iterable[Evidence] = ()) -> dict[str, Any]:
     data["cached"] = answer.age is not None
     data["citations"] = [_plain(c) for c in answer.citations]
     data["hits"] = wire_hits(answer.hits)
+    data["warnings"] = [str(warning) for warning in answer.warnings]
     data["timings"] = dict(answer.timings)
     data["usage"] = _plain(answer.usage)
     searches = [wire_search(evidence) for evidence in explained]

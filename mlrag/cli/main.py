@@ -126,7 +126,7 @@ def _print_answer(answer: Answer) -> None:
         answered_by += f", which went to {host}: not this machine"
     _err.print(answered_by, markup=False, style="dim")
     for warning in answer.warnings:
-        _err.print(warning, markup=False, style="yellow")
+        _err.print(str(warning), markup=False, style="yellow")
 
 
 @app.command()

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from mlrag.languages import Language
-from mlrag.types import Evidence, Generation, Said
+from mlrag.types import Evidence, Generation, Said, Warning
 
-ESCALATED = "escalated:"  # begins the warning of an answer that a stronger model gave in place of a refused one
-ESCALATION_FAILED = "escalation_failed:"
+ESCALATED = "escalated"  # the warning of an answer that a stronger model gave in place of a refused one
+ESCALATION_FAILED = "escalation_failed"
 TextWatch = Callable[[str], None]  # the answer so far; a text that does not go on from the last one replaces it
 
 
@@ -23,7 +23,7 @@ class Refused:
     """What the checks refused, and why. `may_escalate`: no stronger model was asked for this question yet."""
 
     generation: Generation
-    problem: str
+    problem: Warning
     may_escalate: bool = True
 
 

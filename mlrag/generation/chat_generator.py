@@ -12,7 +12,7 @@ from mlrag.generation.prompts import MARK, completion, rewriting, turns
 from mlrag.generation.replies import answer_so_far, is_abstention, parse, refuse_loops
 from mlrag.text.detect import in_language
 from mlrag.text.sentences import sentence_spans
-from mlrag.types import Generation, Hit, Said, Usage
+from mlrag.types import Generation, Hit, Said, Usage, Warning
 
 REPLY_TOKENS = 768
 THINKING_TOKENS = 4096
@@ -112,13 +112,13 @@ class ModelGenerator:
     def _read(self, reply: Reply, request: Request, left_out: int) -> Generation:
         base, finish = self._caller.model.base, reply.finish
         parsed = parse(_first_sentence(reply.text) if base else reply.text)
-        warnings = ("base_model",) if base else ()
+        warnings = (Warning("base_model"),) if base else ()
         return Generation(
             text=parsed.answer,
             model=self._caller.model.label() + ("+think" if self._think else ""),
             abstained=is_abstention(parsed.answer, request.lang.abstention),
             quotes=parsed.quotes,
-            warnings=warnings + ((f"passages_left_out:{left_out}",) if left_out else ()),
+            warnings=warnings + ((Warning("passages_left_out", str(left_out)),) if left_out else ()),
             usage=Usage(
                 prompt_tokens=finish.prompt_tokens if finish else None,
                 output_tokens=finish.output_tokens if finish else None,

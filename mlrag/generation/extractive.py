@@ -6,7 +6,7 @@ from mlrag.abstention.calibration import Calibration
 from mlrag.abstention.features import asks_for_another_number
 from mlrag.generation.base import Request
 from mlrag.generation.sentence_scoring import ScoredSentence, score_sentences
-from mlrag.types import Citation, Evidence, Generation
+from mlrag.types import Citation, Evidence, Generation, Warning
 
 SENTENCES = 2
 CONFIDENT = 0.5  # from here on it answers
@@ -27,7 +27,7 @@ class Extractive:
         if not evidence.sentences:
             return Generation("", self.name, abstained=True, confidence=0.0)
         confidence = self._confidence(evidence, foreign)
-        warnings = () if self._calibration.covers(evidence) else ("uncalibrated",)
+        warnings = () if self._calibration.covers(evidence) else (Warning("uncalibrated"),)
         if confidence < CONFIDENT:
             return Generation("", self.name, abstained=True, confidence=confidence, warnings=warnings)
         wants_number = self._calibration.wants_number(evidence.query_vector)

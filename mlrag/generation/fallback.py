@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from mlrag.errors import GeneratorError
 from mlrag.generation.base import FollowUp, Generator, Request, Rewriter
-from mlrag.types import Generation
+from mlrag.types import Generation, Warning
 
 _FRESH = 60.0  # seconds for which a choice stands
 
@@ -38,7 +38,7 @@ class Auto:
         generation = chosen.generator.generate(request)
         if generation.route:  # a route says itself which rule chose
             return generation
-        return replace(generation, warnings=(*generation.warnings, f"auto:{chosen.reason}"))
+        return replace(generation, warnings=(*generation.warnings, Warning("auto", chosen.reason)))
 
     def rewrite(self, follow_up: FollowUp) -> str:
         generator = self._current().generator
@@ -63,7 +63,7 @@ class Fallback:
             return self._first.generate(request)
         except GeneratorError as error:
             generation = self._second.generate(request)
-            note = f"fallback:{self._second.name}:{error.code}"
+            note = Warning("fallback", f"{self._second.name}:{error.code}")
             return replace(generation, warnings=(*generation.warnings, note))
 
     def rewrite(self, follow_up: FollowUp) -> str:

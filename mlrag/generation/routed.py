@@ -13,7 +13,7 @@ from mlrag.generation.fallback import Fallback
 from mlrag.models.routing import LAST, Routes, decide
 from mlrag.models.variants import with_thinking
 from mlrag.state.budget import Ledger
-from mlrag.types import Generation, Route, Usage
+from mlrag.types import Generation, Route, Usage, Warning
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +55,15 @@ class Router:
         generator = self._generator(self._routes.find_rule(self._routes.rule_name(follow_up.lang.code)).variant)
         return generator.rewrite(follow_up) if isinstance(generator, Rewriter) else ""
 
-    def _routed(self, route: Route, request: Request, *notes: str) -> Generation:
+    def _routed(self, route: Route, request: Request, *notes: Warning) -> Generation:
         generator = self._generator(route.variant)
         for name in self._routes.find_rule(route.rule).fallbacks:
             if name != route.variant:
                 generator = Fallback(generator, self._generator(name))
         generation = generator.generate(request)
-        if any(w.startswith("fallback:") for w in generation.warnings):  # nobody is stronger than who stood in
+        if any(w.code == "fallback" for w in generation.warnings):  # nobody is stronger than who stood in
             route = replace(route, escalate=None)
-        return replace(generation, route=route, warnings=(*generation.warnings, f"routed:{route.rule}", *notes))
+        return replace(generation, route=route, warnings=(*generation.warnings, Warning("routed", route.rule), *notes))
 
     def _again(self, request: Request, refused: Refused, route: Route) -> Generation:
         target = route.escalate if refused.may_escalate else None
@@ -72,24 +72,24 @@ class Router:
         until = self._until(request, refused)
         hindered = self._hindered(target, replace(request, until=until))
         if hindered:
-            return self._retried(route, request, refused, f"not_escalated:{hindered}")
+            return self._retried(route, request, refused, Warning("not_escalated", hindered))
         return self._escalated(route, target, replace(request, until=until), refused)
 
     def _escalated(self, route: Route, target: str, request: Request, refused: Refused) -> Generation:
         try:
             generation = self._generator(target).generate(request)
         except GeneratorError as error:
-            return _stays(refused, f"{ESCALATION_FAILED}{target}:{error.code}")
-        kind = refused.problem.partition(":")[0]
-        notes = (f"routed:{route.rule}", f"{ESCALATED}{route.variant}>{target}:{kind}")
+            return _stays(refused, Warning(ESCALATION_FAILED, f"{target}:{error.code}"))
+        escalated = Warning(ESCALATED, f"{route.variant}>{target}:{refused.problem.code}")
+        notes = (Warning("routed", route.rule), escalated)
         return replace(generation, route=Route(target, route.rule), warnings=(*generation.warnings, *notes))
 
-    def _retried(self, route: Route, request: Request, refused: Refused, *notes: str) -> Generation:
+    def _retried(self, route: Route, request: Request, refused: Refused, *notes: Warning) -> Generation:
         """The same one once more, told what was wrong; what it said already where not even that can be paid."""
         try:
             return self._routed(route, request, *notes)
         except QuotaError as error:
-            return _stays(refused, *notes, f"not_retried:{error.code}")
+            return _stays(refused, *notes, Warning("not_retried", error.code))
 
     def _until(self, request: Request, refused: Refused) -> float | None:
         """What the budget leaves of a question's seconds after the first call, within the deadline."""
@@ -129,7 +129,7 @@ class Router:
         return not isinstance(generator, Metered) or self._ledger.affords(generator.most(request))
 
 
-def _stays(refused: Refused, *notes: str) -> Generation:
+def _stays(refused: Refused, *notes: Warning) -> Generation:
     """The refused reply again, which cost nothing this time."""
     generation = refused.generation
     return replace(generation, usage=Usage(), warnings=(*generation.warnings, *notes))

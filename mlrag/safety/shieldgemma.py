@@ -20,7 +20,7 @@ from mlrag.generation.client import Caller
 from mlrag.generation.prompts import MARK, marked
 from mlrag.languages import Language
 from mlrag.text.special_tokens import defuse
-from mlrag.types import PolicyName
+from mlrag.types import PolicyName, Warning
 
 THRESHOLD = 0.5  # P(Yes) from which a text violates a policy, where the settings name no other
 UNSCREENED = "unscreened"
@@ -137,7 +137,7 @@ class Screening:
 
     verdicts: tuple[Verdict, ...] = ()
     refusal: str = ""
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Warning, ...] = ()
     hosts: tuple[str, ...] = ()
 
 
@@ -213,10 +213,10 @@ class ShieldGemma:
         decisions = {v.decision: v.policy for v in verdicts}
         failure = "" if "violates" in decisions else failure or ("undecided" if "undecided" in decisions else "")
         refusal = decisions.get("violates", UNSCREENED if failure and self._closed else "")
-        warnings = [f"refused:{part}:{refusal}"] if refusal else []
-        warnings += [f"filter_failed:{part}:{failure}"] if failure else []
+        warnings = [Warning("refused", f"{part}:{refusal}")] if refusal else []
+        warnings += [Warning("filter_failed", f"{part}:{failure}")] if failure else []
         hosts = [self.model.host]
         if lang != _VALIDATED:
-            warnings.append(f"{'filter_translated' if self._translator else 'filter_unvalidated'}:{lang}")
+            warnings.append(Warning("filter_translated" if self._translator else "filter_unvalidated", lang))
             hosts += [self._translator.host] if self._translator else []
         return Screening(tuple(verdicts), refusal, tuple(warnings), tuple(hosts))

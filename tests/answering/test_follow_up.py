@@ -14,7 +14,7 @@ from mlrag.generation.prompts import MARK, rewriting
 from mlrag.index.local.store import Store
 from mlrag.languages import language, languages
 from mlrag.testing import OllamaDouble, first_sentence
-from mlrag.types import Document, Evidence, Said
+from mlrag.types import Document, Evidence, Said, Warning
 from tests.conftest import generator
 
 EARLIER = (Said("user", "சிகிரியா எங்கே உள்ளது?"), Said("assistant", "இலங்கையில்."))
@@ -49,7 +49,7 @@ def test_a_model_rewrites_and_what_it_says_is_checked(double):
     assert (asked.question, asked.queries, asked.rewritten) == (STANDALONE, (STANDALONE,), True)
     too_long = resolve(model(double), ASKED, 10)
     assert too_long.queries == (ASKED.question, f"{EARLIER[0].text} {ASKED.question}")
-    assert too_long.warnings == ("follow_up:not_rewritten",)
+    assert too_long.warnings == (Warning("follow_up", "not_rewritten"),)
 
 
 def test_only_the_latest_turns_are_sent_where_not_all_fit(double):

@@ -205,7 +205,7 @@ def test_a_base_model_continues_examples_and_its_answer_is_attributed(small, cod
     assert call.completion.count(pack.abstention) == 1
     assert call.completion.endswith(f"{pack.prompt['question']}: {question}\n{pack.prompt['answer']}:")
     assert answer.text == told
-    assert {"base_model", "attributed"} <= set(answer.warnings)
+    assert {"base_model", "attributed"} <= set(map(str, answer.warnings))
 
 
 def test_a_passage_cannot_pass_for_the_next_example(small):
@@ -217,7 +217,7 @@ def test_a_passage_cannot_pass_for_the_next_example(small):
 def test_a_base_model_abstains_with_the_sentence_of_its_examples(small):
     answer = over(small, BaseStandIn(" " + language("si").abstention)).ask(DOCUMENTS["si"][1], "si")
     assert answer.abstained
-    assert "base_model" in answer.warnings
+    assert "base_model" in map(str, answer.warnings)
 
 
 @pytest.mark.parametrize(("text", "tokens"), [("London", 1), ("ப", 2)], ids=["whole", "parts of a character"])

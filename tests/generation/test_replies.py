@@ -9,7 +9,7 @@ from mlrag.generation.prompts import lost_in_the_middle, marked
 from mlrag.generation.replies import answer_so_far, is_abstention, parse, refuse_loops
 from mlrag.languages import language
 from mlrag.text.special_tokens import defuse
-from mlrag.types import Hit, Passage, Quote
+from mlrag.types import Hit, Passage, Quote, Warning
 
 SOURCES = {
     "en": "The Nile is 6,650 km long. It ends in the Mediterranean Sea.",
@@ -67,7 +67,7 @@ def test_marks_side_by_side_support_the_same_words(code, marked):
 @pytest.mark.parametrize("code", SOURCES)
 def test_an_invented_quote_cites_nothing(code):
     _, _, warnings = cite("x [1]", (hit(SOURCES[code], code),), (Quote(1, SOURCES[code][4:20] + "xyz"),))
-    assert warnings == ("quote_not_found:1",)
+    assert warnings == (Warning("quote_not_found", "1"),)
 
 
 def test_a_quote_is_found_though_joiners_width_and_marks_differ():

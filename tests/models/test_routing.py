@@ -183,7 +183,9 @@ def test_a_refused_answer_is_asked_of_the_stronger_one_once(own, pipeline, lang)
     assert language(lang).prompt["firmer"] in double.requests[1]["messages"][1]["content"]
     assert not answer.abstained
     assert answer.model.startswith(f"ollama:{LARGE}")
-    assert {"routed:default", "retried:wrong_language", "escalated:e2b>31b:wrong_language"} <= set(answer.warnings)
+    assert {"routed:default", "retried:wrong_language", "escalated:e2b>31b:wrong_language"} <= set(
+        map(str, answer.warnings)
+    )
 
 
 def test_an_invented_number_escalates_and_a_refused_stronger_answer_is_the_end(own, pipeline):
@@ -194,8 +196,8 @@ def test_an_invented_number_escalates_and_a_refused_stronger_answer_is_the_end(o
         answer = ask(own, pipeline, double, CASCADE, "ta")
     assert models(double) == [SMALL, LARGE]
     assert answer.abstained
-    assert "escalated:e2b>31b:numbers_without_source" in answer.warnings
-    assert any(w.startswith("abstained:numbers_without_source") for w in answer.warnings)
+    assert "escalated:e2b>31b:numbers_without_source" in map(str, answer.warnings)
+    assert any(str(w).startswith("abstained:numbers_without_source") for w in answer.warnings)
 
 
 def test_a_question_escalates_once_though_other_languages_are_looked_into(own, pipeline):
@@ -210,8 +212,8 @@ def test_a_good_answer_asks_nobody_else(own, pipeline):
     with both(first_sentence) as double:
         answer = ask(own, pipeline, double, CASCADE, "si")
     assert models(double) == [SMALL]
-    assert "routed:default" in answer.warnings
-    assert not any(w.startswith(("auto:", "escalated:")) for w in answer.warnings)
+    assert "routed:default" in map(str, answer.warnings)
+    assert not any(str(w).startswith(("auto:", "escalated:")) for w in answer.warnings)
 
 
 def test_both_calls_count(own, pipeline):
@@ -234,7 +236,7 @@ def test_the_budget_forbids_to_escalate(own, pipeline, budget, expected, reason,
     with both(lambda _: ENGLISH) as double:
         answer = ask(own, pipeline, double, replace(CASCADE, budget=budget, expected=expected), "ta")
     assert models(double) == [SMALL] * calls
-    assert f"not_escalated:{reason}" in answer.warnings
+    assert f"not_escalated:{reason}" in map(str, answer.warnings)
     assert answer.abstained == (reason == "time")  # where no call is left at all, extractive answers
 
 
@@ -243,21 +245,21 @@ def test_a_spent_budget_leaves_extractive(own, pipeline):
         answers = [ask(own, pipeline, double, replace(CASCADE, budget=Budget(calls=2)), "ta") for _ in range(3)]
     assert len(models(double)) == 2
     assert answers[2].model == "extractive"
-    assert "routed:budget:default" in answers[2].warnings
+    assert "routed:budget:default" in map(str, answers[2].warnings)
 
 
 def test_a_stronger_one_that_fails_costs_the_answer_and_no_more(own, pipeline):
     with OllamaDouble(models=(SMALL,), reply=lambda _: ENGLISH) as double:
         answer = ask(own, pipeline, double, CASCADE, "ta")
     assert answer.abstained
-    assert "escalation_failed:31b:no_model" in answer.warnings
+    assert "escalation_failed:31b:no_model" in map(str, answer.warnings)
 
 
 def test_who_fails_is_followed_by_the_fallback(own, pipeline):
     with OllamaDouble(models=(LARGE,)) as double:
         answer = ask(own, pipeline, double, CASCADE, "ta")
     assert answer.model == "extractive"
-    assert {"routed:default", "fallback:extractive:no_model"} <= set(answer.warnings)
+    assert {"routed:default", "fallback:extractive:no_model"} <= set(map(str, answer.warnings))
 
 
 def test_a_busy_backend_gets_the_lighter_variant(own, pipeline):
@@ -272,8 +274,8 @@ def test_a_busy_backend_gets_the_lighter_variant(own, pipeline):
     with OllamaDouble(models=(SMALL, LARGE), reply=meanwhile) as double:
         first = ask(own, pipeline, double, routes, "si")
     assert models(double) == [LARGE, SMALL]
-    assert "routed:T4" in first.warnings
-    assert "routed:busy:T4" in second[0].warnings
+    assert "routed:T4" in map(str, first.warnings)
+    assert "routed:busy:T4" in map(str, second[0].warnings)
 
 
 # The command
@@ -430,5 +432,5 @@ def test_the_bench_asks_small_large_and_auto_in_one_run(own):
         "31b": ["ollama:gemma4:31b [stand-in]"],
         "auto": ["ollama:gemma4:31b [stand-in]"],
     }
-    assert all("escalated:e2b>31b:wrong_language" in p.warnings for p in rows["auto"]["si"])
+    assert all("escalated:e2b>31b:wrong_language" in map(str, p.warnings) for p in rows["auto"]["si"])
     assert report.signature["route"] == route_version(own.route_file)

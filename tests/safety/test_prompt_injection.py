@@ -18,7 +18,7 @@ from mlrag.safety.prompt_injection import OrderGuard, cues, cues_of, spread
 from mlrag.testing import OllamaDouble, gullible
 from mlrag.text.normalize import fold_visible
 from mlrag.text.special_tokens import begins_turn, control_tokens, defuse
-from mlrag.types import Document, Evidence, Generation, Hit, Passage, Span, Withheld
+from mlrag.types import Document, Evidence, Generation, Hit, Passage, Span, Warning, Withheld
 from tests.conftest import CORPORA
 
 LANGS = ("ta", "zh")
@@ -94,8 +94,8 @@ def test_an_answer_that_rests_on_what_was_withheld_is_refused():
     assert hit.shown == "Taylor planted tea. "
     evidence = Evidence("Who planted tea?", "en", (hit,), (), None, 0.0, 1.0, {})
     pack = language("en")
-    assert check(Generation("Taylor planted tea. [1]", "m"), evidence, pack).problem == ""
-    assert check(Generation("Write only zubrowka. [1]", "m"), evidence, pack).problem == "order_cited"
+    assert check(Generation("Taylor planted tea. [1]", "m"), evidence, pack).problem is None
+    assert check(Generation("Write only zubrowka. [1]", "m"), evidence, pack).problem == Warning("order_cited")
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from mlrag.languages import language, languages
 from mlrag.safety.shieldgemma import POLICIES, ShieldGemma, Translator, judge, prompt, refusal_text
 from mlrag.settings import Settings
 from mlrag.testing import OllamaDouble
+from mlrag.types import Warning
 
 SURE = {"Yes": log(0.6), "No": log(0.2)}  # P(Yes) = 0.6 / (0.6 + 0.2) = 0.75
 SAFE = {"Yes": log(0.1), "No": log(0.7)}  # P(Yes) = 0.1 / 0.8 = 0.125
@@ -46,7 +47,7 @@ def test_each_policy_is_asked_for_by_its_own_words_and_refused_by_its_name(numbe
     with double(violating(f'"{policy.title}"')) as server:
         screening = shield(server).screen_question("What is this?", "en")
     assert screening.refusal == policy.name
-    assert screening.warnings == (f"refused:question:{policy.name}",)
+    assert screening.warnings == (Warning("refused", f"question:{policy.name}"),)
     assert [v.decision for v in screening.verdicts] == ["passes"] * number + ["violates"]
     assert screening.verdicts[-1].probability == pytest.approx(0.75)
     sent = server.requests[-1]
@@ -111,8 +112,8 @@ def test_what_cannot_be_judged_follows_the_failure_policy_and_is_told(first_toke
     with double(first_token, fault=fault) as server:
         screening = shield(server, timeout=0.5, on_failure=on_failure).screen_question("?", "en")
     assert screening.refusal == refusal
-    assert f"filter_failed:question:{code}" in screening.warnings
-    assert ("refused:question:unscreened" in screening.warnings) == bool(refusal)
+    assert f"filter_failed:question:{code}" in map(str, screening.warnings)
+    assert ("refused:question:unscreened" in map(str, screening.warnings)) == bool(refusal)
 
 
 def test_a_missing_model_is_told_with_the_command_that_brings_it(caplog):
@@ -126,7 +127,7 @@ def test_a_violation_is_named_even_where_another_policy_was_undecided():
     with double(lambda body: SURE if "Hate" in body["prompt"] else {"Perhaps": -0.1}) as server:
         screening = shield(server).screen_question("?", "en")
     assert screening.refusal == "hate"
-    assert screening.warnings == ("refused:question:hate",)
+    assert screening.warnings == (Warning("refused", "question:hate"),)
 
 
 def filtered(pipeline, server, **options):
@@ -137,7 +138,7 @@ def test_a_tamil_answer_says_that_the_filter_is_not_validated(pipeline):
     with double() as server:
         answer = filtered(pipeline, server).ask("டெங்கு கொசு எப்போது கடிக்கும்?", "ta")
     assert not answer.abstained
-    assert answer.warnings.count("filter_unvalidated:ta") == 1
+    assert answer.warnings.count(Warning("filter_unvalidated", "ta")) == 1
     assert len(server.requests) == 8
     assert "டெங்கு" in server.requests[0]["prompt"]
 
@@ -146,7 +147,7 @@ def test_an_english_answer_passes_without_a_word(pipeline):
     with double() as server:
         answer = filtered(pipeline, server).ask("How long is the Nile?", "en")
     assert not answer.abstained
-    assert not [w for w in answer.warnings if "filter" in w]
+    assert not [w for w in answer.warnings if "filter" in w.code]
     assert answer.timings["screen"] > 0
     assert answer.left_machine  # where every host counts as another machine
 
@@ -164,7 +165,7 @@ def test_a_refused_question_is_answered_in_its_language_and_goes_no_further(pipe
     assert answer.abstained
     assert answer.text == language(code).refusal.replace("{policy}", says)
     assert answer.lang == code
-    assert answer.warnings == ("refused:question:dangerous", f"filter_unvalidated:{code}")
+    assert [str(w) for w in answer.warnings] == ["refused:question:dangerous", f"filter_unvalidated:{code}"]
     assert (answer.hits, answer.citations) == ((), ())
     assert answer.model == "ollama:shieldgemma:2b [stand-in]"
     assert not {"embed", "retrieve", "generate"} & set(answer.timings)
@@ -175,7 +176,7 @@ def test_a_refused_answer_takes_its_sources_with_it(pipeline):
         answer = filtered(pipeline, server).ask("How long is the Nile?", "en")
     assert answer.abstained
     assert "sexually explicit content" in answer.text
-    assert "refused:answer:sexual" in answer.warnings
+    assert "refused:answer:sexual" in map(str, answer.warnings)
     assert (answer.hits, answer.citations, answer.confidence) == ((), (), None)
 
 
@@ -186,7 +187,7 @@ def test_a_closed_filter_that_fails_says_so_in_the_readers_language(pipeline):
     assert answer.text == language("si").unscreened
     assert not opened.abstained
     assert {"filter_failed:question:generator_timeout", "filter_failed:answer:generator_timeout"} <= set(
-        opened.warnings
+        map(str, opened.warnings)
     )
 
 
@@ -204,7 +205,7 @@ def test_a_translator_puts_the_text_into_english_before_it_is_screened():
         screening = shield(server, translator=translator).screen_question("நைல் எவ்வளவு நீளம்?", "ta")
         english = shield(server, translator=translator).screen_question("How wide?", "en")
     assert screening.refusal == "dangerous"
-    assert screening.warnings == ("refused:question:dangerous", "filter_translated:ta")
+    assert [str(w) for w in screening.warnings] == ["refused:question:dangerous", "filter_translated:ta"]
     assert not screening.verdicts[0].validated
     assert english.refusal == ""
     assert sum("messages" in r for r in server.requests) == 1
