@@ -42,7 +42,7 @@ def paired(server, folder, run, name="31b", names=("e2b", "e4b")):
     done = judge_pairs(
         judge(server, folder, name), read_answers(run), names, run, settings(server.url, folder), lambda: None
     )
-    return {c.group: c for c in done.contests}, done
+    return {c.group: c for c in done.groups}, done
 
 
 def test_a_judge_that_goes_by_the_answers_gives_shares_that_add_up(tmp_path):
