@@ -15,6 +15,8 @@ from mlrag.answering.pipeline import Pipeline
 from mlrag.languages import language, languages
 from tests.conftest import CORPORA
 
+pytestmark = pytest.mark.slow
+
 
 @cache
 def keys():
@@ -22,7 +24,7 @@ def keys():
 
 
 def scored(generator, code):
-    """The summary of a generator's raw predictions on every third topic: no guard stands between them and the scores."""
+    """The summary of a generator's raw predictions on every third topic, with no guard in between."""
     key = keys()[code]
     topics = sorted({example.cluster for example in key.examples})[::3]
     rows = {}
