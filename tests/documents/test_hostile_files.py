@@ -12,8 +12,6 @@ from mlrag.documents.readers import Limits, Sandbox, load, load_here
 from mlrag.errors import DocumentError
 from tests.support.files import write_docx, write_pdf
 
-pytestmark = pytest.mark.slow
-
 LAUGHS = '<!DOCTYPE w [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;">]>'
 SMALL = Limits(size=200_000)
 

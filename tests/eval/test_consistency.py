@@ -16,8 +16,6 @@ from mlrag.languages import languages
 from mlrag.testing import OllamaDouble
 from mlrag.text.detect import in_language
 
-pytestmark = pytest.mark.slow
-
 R, W, A = AnswerState.RIGHT, AnswerState.WRONG, AnswerState.ABSTAINED
 
 

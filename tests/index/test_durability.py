@@ -32,8 +32,6 @@ from mlrag.state.answers import CacheKey, SqliteRows
 from mlrag.state.rate_limit import RateWindow
 from mlrag.types import Document, Passage, Span
 
-pytestmark = pytest.mark.slow
-
 STAND_IN = Hashed()  # vectors from hashes: the store cannot tell
 LANGS = ("en", "ta", "zh", "ar")
 

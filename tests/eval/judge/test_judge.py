@@ -245,7 +245,7 @@ def test_a_judge_alone_with_its_own_answers_gets_no_cells(tmp_path):
         found = judged(server, tmp_path, run, "e4b")
     assert found.columns[0].corrected is None
     assert "self-preference" in found.columns[0].why
-    assert "is unknown" in markdown(found)
+    assert "gold correctness: unknown" in markdown(found)
 
 
 def test_self_preference_compares_at_equal_correctness():
