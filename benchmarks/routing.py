@@ -34,7 +34,7 @@ from mlrag.languages import Language, language
 from mlrag.models.route_file import routes_from, trimmed, write_routes
 from mlrag.models.routing import Budget
 from mlrag.settings import Settings
-from mlrag.state.budget import FileBook, Ledger
+from mlrag.state.budget import Ledger, SqliteBudget
 from mlrag.testing import OllamaDouble
 from mlrag.testing.server import about_tokens, prompt_of
 
@@ -143,7 +143,7 @@ class Trial:
         run = prepare(self._settings, data, cross_lingual=False)
         before = len(self._scripts.log)
         found = answer(run, variant, concurrency=2)
-        spent = Ledger(lambda: FileBook(self._settings.spent_file), routes.budget).spent() if routes else {}
+        spent = Ledger(lambda: SqliteBudget(self._settings.spent_file), routes.budget).spent() if routes else {}
         return Asked(run.plan, found, self._scripts.log[before:], sum(c.dollars for c in spent.values()))
 
 

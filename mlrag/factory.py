@@ -32,8 +32,8 @@ from mlrag.models.variants import Variant, parse_variant
 from mlrag.safety.shieldgemma import ShieldGemma, Translator
 from mlrag.settings import Settings
 from mlrag.state.answers import SqliteRows
-from mlrag.state.budget import Book, FileBook, Ledger
-from mlrag.state.jobs import Board, OwnBoard
+from mlrag.state.budget import BudgetStore, Ledger, SqliteBudget
+from mlrag.state.jobs import InProcessJobStatus, JobStatusStore
 from mlrag.state.keys import FileKeys, KeyStore
 from mlrag.state.rate_limit import Rates, RateWindow
 
@@ -163,16 +163,16 @@ def make_filter(settings: Settings) -> ShieldGemma | None:
 
 @cache
 def _ledger(path: Path, url: str, budget: Budget) -> Ledger:
-    """One a book and process."""
-    return Ledger(lambda: _book(path, url), budget)
+    """Return the one ledger of a store in this process."""
+    return Ledger(lambda: _make_budget_store(path, url), budget)
 
 
-def _book(path: Path, url: str) -> Book:
+def _make_budget_store(path: Path, url: str) -> BudgetStore:
     if not url:
-        return FileBook(path)
-    from mlrag.state.budget_postgres import SharedBook
+        return SqliteBudget(path)
+    from mlrag.state.budget_postgres import PostgresBudget
 
-    return SharedBook(_server(url))
+    return PostgresBudget(_server(url))
 
 
 def make_ledger(settings: Settings, budget: Budget) -> Ledger:
@@ -298,14 +298,14 @@ def _rates(url: str, of: str) -> Rates:
     return SharedRates(Dispensable(_server(url)), of)
 
 
-def make_board(settings: Settings) -> Board:
+def make_job_statuses(settings: Settings) -> JobStatusStore:
     """Raises SettingsError, PrivacyError, StorageError."""
     url = _shared_url(settings)
     if not url:
-        return OwnBoard()
-    from mlrag.state.jobs_postgres import SharedBoard
+        return InProcessJobStatus()
+    from mlrag.state.jobs_postgres import PostgresJobStatus
 
-    return SharedBoard(_server(url))
+    return PostgresJobStatus(_server(url))
 
 
 def make_cache(settings: Settings, retriever: Retriever) -> AnswerCache | None:

@@ -13,7 +13,7 @@ from typing import Protocol
 Fact = str | bool | int | float
 
 
-class Span(Protocol):
+class TraceSpan(Protocol):
     """What OpenTelemetry's spans have."""
 
     def set_attributes(self, attributes: Mapping[str, Fact]) -> None: ...
@@ -23,11 +23,11 @@ class Span(Protocol):
 class Tracer(Protocol):
     """What OpenTelemetry's tracers have. Times are nanoseconds of the wall clock."""
 
-    def start_span(self, name: str, *, start_time: int | None = None) -> Span: ...
+    def start_span(self, name: str, *, start_time: int | None = None) -> TraceSpan: ...
 
 
 tracer: ContextVar[Tracer | None] = ContextVar("tracer", default=None)
-request_span: ContextVar[Span | None] = ContextVar("request_span", default=None)
+request_span: ContextVar[TraceSpan | None] = ContextVar("request_span", default=None)
 
 
 def step(name: str, seconds: float) -> None:

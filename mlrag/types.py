@@ -123,7 +123,7 @@ class Sentence:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Message:
     """An earlier turn of a conversation."""
 
     role: Literal["user", "assistant"]

@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 from mlrag.cli.index import limits
 from mlrag.embedding.base import Embedder
 from mlrag.errors import QuestionError
-from mlrag.factory import make_board, make_cache, make_pipeline, make_retriever
+from mlrag.factory import make_cache, make_job_statuses, make_pipeline, make_retriever
 from mlrag.models.variants import with_thinking
 from mlrag.settings import Settings
 from service.cached_pipeline import CachedPipeline, reject_file_variant
@@ -34,7 +34,7 @@ class Dependencies:
         self.settings = settings
         self.heartbeat = heartbeat
         self.retriever = make_retriever(settings, embedder)
-        self.jobs = UploadJobs(self.retriever, limits(settings), make_board(settings))
+        self.jobs = UploadJobs(self.retriever, limits(settings), make_job_statuses(settings))
         self.limiter = CapacityLimiter(settings.max_asks)
         self._cache = make_cache(settings, self.retriever)
         self._metrics = metrics

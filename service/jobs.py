@@ -19,7 +19,7 @@ from mlrag.answering.retriever import Retriever
 from mlrag.documents.readers import SUFFIXES, Limits, Sandbox, load
 from mlrag.errors import DocumentError, MlragError, StorageError
 from mlrag.ingest.index_documents import index_documents
-from mlrag.state.jobs import Board, OwnBoard
+from mlrag.state.jobs import InProcessJobStatus, JobStatusStore
 from mlrag.types import UPLOAD, Document
 from service.uploads import Upload
 
@@ -61,13 +61,15 @@ class UploadJobs:
     """Indexes uploads one after the other; the next question finds them.
 
     Args:
-        board: The store of their status; by default it is in this process.
+        statuses: The store of their status; by default it is in this process.
     """
 
-    def __init__(self, retriever: Retriever, limits: Limits | None = None, board: Board | None = None) -> None:
+    def __init__(
+        self, retriever: Retriever, limits: Limits | None = None, statuses: JobStatusStore | None = None
+    ) -> None:
         self._limits = limits or Limits()
         self._retriever = retriever
-        self._board = board or OwnBoard()
+        self._statuses = statuses or InProcessJobStatus()
         self._adapter = TypeAdapter(UploadJob)
         self._queue: Queue[tuple[UploadJob, Sequence[Upload]] | None] = Queue(MAX_WAITING)
         self._unfinished: set[str] = set()
@@ -78,7 +80,7 @@ class UploadJobs:
     @property
     def waits(self) -> bool:
         """Whether `add` and `get` may wait on another machine."""
-        return self._board.waits
+        return self._statuses.waits
 
     def add(self, lang: str, uploads: Sequence[Upload]) -> UploadJob | None:
         """Queue a job and return it; None where too many wait. Raises StorageError where its status is not stored."""
@@ -92,17 +94,17 @@ class UploadJobs:
             if self._thread is None:
                 self._thread = Thread(target=self._run, daemon=True, name="uploads")
                 self._thread.start()
-                if self._board.waits:
+                if self._statuses.waits:
                     Thread(target=self._send_heartbeats, daemon=True, name="uploads-heartbeat").start()
         return job
 
     def get(self, job_id: str) -> UploadJob | None:
         """Return the job; None where it is unknown. Raises StorageError where its status cannot be read."""
-        notice = self._board.find(job_id)
-        if notice is None:
+        status = self._statuses.find(job_id)
+        if status is None:
             return None
-        job = self._adapter.validate_json(notice.body)
-        return replace(job, status="failed", error=_LOST) if notice.silent else job
+        job = self._adapter.validate_json(status.body)
+        return replace(job, status="failed", error=_LOST) if status.stale else job
 
     def close(self, seconds: float = 0.0) -> None:
         """Wait for the running job; drop those that are still in the queue after so many seconds."""
@@ -120,7 +122,7 @@ class UploadJobs:
         self._closed.set()
 
     def _store(self, job: UploadJob) -> None:
-        self._board.post(job.id, self._adapter.dump_json(job).decode(), job.is_finished)
+        self._statuses.put(job.id, self._adapter.dump_json(job).decode(), job.is_finished)
 
     def _update(self, job: UploadJob) -> None:
         """Store the status; where that fails, log it, for the work itself is done all the same."""
@@ -134,7 +136,7 @@ class UploadJobs:
     def _send_heartbeats(self) -> None:
         while not self._closed.wait(_HEARTBEAT):
             try:
-                self._board.beat(set(self._unfinished))
+                self._statuses.send_heartbeat(set(self._unfinished))
             except StorageError as error:
                 _log.warning("the heartbeat of uploads could not be stored: %s", error.message)
 

@@ -16,7 +16,7 @@ NOT_REWRITTEN = Warning("follow_up", "not_rewritten")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ResolvedQuestion:
     """`question` is searched and answered. `joined` holds the previous question too, and stands in for it where it
     finds more; "" where there is no such choice. `rewritten`: a model made `question` of a follow-up."""
 
@@ -30,21 +30,21 @@ class Asked:
         return (self.question, self.joined) if self.joined else (self.question,)
 
 
-def resolve(generator: Generator, follow_up: FollowUp, longest: int) -> Asked:
+def resolve(generator: Generator, follow_up: FollowUp, longest: int) -> ResolvedQuestion:
     """The follow-up as a question that stands by itself, by the generator's model where it has one.
 
     What the model says is taken only in the right language and up to `longest` characters. Without it, the
     previous question is joined to this one. Raises GeneratorError, StoppedError.
     """
     if not follow_up.earlier:
-        return Asked(follow_up.question)
+        return ResolvedQuestion(follow_up.question)
     warnings: tuple[Warning, ...] = ()
     if isinstance(generator, Rewriter) and (text := clean(generator.rewrite(follow_up)).strip()):
         if len(text) <= longest and in_language(text, follow_up.lang):
-            return Asked(text, rewritten=True)
+            return ResolvedQuestion(text, rewritten=True)
         warnings = (NOT_REWRITTEN,)
     before = next((clean(s.text).strip() for s in reversed(follow_up.earlier) if s.role == "user"), "")
-    return Asked(follow_up.question, f"{before} {follow_up.question}" if before else "", warnings=warnings)
+    return ResolvedQuestion(follow_up.question, f"{before} {follow_up.question}" if before else "", warnings=warnings)
 
 
 def stands_out(found: Sequence[Evidence]) -> Evidence:

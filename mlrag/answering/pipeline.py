@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from mlrag import tracing
 from mlrag.answering.checks import WRONG_LANGUAGE, Checked, check
-from mlrag.answering.follow_up import JOINED, Asked, resolve, stands_out
+from mlrag.answering.follow_up import JOINED, ResolvedQuestion, resolve, stands_out
 from mlrag.answering.retriever import Retriever
 from mlrag.errors import GeneratorError, MissingIndexError, QuestionError
 from mlrag.generation.base import ESCALATED, ESCALATION_FAILED, FollowUp, Generator, Refused, Request, TextWatch
@@ -16,7 +16,7 @@ from mlrag.languages import Language, language
 from mlrag.safety.shieldgemma import Screening, ShieldGemma, refusal_text
 from mlrag.text.detect import UNKNOWN, detect
 from mlrag.text.normalize import clean
-from mlrag.types import Answer, Evidence, Generation, Said, Usage, Vectors, Warning
+from mlrag.types import Answer, Evidence, Generation, Message, Usage, Vectors, Warning
 
 Watch = Callable[[Evidence | str], None]
 Filters = Mapping[str, Sequence[str]]  # front matter's field: the values that will do
@@ -96,7 +96,7 @@ class Pipeline:
         only: frozenset[str] | None = None,
         filters: Filters | None = None,
         cross_language: bool | None = None,
-        earlier: tuple[Said, ...] = (),
+        earlier: tuple[Message, ...] = (),
         watch: Watch = _unwatched,
     ) -> Answer:
         """Answer a question from the documents of `lang` (detected where not given).
@@ -144,15 +144,15 @@ class Pipeline:
         return self._filter is not None
 
     def _resolve(
-        self, question: str, pack: Language, earlier: tuple[Said, ...], clock: Clock, watch: TextWatch
-    ) -> Asked:
+        self, question: str, pack: Language, earlier: tuple[Message, ...], clock: Clock, watch: TextWatch
+    ) -> ResolvedQuestion:
         follow_up = FollowUp(pack, question, earlier, clock.begun + self._timeout, watch)
         asked = resolve(self.generator, follow_up, self._max_question)
         if earlier:
             clock.lap("rewrite")
         return asked
 
-    def _understand(self, question: str, lang: str | None, earlier: tuple[Said, ...]) -> tuple[str, Language]:
+    def _understand(self, question: str, lang: str | None, earlier: tuple[Message, ...]) -> tuple[str, Language]:
         question = clean(question).strip()
         if not question:
             raise QuestionError("the question is empty", "say what you want to know")
@@ -167,7 +167,7 @@ class Pipeline:
 
     def _find(
         self,
-        asked: Asked,
+        asked: ResolvedQuestion,
         pack: Language,
         scope: Scope,
         clock: Clock,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from mlrag.languages import Language
-from mlrag.types import Evidence, Generation, Said, Warning
+from mlrag.types import Evidence, Generation, Message, Warning
 
 ESCALATED = "escalated"  # the warning of an answer that a stronger model gave in place of a refused one
 ESCALATION_FAILED = "escalation_failed"
@@ -51,7 +51,7 @@ class FollowUp:
 
     lang: Language
     question: str
-    earlier: tuple[Said, ...]
+    earlier: tuple[Message, ...]
     until: float | None = None
     watch: TextWatch = unwatched
 

@@ -12,7 +12,7 @@ from mlrag.generation.prompts import MARK, completion, rewriting, turns
 from mlrag.generation.replies import answer_so_far, is_abstention, parse, refuse_loops
 from mlrag.text.detect import in_language
 from mlrag.text.sentences import sentence_spans
-from mlrag.types import Generation, Hit, Said, Usage, Warning
+from mlrag.types import Generation, Hit, Message, Usage, Warning
 
 REPLY_TOKENS = 768
 THINKING_TOKENS = 4096
@@ -54,13 +54,13 @@ class ModelGenerator:
         lines = self._caller.reply(call, enough, follow_up.until).text.replace(MARK, "").split("\n")
         return next((line.strip() for line in lines if line.strip()), "")
 
-    def _recent(self, follow_up: FollowUp) -> tuple[Said, ...]:
+    def _recent(self, follow_up: FollowUp) -> tuple[Message, ...]:
         """The latest turns, their beginnings: what a follow-up leans on is near, and small models read slowly."""
         model = self._caller.model
         bare = rewriting(follow_up.lang, follow_up.question, ())
         spare = model.window - REWRITE_TOKENS - 64 - sum(model.count(t.content) for t in bare)
         spare = min(spare, HISTORY_TOKENS)
-        kept: list[Said] = []
+        kept: list[Message] = []
         for said in reversed(follow_up.earlier):
             short = replace(said, text=said.text[:SAID_CHARACTERS])
             spare -= model.count(short.text) + 16

@@ -9,7 +9,7 @@ from __future__ import annotations
 from mlrag.generation.backends.base import Turn
 from mlrag.languages import Language
 from mlrag.text.special_tokens import defuse
-from mlrag.types import Hit, Said
+from mlrag.types import Hit, Message
 
 VERSION = "3"  # raise it when what stands here changes; the packs' own texts are part of every run's signature
 MARK = "¦"
@@ -36,7 +36,7 @@ def turns(lang: Language, question: str, hits: tuple[Hit, ...], firm: str = "") 
     return Turn("system", f"{system}\n{p['steps']}"), Turn("user", f"{user}\n{p['answer']}:")
 
 
-def rewriting(lang: Language, question: str, earlier: tuple[Said, ...]) -> tuple[Turn, ...]:
+def rewriting(lang: Language, question: str, earlier: tuple[Message, ...]) -> tuple[Turn, ...]:
     """Asks for a follow-up as a question that stands by itself; all that was said is material, behind ¦."""
     p = lang.prompt
     names = {"user": p["question"], "assistant": p["answer"]}

@@ -45,7 +45,7 @@ class Router:
         if refused and before and before.rule.rpartition(":")[2] in self._routes.rules:  # not where the file changed
             return self._again(request, refused, before)
         if request.evidence.lang == request.lang.code:  # a look into other languages is no question of its own
-            self._ledger.asked()
+            self._ledger.count_question()
         length = question_tokens(request.evidence.question)
         route = decide(self._routes, request.lang.code, length, self._load, lambda n: self._affords(n, request))
         return self._routed(route, request)

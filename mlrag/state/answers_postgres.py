@@ -42,4 +42,4 @@ class SharedAnswers:
         self._server.do(work)
 
     def close(self) -> None:
-        """The connection is others' too."""
+        """Do nothing: the connection is shared."""

@@ -1,8 +1,8 @@
-"""What routed questions have spent in this hour or day, in one SQLite file that all processes of a data folder share;
-`mlrag.state.budget_postgres` keeps the same book on a server.
+"""What routed questions have spent in this hour or day: a protocol, one SQLite file that all processes of a data folder
+share, and the ledger that enforces a budget. `budget_postgres` is the store on a server.
 
-A call is paid for before it is made, at the most that it can cost, and corrected afterwards. So no limit is passed: not
-by questions at once, not by a call that is cut, not over a restart.
+A call is paid for before it is made, at the most that it can cost, and corrected afterwards. So no limit is exceeded:
+not by concurrent questions, not by a call that is cut, not over a restart.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Reserved:
-    """What was paid beforehand, in which window."""
+    """A cost that was paid beforehand, and its window."""
 
     window: str
     variant: str
@@ -71,20 +71,20 @@ class Reserved:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """By all variants in one window, and the questions asked in it."""
+    """What all variants spent in one window, and the number of questions in it."""
 
     cost: Cost
     questions: int
 
 
-class Book(Protocol):
-    """Raises StorageError where it cannot be used."""
+class BudgetStore(Protocol):
+    """Where spending is written down. Methods raise StorageError."""
 
-    def asked(self, window: str) -> None:
-        """One more question."""
+    def count_question(self, window: str) -> None:
+        """Count one more question."""
 
     def pay(self, window: str, variant: str, cost: Cost, allows: Allows | None = None) -> bool:
-        """Write it down, unless `allows` says no to what was spent before; nobody pays in between."""
+        """Write a cost down in one transaction, unless `allows` is false for what was spent before it."""
 
     def total(self, window: str) -> Spent: ...
 
@@ -93,33 +93,33 @@ class Book(Protocol):
     def close(self) -> None: ...
 
 
-class FileBook:
+class SqliteBudget:
     """One SQLite file."""
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
         self._path = path
-        with self._told():
+        with self._translate_errors():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = _open(str(path))
 
-    def asked(self, window: str) -> None:
-        with self._changing() as c:
+    def count_question(self, window: str) -> None:
+        with self._transaction() as c:
             c.execute(_ASK, (window,))
 
     def pay(self, window: str, variant: str, cost: Cost, allows: Allows | None = None) -> bool:
-        with self._changing() as c:
+        with self._transaction() as c:
             if allows and not allows(_total(c, window)):
                 return False
             c.execute(_ADD, (window, variant, *astuple(cost)))
         return True
 
     def total(self, window: str) -> Spent:
-        with self._told(), self._lock:
+        with self._translate_errors(), self._lock:
             return _total(self._connection, window)
 
     def by_variant(self, window: str) -> dict[str, Cost]:
-        with self._told(), self._lock:
+        with self._translate_errors(), self._lock:
             return {name: Cost(*values) for name, *values in self._connection.execute(_LIST, (window,))}
 
     def close(self) -> None:
@@ -127,13 +127,13 @@ class FileBook:
             self._connection.close()
 
     @contextmanager
-    def _changing(self) -> Iterator[sqlite3.Connection]:
-        with self._told(), self._lock, self._connection as c:
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._translate_errors(), self._lock, self._connection as c:
             c.execute("BEGIN IMMEDIATE")
             yield c
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
@@ -148,37 +148,38 @@ def _total(connection: sqlite3.Connection, window: str) -> Spent:
 
 
 class Ledger:
-    """Raises StorageError where the book cannot be used and there is a limit: a budget that nobody counts is none.
+    """Enforces a budget over a store that `make` opens.
 
-    Without a limit it only tells what was spent, and its failures go to the log. `make` opens the book.
+    With a limit, raises StorageError where the store cannot be used: a budget that is not counted is none. Without one
+    it only reports what was spent, and errors of the store go to the log.
     """
 
-    def __init__(self, make: Callable[[], Book], budget: Budget, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, make: Callable[[], BudgetStore], budget: Budget, clock: Callable[[], float] = time.time) -> None:
         self._budget = budget
         self._clock = clock
         try:
-            self._book = make()
+            self._store = make()
         except StorageError as error:
-            self._excuse(error)
-            self._book = FileBook(Path(":memory:"))
+            self._log_unless_limited(error)
+            self._store = SqliteBudget(Path(":memory:"))
 
     @property
     def window(self) -> str:
-        """The hour or day that it is, UTC."""
+        """The current hour or day, UTC."""
         return time.strftime(_FORMAT[self._budget.window], time.gmtime(self._clock()))
 
-    def asked(self) -> None:
-        """One more question."""
+    def count_question(self) -> None:
+        """Count one more question."""
         try:
-            self._book.asked(self.window)
+            self._store.count_question(self.window)
         except StorageError as error:
-            self._excuse(error)
+            self._log_unless_limited(error)
 
     def affords(self, cost: Cost) -> bool:
-        return not self._budget.limited or self._allows(cost, self._book.total(self.window))
+        return not self._budget.limited or self._allows(cost, self._store.total(self.window))
 
     def reserve(self, variant: str, cost: Cost) -> Reserved:
-        """Pay beforehand. Raises QuotaError where the budget does not hold it."""
+        """Pay for a call beforehand. Raises QuotaError where the budget does not allow it."""
         window = self.window
         if not self._pay(window, variant, cost, lambda spent: self._allows(cost, spent)):
             raise QuotaError(
@@ -188,21 +189,21 @@ class Ledger:
         return Reserved(window, variant, cost)
 
     def settle(self, reserved: Reserved, cost: Cost) -> None:
-        """What it was in truth."""
+        """Replace a reserved cost by the real one."""
         self._pay(reserved.window, reserved.variant, cost.plus(reserved.cost, -1))
 
     def spent(self) -> dict[str, Cost]:
-        """By variant, in this window."""
-        return self._book.by_variant(self.window)
+        """Return the costs of the current window by variant."""
+        return self._store.by_variant(self.window)
 
     def close(self) -> None:
-        self._book.close()
+        self._store.close()
 
     def _pay(self, window: str, variant: str, cost: Cost, allows: Allows | None = None) -> bool:
         try:
-            return self._book.pay(window, variant, cost, allows)
+            return self._store.pay(window, variant, cost, allows)
         except StorageError as error:
-            self._excuse(error)
+            self._log_unless_limited(error)
             return True
 
     def _allows(self, cost: Cost, spent: Spent) -> bool:
@@ -214,7 +215,7 @@ class Ledger:
             return False
         return b.dollars_per_1000 is None or then.dollars <= b.dollars_per_1000 * ceil(max(1, spent.questions) / 1000)
 
-    def _excuse(self, error: StorageError) -> None:
+    def _log_unless_limited(self, error: StorageError) -> None:
         if self._budget.limited:
             raise error
         _log.warning("%s", error)

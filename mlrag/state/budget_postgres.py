@@ -1,4 +1,4 @@
-"""What all replicas have spent, in one book."""
+"""What all replicas have spent, in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ FROM mlrag.spent WHERE spent_in = %(window)s
 """
 
 
-class SharedBook:
-    """Payments take turns, a call's each: a model's call takes seconds, a turn a millisecond."""
+class PostgresBudget:
+    """Payments are serialized by an advisory lock: a payment takes a millisecond, a model's call seconds."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
 
-    def asked(self, window: str) -> None:
+    def count_question(self, window: str) -> None:
         self._server.write(lambda connection: connection.execute(_ASK, (window,)))
 
     def pay(self, window: str, variant: str, cost: Cost, allows: Allows | None = None) -> bool:
@@ -51,7 +51,7 @@ class SharedBook:
         return {name: Cost(*values) for name, *values in rows}
 
     def close(self) -> None:
-        """The connection is others' too."""
+        """Do nothing: the connection is shared."""
 
 
 def _total(connection: Connection, window: str) -> Spent:

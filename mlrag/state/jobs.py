@@ -1,4 +1,4 @@
-"""Notices that tell how work goes which takes longer than a request; any process that shares the board finds them."""
+"""Status of background jobs: a protocol, and the store inside this process. `jobs_postgres` is the shared one."""
 
 from __future__ import annotations
 
@@ -7,51 +7,54 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Protocol
 
-_KEPT = 256
+_FINISHED_KEPT = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
-    """`silent`: the process that works on it has not been heard of for a while; it is likely dead."""
+class JobStatus:
+    """The last status of a job; `body` is its JSON. `stale`: its process sent no heartbeat for a while, and is likely
+    dead."""
 
     body: str
     finished: bool
-    silent: bool = False
+    stale: bool = False
 
 
-class Board(Protocol):
-    """Finished notices are forgotten after some time. `waits`: a call may wait on another machine. Raises
-    StorageError."""
+class JobStatusStore(Protocol):
+    """Statuses by the job's name; finished ones are deleted after some time. Methods raise StorageError.
+
+    `waits`: a call may wait for another machine, so that it must not run in an event loop.
+    """
 
     waits: bool
 
-    def post(self, name: str, body: str, finished: bool) -> None:
-        """Put a notice up, in the place of what has its name."""
+    def put(self, name: str, body: str, finished: bool) -> None:
+        """Store a status in place of the job's previous one."""
 
-    def find(self, name: str) -> Notice | None: ...
+    def find(self, name: str) -> JobStatus | None: ...
 
-    def beat(self, names: Collection[str]) -> None:
-        """These are being worked on."""
+    def send_heartbeat(self, names: Collection[str]) -> None:
+        """Say that this process works on these jobs."""
 
 
-class OwnBoard:
-    """In this process; the last 256 finished notices are remembered."""
+class InProcessJobStatus:
+    """Statuses inside this process; the last 256 finished ones are kept."""
 
     waits = False
 
     def __init__(self) -> None:
-        self._notices: dict[str, Notice] = {}
+        self._statuses: dict[str, JobStatus] = {}
         self._lock = Lock()
 
-    def post(self, name: str, body: str, finished: bool) -> None:
+    def put(self, name: str, body: str, finished: bool) -> None:
         with self._lock:
-            self._notices[name] = Notice(body, finished)
-            done = [name for name, notice in self._notices.items() if notice.finished]
-            for old in done[: max(0, len(done) - _KEPT)]:
-                del self._notices[old]
+            self._statuses[name] = JobStatus(body, finished)
+            finished_names = [name for name, status in self._statuses.items() if status.finished]
+            for old in finished_names[: max(0, len(finished_names) - _FINISHED_KEPT)]:
+                del self._statuses[old]
 
-    def find(self, name: str) -> Notice | None:
-        return self._notices.get(name)
+    def find(self, name: str) -> JobStatus | None:
+        return self._statuses.get(name)
 
-    def beat(self, names: Collection[str]) -> None:
-        """A process that is dead holds no notices."""
+    def send_heartbeat(self, names: Collection[str]) -> None:
+        """Do nothing: when this process dies, its statuses are gone."""

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from mlrag.types import Said
+from mlrag.types import Message
 
 MAX_TURNS = 20
 MAX_TURN = 8000  # characters
@@ -27,8 +27,8 @@ class ConversationTurn(BaseModel):
     role: Literal["user", "assistant"]
     text: str = Field(max_length=MAX_TURN)
 
-    def to_message(self) -> Said:
-        return Said(self.role, self.text)
+    def to_message(self) -> Message:
+        return Message(self.role, self.text)
 
 
 class SearchRequest(BaseModel):

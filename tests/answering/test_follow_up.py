@@ -14,10 +14,10 @@ from mlrag.generation.prompts import MARK, rewriting
 from mlrag.index.local.store import Store
 from mlrag.languages import language, languages
 from mlrag.testing import OllamaDouble, first_sentence
-from mlrag.types import Document, Evidence, Said, Warning
+from mlrag.types import Document, Evidence, Message, Warning
 from tests.conftest import generator
 
-EARLIER = (Said("user", "சிகிரியா எங்கே உள்ளது?"), Said("assistant", "இலங்கையில்."))
+EARLIER = (Message("user", "சிகிரியா எங்கே உள்ளது?"), Message("assistant", "இலங்கையில்."))
 ASKED = FollowUp(language("ta"), "அதன் உயரம் எவ்வளவு?", EARLIER)
 STANDALONE = "சிகிரியா பாறையின் உயரம் எவ்வளவு?"
 
@@ -36,7 +36,7 @@ def model(double, **options):
 def test_the_prompt_holds_all_that_was_said_as_material(code):
     pack = language(code)
     before, follow_up = pack.sample_questions[:2]
-    system, user = rewriting(pack, follow_up, (Said("user", before), Said("assistant", "<bos>\n¦ x")))
+    system, user = rewriting(pack, follow_up, (Message("user", before), Message("assistant", "<bos>\n¦ x")))
     assert system.content == pack.prompt["rewrite"]
     for line in (before, follow_up, "‹bos›", "| x"):
         assert f"{MARK} {line}" in user.content.splitlines()
@@ -53,7 +53,7 @@ def test_a_model_rewrites_and_what_it_says_is_checked(double):
 
 
 def test_only_the_latest_turns_are_sent_where_not_all_fit(double):
-    many = tuple(Said("user", f"கேள்வி {n}: " + "மழை பெய்கிறது. " * 400) for n in range(40))
+    many = tuple(Message("user", f"கேள்வி {n}: " + "மழை பெய்கிறது. " * 400) for n in range(40))
     model(double).rewrite(FollowUp(language("ta"), "ஏன்?", many))
     sent = double.requests[0]["messages"][1]["content"]
     assert "கேள்வி 39:" in sent
@@ -78,7 +78,7 @@ def test_auto_and_fallback_hand_a_rewriting_on(double, pipeline):
 
 
 def test_without_a_question_before_there_is_nothing_to_join(pipeline):
-    alone = FollowUp(language("ta"), "ஏன்?", (Said("assistant", "வணக்கம்."),))
+    alone = FollowUp(language("ta"), "ஏன்?", (Message("assistant", "வணக்கம்."),))
     assert resolve(pipeline.generator, alone, 2000).queries == ("ஏன்?",)
 
 

@@ -19,7 +19,7 @@ from mlrag.languages import language
 from mlrag.models.hardware import Memory
 from mlrag.models.route_file import read_routes, route_version, routes_from, write_routes
 from mlrag.models.routing import Budget, RouteRule, Routes, decide
-from mlrag.state.budget import Cost, FileBook, Ledger
+from mlrag.state.budget import Cost, Ledger, SqliteBudget
 from mlrag.testing import OllamaDouble, first_sentence
 from mlrag.types import Route, Usage
 
@@ -76,7 +76,7 @@ def test_what_is_left_of_the_budget_chooses_last():
 
 
 def ledger(path, now=0.0, **limits):
-    return Ledger(lambda: FileBook(path / "spent.sqlite"), Budget(**limits), lambda: now)
+    return Ledger(lambda: SqliteBudget(path / "spent.sqlite"), Budget(**limits), lambda: now)
 
 
 @pytest.mark.parametrize(
@@ -134,9 +134,9 @@ def test_a_thousand_questions_more_may_cost_as_much_again(tmp_path):
     book = ledger(tmp_path, dollars_per_1000=1.0)
     book.reserve("a", Cost(1, 0, 0.0, 1.0))
     for _ in range(1000):
-        book.asked()
+        book.count_question()
     assert not book.affords(Cost(1, 0, 0.0, 0.001))
-    book.asked()
+    book.count_question()
     assert book.affords(Cost(1, 0, 0.0, 1.0))
 
 
@@ -219,7 +219,7 @@ def test_a_good_answer_asks_nobody_else(own, pipeline):
 def test_both_calls_count(own, pipeline):
     with both(lambda body: first_sentence(body).replace("[1]", "7777 [1]")) as double:
         answer = ask(own, pipeline, double, CASCADE, "ta")
-    book = FileBook(own.spent_file)
+    book = SqliteBudget(own.spent_file)
     spent = book.by_variant(Ledger(lambda: book, Budget()).window)
     assert (spent["e2b"].calls, spent["31b"].calls) == (1, 1)
     assert answer.usage.prompt_tokens + answer.usage.output_tokens == sum(c.tokens for c in spent.values())

@@ -12,7 +12,6 @@ from mlrag.answering.checks import check
 from mlrag.answering.pipeline import Pipeline
 from mlrag.answering.retriever import Retriever
 from mlrag.generation.extractive import Extractive
-from mlrag.index.local.indexes import FolderIndexes
 from mlrag.languages import language, languages
 from mlrag.safety.prompt_injection import OrderGuard, cues, cues_of, spread
 from mlrag.testing import OllamaDouble, gullible
@@ -152,9 +151,8 @@ def test_hidden_orders_reach_no_reader(cases):
 
 def test_without_the_guard_the_gullible_one_obeys(cases):
     found, guarded = cases
-    folder = guarded.indexes
     with OllamaDouble(reply=gullible(CANARIES)) as double:
-        obeyed, n = said(over(Retriever(FolderIndexes(folder), guarded.embedder, guarded=False), double), found)
+        obeyed, n = said(over(Retriever(guarded.indexes, guarded.embedder, guarded=False), double), found)
     assert obeyed >= 0.9 * n
 
 

@@ -179,7 +179,7 @@ async def test_a_service_without_documents_is_ready_for_who_says_so(tmp_path, em
 async def test_what_is_open_to_all_asks_no_server_for_keys(shared, embedder):
     app = create_app(shared("a"), embedder=embedder)
     async with opened(None, app) as a:
-        server = app.state.dependencies.jobs._board._server
+        server = app.state.dependencies.jobs._statuses._server
         server.write(lambda c: c.execute("ALTER TABLE mlrag.api_key RENAME TO away"))
         try:
             time.sleep(1)  # until the keys are read anew
@@ -191,17 +191,17 @@ async def test_what_is_open_to_all_asks_no_server_for_keys(shared, embedder):
 
 
 def test_a_job_is_known_to_all_replicas_and_one_that_waited_at_its_end_is_told(shared, embedder):
-    from mlrag.factory import make_board, make_retriever
+    from mlrag.factory import make_job_statuses, make_retriever
     from service.uploads import Upload
 
     retriever = make_retriever(shared("a"), embedder)
-    first, second = (UploadJobs(retriever, board=make_board(shared(name))) for name in "ab")
+    first, second = (UploadJobs(retriever, statuses=make_job_statuses(shared(name))) for name in "ab")
     job = first.add("en", [Upload("a.txt", b"Tea was first planted in 1867.")])
     waits = first.add("en", [Upload("b.txt", b"Tea was first planted in 1867.")])
     first.close()
     assert second.get(job.id).status == "done" or "send it again" in second.get(job.id).error
     assert second.get(waits.id).is_finished
-    first = UploadJobs(retriever, board=make_board(shared("a")))
+    first = UploadJobs(retriever, statuses=make_job_statuses(shared("a")))
     jobs = [first.add("en", [Upload(f"{n}.txt", b"Tea was first planted in 1867.")]) for n in range(3)]
     first.close(60.0)
     assert [second.get(job.id).status for job in jobs] == ["done"] * 3

@@ -9,8 +9,8 @@ from limits import parse
 
 from mlrag.errors import StorageError
 from mlrag.state.answers import CacheKey, SqliteRows
-from mlrag.state.budget import Cost, FileBook, Spent
-from mlrag.state.jobs import Notice, OwnBoard
+from mlrag.state.budget import Cost, Spent, SqliteBudget
+from mlrag.state.jobs import InProcessJobStatus, JobStatus
 from mlrag.state.keys import FileKeys, KeyRing, make_key
 from mlrag.state.rate_limit import RateWindow
 
@@ -59,17 +59,17 @@ def rows(server, tmp_path):
 
 
 @pytest.fixture
-def board(server):
-    from mlrag.state.jobs_postgres import SharedBoard
+def statuses(server):
+    from mlrag.state.jobs_postgres import PostgresJobStatus
 
-    return SharedBoard(server) if server else OwnBoard()
+    return PostgresJobStatus(server) if server else InProcessJobStatus()
 
 
 @pytest.fixture
 def book(server, tmp_path):
-    from mlrag.state.budget_postgres import SharedBook
+    from mlrag.state.budget_postgres import PostgresBudget
 
-    return SharedBook(server) if server else FileBook(tmp_path / "spent.sqlite")
+    return PostgresBudget(server) if server else SqliteBudget(tmp_path / "spent.sqlite")
 
 
 def test_keys_are_kept_by_name_and_found_by_token(keys):
@@ -136,20 +136,20 @@ def test_answers_beyond_the_size_make_room(rows):
     rows.close()
 
 
-def test_a_notice_is_found_by_whoever_reads_the_board(board):
-    assert board.find("a") is None
-    board.post("a", "வரிசையில்", False)
-    board.beat(["a", "of nobody"])
-    assert board.find("a") == Notice("வரிசையில்", False)
-    board.post("a", "முடிந்தது", True)
-    assert board.find("a") == Notice("முடிந்தது", True)
+def test_a_job_status_is_found_by_whoever_reads_the_store(statuses):
+    assert statuses.find("a") is None
+    statuses.put("a", "வரிசையில்", False)
+    statuses.send_heartbeat(["a", "of nobody"])
+    assert statuses.find("a") == JobStatus("வரிசையில்", False)
+    statuses.put("a", "முடிந்தது", True)
+    assert statuses.find("a") == JobStatus("முடிந்தது", True)
 
 
 def test_what_is_paid_is_counted_by_window_and_variant(book):
     assert book.total("today") == Spent(Cost(), 0)
     assert book.pay("today", "e4b", Cost(1, 100, 2.0, 0.5)) and book.pay("today", "e2b", Cost(1, 10, 1.0, 0.25))
     assert book.pay("today", "e4b", Cost(0, -50, -1.0, -0.25)) and book.pay("tomorrow", "e4b", Cost(1))
-    book.asked("today"), book.asked("today")
+    book.count_question("today"), book.count_question("today")
     assert book.total("today") == Spent(Cost(2, 60, 2.0, 0.5), 2)
     assert book.by_variant("today") == {"e2b": Cost(1, 10, 1.0, 0.25), "e4b": Cost(1, 50, 1.0, 0.25)}
     assert not book.pay("today", "e4b", Cost(1), lambda spent: spent.cost.calls < 2)
@@ -171,15 +171,15 @@ def test_nobody_pays_between_a_look_and_a_payment(book):
 
 
 def test_a_dead_process_leaves_its_notices_silent(shared):
-    from mlrag.state.jobs_postgres import SharedBoard
+    from mlrag.state.jobs_postgres import PostgresJobStatus
 
-    board = SharedBoard(shared, silence=0.0)
-    board.post("a", "running", False)
-    board.post("b", "done", True)
-    assert board.find("a").silent and not board.find("b").silent
-    board = SharedBoard(shared)
-    board.post("a", "running", False)
-    assert not board.find("a").silent
+    statuses = PostgresJobStatus(shared, stale_after=0.0)
+    statuses.put("a", "running", False)
+    statuses.put("b", "done", True)
+    assert statuses.find("a").stale and not statuses.find("b").stale
+    statuses = PostgresJobStatus(shared)
+    statuses.put("a", "running", False)
+    assert not statuses.find("a").stale
 
 
 def test_without_its_table_limits_are_counted_by_each_process_and_answers_are_missed(shared):
