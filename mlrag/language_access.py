@@ -1,4 +1,4 @@
-"""Which languages the caller of this moment may reach.
+"""Which languages the current caller may reach.
 
 The service sets it for each request from its key; outside of one, everything may be reached. It travels with the
 context, into worker threads too (anyio copies it), so that no code between the key and an index can forget it.
@@ -17,7 +17,7 @@ _allowed: ContextVar[frozenset[str] | None] = ContextVar("allowed languages", de
 
 @contextmanager
 def only(languages: frozenset[str] | None) -> Iterator[None]:
-    """Inside, only these languages may be reached; all of them for None."""
+    """Restrict the block to these languages; None restricts nothing."""
     token = _allowed.set(languages)
     try:
         yield
@@ -25,8 +25,8 @@ def only(languages: frozenset[str] | None) -> Iterator[None]:
         _allowed.reset(token)
 
 
-def allowed() -> frozenset[str] | None:
-    """None: all."""
+def allowed_languages() -> frozenset[str] | None:
+    """Return the languages that the caller may reach; None for all of them."""
     return _allowed.get()
 
 
@@ -36,6 +36,6 @@ def may_reach(lang: str) -> bool:
 
 
 def permit(lang: str) -> None:
-    """Raises ForbiddenLanguageError for a language that the caller may not reach."""
+    """Raise ForbiddenLanguageError for a language that the caller may not reach."""
     if not may_reach(lang):
         raise ForbiddenLanguageError(lang, _allowed.get() or ())

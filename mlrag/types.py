@@ -69,11 +69,11 @@ class Passage:
     @property
     def indexed_text(self) -> str:
         """What both rankers see: the title gives a later passage of a document its subject back."""
-        return titled(self.title, self.text)
+        return add_title(self.title, self.text)
 
 
-def titled(title: str, text: str) -> str:
-    """A passage's text behind the title of its document."""
+def add_title(title: str, text: str) -> str:
+    """Put the title of a document before a passage of it."""
     return f"{title}. {text}" if title else text
 
 
@@ -108,7 +108,7 @@ class Hit:
             kept.append(self.passage.text[at - self.passage.start : w.start - self.passage.start])
             at = w.end
         text = "".join([*kept, self.passage.text[at - self.passage.start :]])
-        return titled("" if self.untitled else self.passage.title, text)
+        return add_title("" if self.untitled else self.passage.title, text)
 
 
 @dataclass(frozen=True, slots=True)

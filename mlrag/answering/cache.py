@@ -22,7 +22,7 @@ from mlrag.answering.retriever import Retriever
 from mlrag.embedding.base import Embedder
 from mlrag.errors import StorageError
 from mlrag.generation import prompts
-from mlrag.language_access import allowed
+from mlrag.language_access import allowed_languages
 from mlrag.languages import FOLDER
 from mlrag.models.route_file import route_version
 from mlrag.settings import Settings
@@ -74,9 +74,9 @@ class StoreContents:
         self._stamps: dict[str, tuple[Any, int, str]] = {}
 
     def __call__(self) -> object:
-        return [(lang, *self._of(lang, store)) for lang, store in self._retriever.stores().items()]
+        return [(lang, *self._read_stamp(lang, store)) for lang, store in self._retriever.stores().items()]
 
-    def _of(self, lang: str, store: Any) -> tuple[int, str]:
+    def _read_stamp(self, lang: str, store: Any) -> tuple[int, str]:
         """Commit numbers alone start anew with --rebuild, which puts another store in the place of the first."""
         commit, known = store.commit, self._stamps.get(lang)
         if known is None or known[0] is not store or known[1] != commit:
@@ -118,7 +118,9 @@ class AnswerCache:
         asked = sorted((name, _plain(value)) for name, value in options.items())
         words = " ".join(clean(question).split())
         route = route_version(self._route_file) if variant.startswith("auto") else ""
-        return CacheKey(state, _digest(state, made, words, lang or "", variant, asked, _plain(allowed()), route))
+        return CacheKey(
+            state, _digest(state, made, words, lang or "", variant, asked, _plain(allowed_languages()), route)
+        )
 
     def find(self, place: CacheKey) -> Answer | None:
         """The kept answer, with its age; None without one."""
@@ -129,7 +131,7 @@ class AnswerCache:
                 return None
             answer = self._answers.validate_json(kept.body)
         except (StorageError, ValidationError) as error:
-            _log.warning("the answer cache cannot be read: %s", _said(error))
+            _log.warning("the answer cache cannot be read: %s", _describe_error(error))
             return None
         seconds = {"total": round(time.perf_counter() - begun, 6)}
         return replace(answer, timings=seconds, usage=Usage(), age=round(kept.age, 1))
@@ -141,13 +143,13 @@ class AnswerCache:
         try:
             self._rows.keep(place, self._answers.dump_json(answer), self._size)
         except StorageError as error:
-            _log.warning("the answer cache cannot be written: %s", _said(error))
+            _log.warning("the answer cache cannot be written: %s", _describe_error(error))
 
 
 def _is_passing(warning: Warning) -> bool:
     return warning.code in _PASSING_CODES or (warning.code == "routed" and warning.detail.startswith(_PASSING_ROUTES))
 
 
-def _said(error: StorageError | ValidationError) -> str:
+def _describe_error(error: StorageError | ValidationError) -> str:
     """A ValidationError would repeat the answer."""
     return error.message if isinstance(error, StorageError) else type(error).__name__

@@ -49,7 +49,7 @@ def check(generation: Generation, evidence: Evidence, lang: Language) -> Checked
         return Checked(done, invented[0])
     if not citations:
         return Checked(done, Warning("uncited"))
-    if any(_withheld(c, evidence) for c in citations):
+    if any(_rests_on_redacted(c, evidence) for c in citations):
         return Checked(done, Warning("order_cited"))
     cited = {c.passage_id for c in citations}
     sources = [h.shown for h in evidence.hits if h.passage.id in cited]
@@ -58,16 +58,16 @@ def check(generation: Generation, evidence: Evidence, lang: Language) -> Checked
     same = evidence.lang == lang.code  # names change their script, words everything, from one language to another
     if same and (strange := names_without_source(text, [*sources, evidence.question], lang)):
         return Checked(done, Warning("names_without_source", ",".join(strange)))
-    return Checked(done, None, (*odd, *_doubts(text, sources, same, lang)))
+    return Checked(done, None, (*odd, *_list_doubts(text, sources, same, lang)))
 
 
-def _withheld(citation: Citation, evidence: Evidence) -> bool:
+def _rests_on_redacted(citation: Citation, evidence: Evidence) -> bool:
     """Does a citation rest on what no generator was shown?"""
     own = (h for h in evidence.hits if h.passage.id == citation.passage_id)
     return any(w.start < citation.end and citation.start < w.end for h in own for w in h.withheld)
 
 
-def _doubts(text: str, sources: list[str], same: bool, lang: Language) -> list[Warning]:
+def _list_doubts(text: str, sources: list[str], same: bool, lang: Language) -> list[Warning]:
     doubts = [] if same and names_checkable(lang) else [Warning("unverified", "names")]
     doubts.append(Warning("unverified", "sentences"))  # the support of whole sentences is validated in no language yet
     weak = unsupported_sentences(text, sources) if same else []

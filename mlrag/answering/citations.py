@@ -1,4 +1,4 @@
-"""From "[1]" marks in a reply to verified spans: each citation is a verbatim sentence of the passage it names."""
+"""Turn "[1]" marks in a reply into verified spans: each citation is a verbatim sentence of the passage it names."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _MARK = regex.compile(r"\s*[\[【［]\s*(\p{Nd}{1,2}(?:\s*[,،、]\s*\p{Nd}{1,2}
 def cite(
     text: str, hits: tuple[Hit, ...], quotes: tuple[Quote, ...] = ()
 ) -> tuple[str, tuple[Citation, ...], tuple[Warning, ...]]:
-    """The reply without its marks, the citations, and warnings for marks that name no passage.
+    """Return the reply without its marks, the citations, and warnings for marks that name no passage.
 
     Each claim cites, in every passage it names, the model's own quote where that stands there word for word, else
     the sentence that shares most of the claim's tokens. A quote that stands nowhere in its passage is a warning
     (`quote_not_found:n`) and cites nothing.
     """
-    found, warnings = _verified(quotes, hits)
-    claims = _claims(text)
+    found, warnings = _verify_quotes(quotes, hits)
+    claims = _split_claims(text)
     whole = "".join(piece for piece, _ in claims)
     citations: list[Citation] = []
     at, span = 0, Span(0, 0)
@@ -41,13 +41,13 @@ def cite(
             continue
         for n in dict.fromkeys([*early, *named]):
             claim = whole[span.start : span.end]
-            citations.append(_citation(claim, hits[n - 1], found.get(n, []), span.start, span.end))
+            citations.append(_make_citation(claim, hits[n - 1], found.get(n, []), span.start, span.end))
         early = []
-    return whole.strip(), tuple(_moved(c, whole) for c in citations), tuple(dict.fromkeys(warnings))
+    return whole.strip(), tuple(_shift(c, whole) for c in citations), tuple(dict.fromkeys(warnings))
 
 
-def _claims(text: str) -> list[tuple[str, list[int]]]:
-    """The pieces of a reply, each with the numbers of the mark behind it; the last may have none."""
+def _split_claims(text: str) -> list[tuple[str, list[int]]]:
+    """Return the pieces of a reply, each with the numbers of the mark behind it; the last may have none."""
     claims, position = [], 0
     for mark in _MARK.finditer(text):
         numbers = [int(n) for n in regex.findall(r"\d+", fold_digits(mark.group(1)))]
@@ -56,23 +56,25 @@ def _claims(text: str) -> list[tuple[str, list[int]]]:
     return [*claims, (text[position:], [])]
 
 
-def _moved(citation: Citation, whole: str) -> Citation:
-    """The citation with its part of the answer counted in the stripped text."""
+def _shift(citation: Citation, whole: str) -> Citation:
+    """Return the citation with its part of the answer counted in the stripped text."""
     lead, length = len(whole) - len(whole.lstrip()), len(whole.strip())
     start, end = (min(max(at - lead, 0), length) for at in (citation.answer_start, citation.answer_end))
     return replace(citation, answer_start=start, answer_end=end)
 
 
 def attribute(text: str, hits: tuple[Hit, ...], quotes: tuple[Quote, ...], enough: float) -> tuple[Citation, ...]:
-    """Citations for a reply without marks: its own verified quotes, else for each of its sentences the passage
+    """Return citations for a reply without marks: its own verified quotes, else for each of its sentences the passage
     sentence that holds at least `enough` (a share) of its tokens. Sentences without one stay uncited."""
-    found, _ = _verified(quotes, hits)
+    found, _ = _verify_quotes(quotes, hits)
     if found:
-        return tuple(_citation(text, hits[n - 1], [span], 0, len(text)) for n, spans in found.items() for span in spans)
+        return tuple(
+            _make_citation(text, hits[n - 1], [span], 0, len(text)) for n, spans in found.items() for span in spans
+        )
     cited = []
     for s in sentence_spans(text):
         own = set(tokens(text[s.start : s.end]))
-        offers = [_citation(text[s.start : s.end], hit, [], s.start, s.end) for hit in hits]
+        offers = [_make_citation(text[s.start : s.end], hit, [], s.start, s.end) for hit in hits]
         shares = [len(own & set(tokens(c.quote))) / len(own) if own else 0.0 for c in offers]
         best = max(range(len(offers)), key=shares.__getitem__)
         if shares[best] >= enough:
@@ -80,8 +82,8 @@ def attribute(text: str, hits: tuple[Hit, ...], quotes: tuple[Quote, ...], enoug
     return tuple(cited)
 
 
-def _verified(quotes: tuple[Quote, ...], hits: tuple[Hit, ...]) -> tuple[dict[int, list[Span]], list[Warning]]:
-    """Spans of the passages' texts by hit number, and a warning for each quote that stands nowhere there."""
+def _verify_quotes(quotes: tuple[Quote, ...], hits: tuple[Hit, ...]) -> tuple[dict[int, list[Span]], list[Warning]]:
+    """Return spans of the passages' texts by hit number, and a warning for each quote that stands nowhere there."""
     found: dict[int, list[Span]] = {}
     warnings: list[Warning] = []
     for quote in quotes:
@@ -94,14 +96,14 @@ def _verified(quotes: tuple[Quote, ...], hits: tuple[Hit, ...]) -> tuple[dict[in
 
 
 def locate(quote: str, text: str) -> Span | None:
-    """Where a quote stands in a text, verbatim but for case, width, joiners, blanks and typographic marks.
+    """Find where a quote stands in a text, verbatim but for case, width, joiners, blanks and typographic marks.
 
     A quote may stand in defused form (see `generation.prompts`). None where it does not stand there.
     """
-    wanted = [c for c, _ in _letters(quote)]
+    wanted = [c for c, _ in _split_letters(quote)]
     if not wanted:
         return None
-    held = _letters(text)
+    held = _split_letters(text)
     string = "".join(c for c, _ in held)
     at = string.find("".join(wanted))
     if at < 0:
@@ -112,12 +114,12 @@ def locate(quote: str, text: str) -> Span | None:
     return Span(start, end)
 
 
-def _letters(text: str) -> list[tuple[str, int]]:
+def _split_letters(text: str) -> list[tuple[str, int]]:
     """Letters, digits and marks in matching form, each with its place in the text."""
     return [(m, at) for at, c in enumerate(text) for m in matching(c) if unicodedata.category(m)[0] in "LMN"]
 
 
-def _citation(claim: str, hit: Hit, quoted: list[Span], start: int, end: int) -> Citation:
+def _make_citation(claim: str, hit: Hit, quoted: list[Span], start: int, end: int) -> Citation:
     passage = hit.passage
     wanted = set(tokens(claim))
     spans = quoted or sentence_spans(passage.text) or [Span(0, len(passage.text))]

@@ -1,4 +1,4 @@
-"""A question inside a conversation: what is really asked, when "and how high is it?" is all that is said."""
+"""Resolve a question inside a conversation, e.g. "and how high is it?", to one that stands by itself."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ResolvedQuestion:
 
 
 def resolve(generator: Generator, follow_up: FollowUp, longest: int) -> ResolvedQuestion:
-    """The follow-up as a question that stands by itself, by the generator's model where it has one.
+    """Return the follow-up as a question that stands by itself, by the generator's model where it has one.
 
     What the model says is taken only in the right language and up to `longest` characters. Without it, the
     previous question is joined to this one. Raises GeneratorError, StoppedError.
@@ -48,5 +48,5 @@ def resolve(generator: Generator, follow_up: FollowUp, longest: int) -> Resolved
 
 
 def stands_out(found: Sequence[Evidence]) -> Evidence:
-    """The evidence whose best passage stands out most, above what off-topic questions get from its index."""
+    """Return the evidence whose best passage stands out most, above what off-topic questions get from its index."""
     return max(found, key=lambda e: distance(e) if e.hits else float("-inf"))

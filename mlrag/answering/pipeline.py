@@ -1,4 +1,4 @@
-"""The answer flow on one screen: detect, screen, search, generate, check, screen, answer or abstain or refuse."""
+"""Answer a question, step by step: detect, screen, search, generate, check, screen, answer or abstain or refuse."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ Watch = Callable[[Evidence | str], None]
 Filters = Mapping[str, Sequence[str]]  # front matter's field: the values that will do
 
 
-def _unwatched(_seen: Evidence | str) -> None:
-    """Nobody watches."""
+def _ignore(_seen: Evidence | str) -> None:
+    """Ignore what a search finds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Scope:
 
 @dataclass(slots=True)
 class Clock:
-    """What one question took: wall seconds by step, what its model calls counted, and the hosts they went to."""
+    """The cost of one question: wall seconds by step, what its model calls counted, and the hosts they went to."""
 
     seconds: dict[str, float] = field(default_factory=dict)
     begun: float = field(default_factory=time.monotonic)
@@ -54,8 +54,8 @@ class Clock:
         self.seconds[step] = round(self.seconds.get(step, 0.0) + seconds, 6)
         tracing.step(step, seconds)
 
-    def called(self, generation: Generation) -> None:
-        """One call of the generator is over."""
+    def record_call(self, generation: Generation) -> None:
+        """Add one call of the generator."""
         self.usage = self.usage.and_then(generation.usage)
         self.hosts.add(generation.host)
         self.escalated |= any(w.code in (ESCALATED, ESCALATION_FAILED) for w in generation.warnings)
@@ -97,7 +97,7 @@ class Pipeline:
         filters: Filters | None = None,
         cross_language: bool | None = None,
         earlier: tuple[Message, ...] = (),
-        watch: Watch = _unwatched,
+        watch: Watch = _ignore,
     ) -> Answer:
         """Answer a question from the documents of `lang` (detected where not given).
 
@@ -111,23 +111,23 @@ class Pipeline:
         question, pack = self._understand(question, lang, earlier)
         crosses = self._cross_language and not hidden and only is None if cross_language is None else cross_language
         scope = Scope(k or self._k, hidden, only, filters or {}, crosses)
-        asked = self._resolve(question, pack, earlier, clock, watch)
-        screened = asked.joined or asked.question
+        resolved = self._resolve(question, pack, earlier, clock, watch)
+        screened = resolved.joined or resolved.question
         before, after = self._screen(pack, clock, screened), Screening()
         if before.refusal:
-            answer = self._unasked(pack)
+            answer = self._refuse_question(pack)
         else:
-            answer = self._find(asked, pack, scope, clock, watch)
+            answer = self._find(resolved, pack, scope, clock, watch)
             after = Screening() if answer.abstained else self._screen(pack, clock, screened, answer.text)
-        answer = self._screened(answer, pack, before, after)
+        answer = self._apply_screenings(answer, pack, before, after)
         tracing.tell({"mlrag.lang": answer.lang, "mlrag.model": answer.model, "mlrag.abstained": answer.abstained})
         return replace(
             answer,
             timings=clock.seconds | {"total": round(sum(clock.seconds.values()), 6)},
             usage=clock.usage,
             left_machine=answer.left_machine or any(map(self._is_remote, clock.hosts)),
-            standalone_question=asked.question if asked.rewritten else "",
-            warnings=(*asked.warnings, *answer.warnings),
+            standalone_question=resolved.question if resolved.rewritten else "",
+            warnings=(*resolved.warnings, *answer.warnings),
         )
 
     def search(
@@ -147,10 +147,10 @@ class Pipeline:
         self, question: str, pack: Language, earlier: tuple[Message, ...], clock: Clock, watch: TextWatch
     ) -> ResolvedQuestion:
         follow_up = FollowUp(pack, question, earlier, clock.begun + self._timeout, watch)
-        asked = resolve(self.generator, follow_up, self._max_question)
+        resolved = resolve(self.generator, follow_up, self._max_question)
         if earlier:
             clock.lap("rewrite")
-        return asked
+        return resolved
 
     def _understand(self, question: str, lang: str | None, earlier: tuple[Message, ...]) -> tuple[str, Language]:
         question = clean(question).strip()
@@ -167,25 +167,25 @@ class Pipeline:
 
     def _find(
         self,
-        asked: ResolvedQuestion,
+        resolved: ResolvedQuestion,
         pack: Language,
         scope: Scope,
         clock: Clock,
         watch: Watch,
     ) -> Answer:
-        vectors = [self.retriever.embed(query) for query in asked.queries]
+        vectors = [self.retriever.embed(query) for query in resolved.queries]
         clock.lap("embed")
-        found = [self._search(q, pack.code, scope, v) for q, v in zip(asked.queries, vectors, strict=True)]
+        found = [self._search(q, pack.code, scope, v) for q, v in zip(resolved.queries, vectors, strict=True)]
         evidence = stands_out(found)
         clock.lap("retrieve")
         watch(evidence)
         answer = self._answer(pack, evidence, clock, watch)
         if answer.abstained and scope.cross_language:
             try:
-                answer = self._elsewhere(pack, evidence, scope, clock, watch) or answer
+                answer = self._answer_elsewhere(pack, evidence, scope, clock, watch) or answer
             except GeneratorError as error:  # what the asked language holds is said all the same
                 answer = replace(answer, warnings=(*answer.warnings, Warning("elsewhere_failed", error.code)))
-        joined = bool(asked.joined) and evidence.question == asked.joined
+        joined = bool(resolved.joined) and evidence.question == resolved.joined
         return replace(answer, warnings=(JOINED, *answer.warnings)) if joined else answer
 
     def _search(self, question: str, lang: str, scope: Scope, vector: Vectors) -> Evidence:
@@ -205,13 +205,13 @@ class Pipeline:
         clock.lap("screen")
         return screening
 
-    def _unasked(self, pack: Language) -> Answer:
-        """What stands for the answer to a question that goes no further than the filter."""
+    def _refuse_question(self, pack: Language) -> Answer:
+        """Return the empty answer to a question that the filter refused."""
         model = self._filter.model.label() if self._filter else ""
-        return Answer("", pack.code, True, (), (), model, self._embedded_by())
+        return Answer("", pack.code, True, (), (), model, self._describe_embedder())
 
-    def _screened(self, answer: Answer, pack: Language, *screenings: Screening) -> Answer:
-        """The answer, or a refusal in its place without its sources; with what the filter warns of."""
+    def _apply_screenings(self, answer: Answer, pack: Language, *screenings: Screening) -> Answer:
+        """Return the answer, or a refusal without sources in its place, with the warnings of the filter."""
         warnings = dict.fromkeys((*answer.warnings, *(w for s in screenings for w in s.warnings)))
         away = any(self._is_remote(host) for s in screenings for host in s.hosts)
         answer = replace(answer, warnings=tuple(warnings), left_machine=answer.left_machine or away)
@@ -222,14 +222,14 @@ class Pipeline:
         return replace(answer, text=text, abstained=True, citations=(), hits=(), confidence=None, thinking="")
 
     def _answer(self, pack: Language, evidence: Evidence, clock: Clock, watch: TextWatch) -> Answer:
-        """The generator's answer, checked; one more try that says what was wrong; then an abstention."""
+        """Generate an answer and check it; on a problem retry once, saying what was wrong; then abstain."""
         if not evidence.hits:
             nothing = Generation("", self.generator.name, abstained=True, warnings=(Warning("no_passages"),))
             return self._compose(pack, evidence, Checked(nothing), [])
         warnings: list[Warning] = []
-        request = Request(pack, evidence, until=clock.begun + self._timeout, watch=self._unread(watch))
+        request = Request(pack, evidence, until=clock.begun + self._timeout, watch=self._hide_unscreened(watch))
         generation = self.generator.generate(request)
-        clock.called(generation)
+        clock.record_call(generation)
         checked = check(generation, evidence, pack)
         if checked.problem:
             warnings.append(Warning("retried", str(checked.problem)))
@@ -237,15 +237,15 @@ class Pipeline:
             firm = "firmer" if checked.problem.code == WRONG_LANGUAGE else "grounded"
             refused = Refused(generation, checked.problem, not clock.escalated)
             generation = self.generator.generate(replace(request, firm=firm, refused=refused))
-            clock.called(generation)
+            clock.record_call(generation)
             checked = check(generation, evidence, pack)
         if checked.problem:
             warnings.append(Warning("abstained", str(checked.problem)))
         clock.lap("check")
         return self._compose(pack, evidence, checked, warnings)
 
-    def _unread(self, watch: TextWatch) -> TextWatch:
-        """What has not passed the filter is shown to nobody; the watch may still stop the model."""
+    def _hide_unscreened(self, watch: TextWatch) -> TextWatch:
+        """Hide text that has not passed the filter from the watch, which may still stop the model."""
         return watch if self._filter is None else lambda _text: watch("")
 
     def _compose(self, pack: Language, evidence: Evidence, checked: Checked, warnings: list[Warning]) -> Answer:
@@ -265,7 +265,7 @@ class Pipeline:
             citations=() if abstained else generation.citations,
             hits=evidence.hits,
             model=generation.model,
-            embedder=self._embedded_by(),
+            embedder=self._describe_embedder(),
             warnings=tuple(dict.fromkeys(warnings)),
             confidence=generation.confidence,
             host=generation.host,
@@ -273,11 +273,13 @@ class Pipeline:
             left_machine=any(map(self._is_remote, (generation.host, *self.retriever.hosts))),
         )
 
-    def _embedded_by(self) -> str:
+    def _describe_embedder(self) -> str:
         return f"{self.retriever.embedder.name} ({self.retriever.embedder.engine})"
 
-    def _elsewhere(self, pack: Language, evidence: Evidence, scope: Scope, clock: Clock, watch: Watch) -> Answer | None:
-        """The best answer from another language's documents, which the answer then says; None without one."""
+    def _answer_elsewhere(
+        self, pack: Language, evidence: Evidence, scope: Scope, clock: Clock, watch: Watch
+    ) -> Answer | None:
+        """Return the best answer from documents in another language, with a warning; None without one."""
         found = []
         for other in self.retriever.languages():
             if other == pack.code:

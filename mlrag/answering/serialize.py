@@ -66,27 +66,29 @@ def wire_search(evidence: Evidence) -> dict[str, Any]:
     """
     features = answerability(evidence) if evidence.hits else None
     above = None if features is None or evidence.off_topic_baseline is None else features - evidence.off_topic_baseline
+    names = [h.passage.id for h in evidence.hits]
     return {
         "lang": evidence.lang,
         "query": evidence.question,
         "legs": {
-            "dense": _leg([(h.passage.id, h.dense) for h in evidence.hits]),
-            "lexical": _leg([(h.passage.id, h.lexical) for h in evidence.hits]),
-            "fused": _leg([(h.passage.id, h.score) for h in evidence.hits]),
+            "dense": _rank_scores(names, [h.dense for h in evidence.hits]),
+            "lexical": _rank_scores(names, [h.lexical for h in evidence.hits]),
+            "fused": _rank_scores(names, [h.score for h in evidence.hits]),
         },
         "idf": {token: round(weight, 4) for token, weight in evidence.idf.items()},
-        "features": _named(features),
-        "null": _named(evidence.off_topic_baseline),
-        "above_null": _named(above),
+        "features": _name_features(features),
+        "null": _name_features(evidence.off_topic_baseline),
+        "above_null": _name_features(above),
     }
 
 
-def _leg(scores: Sequence[tuple[str, float]]) -> list[dict[str, Any]]:
-    ranked = sorted(scores, key=lambda item: -item[1])
+def _rank_scores(names: Sequence[str], scores: Sequence[float]) -> list[dict[str, Any]]:
+    """Return names with their scores, best first."""
+    ranked = sorted(zip(names, scores, strict=True), key=lambda item: -item[1])
     return [{"passage_id": name, "score": round(score, 4)} for name, score in ranked]
 
 
-def _named(values: Vectors | None) -> dict[str, float] | None:
+def _name_features(values: Vectors | None) -> dict[str, float] | None:
     if values is None:
         return None
     return {name: round(float(value), 4) for name, value in zip(FEATURES, values, strict=True)}

@@ -43,7 +43,7 @@ class SharedRates:
         self._own = RateWindow()
 
     def hit(self, rate: RateLimitItem, who: str) -> bool:
-        given = self._given(rate, who)
+        given = self._parameters(rate, who)
         try:
             return self._server.do(lambda connection: connection.execute(_HIT, given).rowcount == 1)
         except StorageError as error:
@@ -51,12 +51,12 @@ class SharedRates:
             return self._own.hit(rate, who)
 
     def opens_in(self, rate: RateLimitItem, who: str) -> float:
-        given = self._given(rate, who)
+        given = self._parameters(rate, who)
         try:
             row = self._server.do(lambda connection: connection.execute(_OPENS, given).fetchone())
         except StorageError:
             return self._own.opens_in(rate, who)
         return max(0.0, row[0]) if row else 0.0
 
-    def _given(self, rate: RateLimitItem, who: str) -> dict[str, object]:
+    def _parameters(self, rate: RateLimitItem, who: str) -> dict[str, object]:
         return {"what": f"{self._of} {rate}", "who": who, "amount": rate.amount, "seconds": rate.get_expiry()}

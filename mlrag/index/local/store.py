@@ -21,7 +21,7 @@ from mlrag.index.local.database import Database
 from mlrag.index.local.storage_errors import convert_sqlite_errors
 from mlrag.index.serialize import PackedDocument, PackedPassage, pack, unpack_int8
 from mlrag.index.types import DocumentSource, EmbeddedPassage, ListedDocument, StoreCounts
-from mlrag.types import PART_OF, Document, Halves, Passage, Span, Vectors, titled
+from mlrag.types import PART_OF, Document, Halves, Passage, Span, Vectors, add_title
 
 SCHEMA_VERSION = "1"
 _SCHEMA = """
@@ -185,7 +185,7 @@ class Store(Database):
             "SELECT d.title, p.text FROM passages p JOIN documents d ON d.id = p.doc_id WHERE p.row > ? ORDER BY p.row"
         )
         with self.read_transaction(), self._connection() as connection:
-            yield from starmap(titled, connection.execute(query, (after,)))
+            yield from starmap(add_title, connection.execute(query, (after,)))
 
     def rows(self) -> NDArray[np.int64]:
         """Return the row of every passage, in order."""
