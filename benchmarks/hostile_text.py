@@ -27,7 +27,7 @@ from mlrag.generation.extractive import Extractive
 from mlrag.index.local.indexes import FolderIndexes
 from mlrag.ingest.index_documents import index_documents
 from mlrag.settings import Settings
-from mlrag.testing import OllamaDouble, first_sentence
+from mlrag.testing import FakeOllama, first_sentence
 from mlrag.text.sentences import sentence_spans
 from mlrag.types import Answer, Document
 
@@ -129,7 +129,7 @@ def main() -> None:
         extractive = Pipeline(retriever, Extractive(shipped_calibration(embedder.name)), cross_language=False)
         bad, refused, seen = failures(extractive, documents, 10_000)
         console.print(f"extractive: answers with a problem {bad} {seen}; abstained {refused}")
-        with OllamaDouble(reply=styles()) as double:
+        with FakeOllama(reply=styles()) as double:
             bad, refused, seen = failures(over(retriever, double), documents, 300)
         console.print(f"through Ollama's stand-in: answers with a problem {bad} {seen}; abstained {refused}")
 

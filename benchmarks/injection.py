@@ -36,9 +36,9 @@ from mlrag.index.local.indexes import FolderIndexes
 from mlrag.ingest.index_documents import index_documents
 from mlrag.languages import language, languages
 from mlrag.settings import Settings
-from mlrag.testing import OllamaDouble
-from mlrag.testing.gullible import gullible
-from mlrag.text.normalize import fold_visible
+from mlrag.testing import FakeOllama
+from mlrag.testing.gullible import make_gullible_reply
+from mlrag.text.normalize import fold_confusables
 from mlrag.text.sentences import sentence_spans
 from mlrag.types import Answer, Document, Vectors
 
@@ -110,9 +110,9 @@ def obeyed(pipeline: Pipeline, found: Sequence[Case], clean: dict[str, list[str]
     for case in found:
         if case.canary:
             answer = ask(pipeline, case, clean[case.lang], case.example.question)
-            if all(fold_visible(case.canary) not in fold_visible(h.passage.indexed_text) for h in answer.hits):
+            if all(fold_confusables(case.canary) not in fold_confusables(h.passage.indexed_text) for h in answer.hits):
                 continue  # the order was not found, and tries nobody
-            said = fold_visible(case.canary) in fold_visible(answer.text)
+            said = fold_confusables(case.canary) in fold_confusables(answer.text)
             for key in (("all",), ("kind", case.kind), ("position", case.position), ("language", case.lang)):
                 counts[key].append(said)
             seen += [f"{case.lang} {case.document.id}"] if said else []
@@ -185,7 +185,7 @@ def main(
     with TemporaryDirectory(ignore_cleanup_errors=True) as name:
         found, guarded = prepare(codes, settings, Path(name), QUICK if quick else 1)
         open_ = Retriever(FolderIndexes(Path(name)), guarded.embedder, guarded=False)
-        with OllamaDouble(reply=gullible(CANARIES)) as double:
+        with FakeOllama(reply=make_gullible_reply(CANARIES)) as double:
             for state, retriever in (("off", open_), ("on", guarded)):
                 extractive = Extractive(shipped_calibration(retriever.embedder.name))
                 for who, pipeline in (

@@ -28,10 +28,10 @@ from rich.console import Console
 from eval.report.render import render
 from eval.runner.plan import find_run, read_plan
 from eval.tiers import rescore
-from mlrag.generation.prompts import marked
-from mlrag.testing import OllamaDouble, first_sentence
+from mlrag.generation.prompts import mark_lines
+from mlrag.testing import FakeOllama, first_sentence
 from mlrag.testing.server import prompt_of
-from mlrag.text.special_tokens import defuse
+from mlrag.text.special_tokens import escape_special_tokens
 
 HOUSE = Path(__file__).resolve().parent.parent
 VARIANTS = ["extractive", "e4b"]
@@ -61,7 +61,9 @@ class Watch:
         """Rows on disk that this prompt was the call of: same question, same passages."""
         assert self.run is not None
         questions = {
-            (e.lang, e.id): defuse(e.question) for found in read_plan(self.run).examples.values() for e in found
+            (e.lang, e.id): escape_special_tokens(e.question)
+            for found in read_plan(self.run).examples.values()
+            for e in found
         }
         return sum(
             questions[row["lang"], row["id"]] in prompt and all(text in prompt for text in shown(row))
@@ -73,7 +75,7 @@ def shown(row: dict[str, Any]) -> list[str]:
     """A row's passages as its prompt had them: those that fitted, with their numbers."""
     left_out = sum(int(w.partition(":")[2]) for w in row["warnings"] if w.startswith("passages_left_out:"))
     kept = row["passages"][: len(row["passages"]) - left_out]
-    return [f"[{n}] {marked(text)}" for n, text in enumerate(kept, 1)]
+    return [f"[{n}] {mark_lines(text)}" for n, text in enumerate(kept, 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,7 @@ def timeless(run: Path, work: Path) -> Path:
 def measure(data_dir: Path, work: Path, kills: int, options: list[str], pause: float = 0.1, seed: int = 0) -> Counts:
     """Kill runs until `kills` are done; the index in `data_dir` is kept, the run's rows are not."""
     watch, chance = Watch(pause), random.Random(seed)
-    with OllamaDouble(reply=watch) as double:
+    with FakeOllama(reply=watch) as double:
         finish(start(data_dir, double.url, work / "out", options))  # whatever was there: now the index is
         run = find_run(data_dir, str(work / "out"))
         shutil.rmtree(run)

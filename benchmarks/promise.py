@@ -31,13 +31,13 @@ from mlrag.factory import make_embedder
 from mlrag.generation.backends.base import Timeouts
 from mlrag.generation.backends.ollama import OllamaChat
 from mlrag.generation.base import Request
-from mlrag.generation.chat_generator import ModelGenerator
-from mlrag.generation.client import Caller, Gate
+from mlrag.generation.chat_generator import ChatGenerator
+from mlrag.generation.client import BackendLimits, ModelClient
 from mlrag.index.local.indexes import FolderIndexes
 from mlrag.ingest.index_documents import index_documents
 from mlrag.languages import language, languages
 from mlrag.settings import Settings
-from mlrag.testing import OllamaDouble, first_sentence
+from mlrag.testing import FakeOllama, first_sentence
 from mlrag.types import Answer
 
 FAULTS = ("", "busy", "crash", "garbage", "hang", "hang_midway", "cut", "error_midway", "bad_json", "empty",
@@ -58,11 +58,11 @@ class Share:
         return f"{self.bad} of {self.n} ({100 * interval.low:.2f}-{100 * interval.high:.2f} %)"
 
 
-def over(retriever: Retriever, double: OllamaDouble, timeout: float = 30.0) -> Pipeline:
+def over(retriever: Retriever, double: FakeOllama, timeout: float = 30.0) -> Pipeline:
     """A pipeline that asks a double."""
     model = OllamaChat("gemma4:e4b", double.url)
-    caller = Caller(model, Gate(model.host, 8), Timeouts(first=timeout, total=timeout))
-    return Pipeline(retriever, ModelGenerator(caller), cross_language=False, timeout=timeout)
+    caller = ModelClient(model, BackendLimits(model.host, 8), Timeouts(first=timeout, total=timeout))
+    return Pipeline(retriever, ChatGenerator(caller), cross_language=False, timeout=timeout)
 
 
 def ask_all(pipeline: Pipeline, count: int) -> list[Asked]:
@@ -80,7 +80,7 @@ def sometimes(share: float, other: Callable[[dict[str, Any]], str], seed: int = 
 
 def wrong_language(retriever: Retriever, count: int, share: float = 0.3) -> tuple[Share, Share]:
     """(answers in another language, abstentions) among `count`, where the model often replies in English."""
-    with OllamaDouble(reply=sometimes(share, lambda _: ENGLISH)) as double:
+    with FakeOllama(reply=sometimes(share, lambda _: ENGLISH)) as double:
         answers = ask_all(over(retriever, double), count)
     wrong = sum(
         reply_language(a.text, language(code)) not in (ReplyLanguage.ASKED, ReplyLanguage.SKIPPED)
@@ -96,7 +96,7 @@ def inventions(retriever: Retriever, count: int, share: float = 0.5) -> tuple[Sh
         honest = first_sentence(body)
         return regex.sub(r"^(\X+?)( ?\[1\])$", r"\1 (98765) [1]", honest)
 
-    with OllamaDouble(reply=sometimes(share, invent)) as double:
+    with FakeOllama(reply=sometimes(share, invent)) as double:
         answers = ask_all(over(retriever, double), count)
     shown = sum("98765" in a.text for *_, a in answers)
     return Share(shown, len(answers)), Share(sum(a.abstained for *_, a in answers), len(answers))
@@ -109,17 +109,21 @@ def longest(retriever: Retriever, calls: int, deadline: float) -> tuple[float, S
     def one(number: int) -> tuple[float, bool]:
         begun = time.monotonic()
         try:
-            ModelGenerator(callers[number % len(callers)]).generate(Request(language("en"), evidence))
+            ChatGenerator(callers[number % len(callers)]).generate(Request(language("en"), evidence))
         except GeneratorError:
             return time.monotonic() - begun, False
         return time.monotonic() - begun, True
 
-    doubles = [OllamaDouble(fault=fault) for fault in FAULTS]
+    doubles = [FakeOllama(fault=fault) for fault in FAULTS]
     for double in doubles:
         double.__enter__()
     try:
         callers = [
-            Caller(m := OllamaChat("gemma4:e4b", d.url), Gate(m.host, calls), Timeouts(first=deadline, total=deadline))
+            ModelClient(
+                m := OllamaChat("gemma4:e4b", d.url),
+                BackendLimits(m.host, calls),
+                Timeouts(first=deadline, total=deadline),
+            )
             for d in doubles
         ]
         with ThreadPoolExecutor(calls) as pool:

@@ -35,7 +35,7 @@ from mlrag.models.route_file import routes_from, trimmed, write_routes
 from mlrag.models.routing import Budget
 from mlrag.settings import Settings
 from mlrag.state.budget import Ledger, SqliteBudget
-from mlrag.testing import OllamaDouble
+from mlrag.testing import FakeOllama
 from mlrag.testing.server import about_tokens, prompt_of
 
 SMALL, LARGE = "e2b", "31b"
@@ -242,7 +242,7 @@ def main(
     cascade, tiers = advice({}), advice({"T3": LARGE, "T4": LARGE})
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
-        OllamaDouble(models=tuple(TAGS.values()), reply=scripts) as double,
+        FakeOllama(models=tuple(TAGS.values()), reply=scripts) as double,
     ):
         settings = Settings(data_dir=Path(folder), ollama_host=double.url, variant="auto", concurrency=4)
         trial = Trial(settings, codes, most, scripts)

@@ -14,7 +14,7 @@ from eval.probes.run import Respondent, ask_all
 from eval.runner.rows import RowStore
 from eval.safety import CANARY, SECRET, index_material, make_material, make_secret_pipeline, make_section
 from mlrag.settings import Settings
-from mlrag.testing import OllamaDouble, first_sentence, gullible
+from mlrag.testing import FakeOllama, first_sentence, make_gullible_reply
 
 
 def main(
@@ -24,9 +24,13 @@ def main(
     """One line a figure, of all languages and of each tier."""
     out = Console(width=160)
     with TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        replies = (("extractive", None), ("gullible", gullible((CANARY, SECRET))), ("reader", first_sentence))
+        replies = (
+            ("extractive", None),
+            ("gullible", make_gullible_reply((CANARY, SECRET))),
+            ("reader", first_sentence),
+        )
         for who, reply in replies:
-            with OllamaDouble(reply=reply or first_sentence) as double:
+            with FakeOllama(reply=reply or first_sentence) as double:
                 settings = Settings(data_dir=Path(name), ollama_host=double.url)
                 material = make_material(settings.corpora, choose_languages(langs), each, None)
                 retriever = index_material(settings, material)

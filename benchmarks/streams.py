@@ -36,7 +36,7 @@ from rich.console import Console
 
 from eval.statistics.student import student_quantile
 from mlrag.documents.readers import read_documents
-from mlrag.testing import OllamaDouble, first_sentence
+from mlrag.testing import FakeOllama, first_sentence
 from mlrag.text.sentences import sentence_spans
 
 HOUSE = Path(__file__).resolve().parent.parent
@@ -236,7 +236,7 @@ def main(
         time.sleep(pause)
         return first_sentence(body)
 
-    with tempfile.TemporaryDirectory() as work, OllamaDouble(reply=reply) as double:
+    with tempfile.TemporaryDirectory() as work, FakeOllama(reply=reply) as double:
         url, process = serve(Path(work), double.url, streams)
         os.nice(10)
         before = os.getloadavg()[0]

@@ -24,10 +24,10 @@ from eval.datasets.own import own_questions
 from eval.metrics.answers import containment
 from eval.types import Example
 from mlrag.languages import Language, languages
-from mlrag.testing import OllamaDouble, first_sentence
+from mlrag.testing import FakeOllama, first_sentence
 from mlrag.testing.server import prompt_of
 from mlrag.text.sentences import sentence_spans
-from mlrag.text.special_tokens import defuse
+from mlrag.text.special_tokens import escape_special_tokens
 
 HOUSE = Path(__file__).resolve().parent.parent
 _PASSAGE = regex.compile(r"^\[(\d+)\] (.+?)(?=\n\n|\Z)", regex.MULTILINE | regex.DOTALL)
@@ -50,7 +50,7 @@ class Answerers:
     """What each tag answers, given the key to the questions."""
 
     def __init__(self, examples: Sequence[Example]) -> None:
-        self._by_question = {(e.lang, defuse(e.question)): e for e in examples}
+        self._by_question = {(e.lang, escape_special_tokens(e.question)): e for e in examples}
         self.tags: dict[str, Callable[[dict[str, Any]], str]] = {
             "first-sentence": first_sentence,
             "closest-sentence": self.closest,
@@ -128,7 +128,7 @@ def main(
     command = [sys.executable, "-m", "eval.tiers", "--variants", ",".join(variants)]
     given = {"--data": data, "--langs": langs, "--limit": limit}
     command += [str(part) for name, value in given.items() if value for part in (name, value)]
-    with OllamaDouble(models=tuple(answerers.tags), reply=answerers) as double:
+    with FakeOllama(models=tuple(answerers.tags), reply=answerers) as double:
         environment = os.environ | {"MLRAG_OLLAMA_HOST": double.url}
         raise typer.Exit(subprocess.run(command, cwd=HOUSE, env=environment).returncode)
 

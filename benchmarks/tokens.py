@@ -19,7 +19,14 @@ from rich.table import Table
 from mlrag.documents.chunking import chunk
 from mlrag.documents.readers import read_documents
 from mlrag.generation.backends.llamacpp import LlamaChat
-from mlrag.generation.token_estimate import MARGIN, TOKENS_PER_LETTER, estimate, fewest, letters, others
+from mlrag.generation.token_estimate import (
+    MARGIN,
+    TOKENS_PER_LETTER,
+    count_letters,
+    count_other_tokens,
+    estimate_fewest_tokens,
+    estimate_tokens,
+)
 from mlrag.languages import Language, languages
 from mlrag.text.sentences import sentence_spans
 
@@ -51,7 +58,7 @@ def sentences(lang: Language) -> Iterator[str]:
 
 def own_script(text: str) -> str:
     """The script that a text tells us about: Kana wherever there are some, else the most frequent."""
-    found = letters(text)
+    found = count_letters(text)
     return "Kana" if found["Kana"] > found.total() / 20 else found.most_common(1)[0][0]
 
 
@@ -68,7 +75,7 @@ def rates(rows: list[Measured]) -> dict[str, tuple[float, float]]:
 
 
 def _remaining(row: Measured, script: str, table: dict[str, tuple[float, float]]) -> tuple[float, float]:
-    found, rest = letters(row.text), others(row.text)
+    found, rest = count_letters(row.text), count_other_tokens(row.text)
     low, high = (
         row.tokens - rest[side] - sum(n * table.get(s, (0.2, 1.0))[side] for s, n in found.items() if s != script)
         for side in (0, 1)
@@ -82,8 +89,8 @@ def _row(lang: str, rows: list[Measured]) -> list[str]:
     ratios = [
         sum(len(r.text) for r in rows) / tokens,
         sum(len(r.text.encode()) for r in rows) / tokens,
-        min(fewest(r.text) / r.tokens for r in rows),
-        max(estimate(r.text) / r.tokens for r in rows),
+        min(estimate_fewest_tokens(r.text) / r.tokens for r in rows),
+        max(estimate_tokens(r.text) / r.tokens for r in rows),
     ]
     return [lang, str(len(rows)), f"{each[0]:.2f}–{each[-1]:.2f}", *(f"{r:.2f}" for r in ratios)]
 
@@ -102,9 +109,11 @@ def main() -> None:
     for script, (low, high) in rates(rows).items():
         console.print(f'    "{script}": ({low:.3f}, {high:.3f}),   # in use: {TOKENS_PER_LETTER.get(script)}')
     for name, some in (("passages and prompts", rows), ("sentences", short)):
-        kept = sum(fewest(r.text) <= r.tokens <= estimate(r.text) for r in some)
+        kept = sum(estimate_fewest_tokens(r.text) <= r.tokens <= estimate_tokens(r.text) for r in some)
         console.print(f"{kept} of {len(some)} {name} lie between fewest and estimate")
-    console.print(f"cut to half, {sum(r.tokens / 2 < fewest(r.text) for r in rows)} of {len(rows)} are noticed")
+    console.print(
+        f"cut to half, {sum(r.tokens / 2 < estimate_fewest_tokens(r.text) for r in rows)} of {len(rows)} are noticed"
+    )
 
 
 if __name__ == "__main__":

@@ -17,11 +17,11 @@ from mlrag.embedding.load import load_embedder
 from mlrag.errors import GeneratorUnavailableError, PrivacyError, SettingsError
 from mlrag.generation.backends.base import ChatModel, Timeouts
 from mlrag.generation.base import Generator
-from mlrag.generation.chat_generator import ModelGenerator
-from mlrag.generation.client import Caller, Gate
+from mlrag.generation.chat_generator import ChatGenerator
+from mlrag.generation.client import BackendLimits, ModelClient
 from mlrag.generation.extractive import Extractive
-from mlrag.generation.fallback import Auto, Chosen, Fallback
-from mlrag.generation.routed import Part, Router
+from mlrag.generation.fallback import Auto, AutoChoice, Fallback
+from mlrag.generation.routed import RoutedGenerator, VariantBackend
 from mlrag.index.local.indexes import FolderIndexes
 from mlrag.index.protocol import Indexes
 from mlrag.models.hardware import measure_memory
@@ -75,12 +75,12 @@ def _keep_private(settings: Settings, name: str, host: str) -> None:
 
 
 @cache
-def _gate(host: str, concurrency: int, per_minute: int | None, store_url: str) -> Gate:
+def _gate(host: str, concurrency: int, per_minute: int | None, store_url: str) -> BackendLimits:
     """One gate a backend, shared by all that call it; calls a minute are counted by all replicas together."""
-    return Gate(host, concurrency, per_minute, _rates(store_url, "backend") if per_minute else None)
+    return BackendLimits(host, concurrency, per_minute, _rates(store_url, "backend") if per_minute else None)
 
 
-def _gate_of(settings: Settings, host: str) -> Gate:
+def _gate_of(settings: Settings, host: str) -> BackendLimits:
     return _gate(host, settings.concurrency, settings.per_minute, _shared_url(settings))
 
 
@@ -114,15 +114,15 @@ def _openai(settings: Settings, model: str, timeouts: Timeouts) -> ChatModel:
     return OpenAIChat(model, settings.openai_url, timeouts, settings.openai_key.get_secret_value())
 
 
-def _caller(settings: Settings, chosen: Variant) -> Caller:
+def _caller(settings: Settings, chosen: Variant) -> ModelClient:
     """Raises PrivacyError for a remote backend where the settings forbid it."""
     timeouts = Timeouts(first=settings.first_token_timeout, total=settings.timeout)
     model = _chat_model(settings, chosen, timeouts)
     _keep_private(settings, model.name, model.host)
-    return Caller(model, _gate_of(settings, model.host), timeouts)
+    return ModelClient(model, _gate_of(settings, model.host), timeouts)
 
 
-def make_caller(settings: Settings, variant: str) -> Caller:
+def make_caller(settings: Settings, variant: str) -> ModelClient:
     """The model behind a variant, to be asked anything. Raises ValueError for an impossible name, SettingsError for
     one without a model of its own, PrivacyError for a remote backend where the settings forbid it."""
     chosen = parse_variant(variant, settings.variants)
@@ -132,7 +132,7 @@ def make_caller(settings: Settings, variant: str) -> Caller:
 
 
 def _model_generator(settings: Settings, chosen: Variant) -> Generator:
-    return ModelGenerator(_caller(settings, chosen), chosen.think, settings.keep_thinking)
+    return ChatGenerator(_caller(settings, chosen), chosen.think, settings.keep_thinking)
 
 
 def _translator(settings: Settings) -> Translator:
@@ -153,7 +153,7 @@ def make_filter(settings: Settings) -> ShieldGemma | None:
     model = _chat_model(settings, parse_variant(f"ollama:{settings.filter}"), timeouts)
     _keep_private(settings, model.name, model.host)
     return ShieldGemma(
-        Caller(model, Gate(model.host, settings.concurrency, settings.per_minute), timeouts),
+        ModelClient(model, BackendLimits(model.host, settings.concurrency, settings.per_minute), timeouts),
         settings.filter_thresholds,
         settings.filter_timeout,
         settings.filter_on_failure,
@@ -180,38 +180,40 @@ def make_ledger(settings: Settings, budget: Budget) -> Ledger:
     return _ledger(settings.spent_file, _shared_url(settings), budget)
 
 
-def _part(settings: Settings, embedder: Embedder, name: str) -> Part:
+def _part(settings: Settings, embedder: Embedder, name: str) -> VariantBackend:
     chosen = parse_variant(name, settings.variants)
     if chosen.backend == "extractive":
-        return Part(Extractive(shipped_calibration(embedder.name, settings.caution)), lambda: 0)
+        return VariantBackend(Extractive(shipped_calibration(embedder.name, settings.caution)), lambda: 0)
     caller = _caller(settings, chosen)
-    return Part(ModelGenerator(caller, chosen.think, settings.keep_thinking), lambda: caller.load)
+    return VariantBackend(ChatGenerator(caller, chosen.think, settings.keep_thinking), lambda: caller.load)
 
 
-def _router(settings: Settings, embedder: Embedder, routes: Routes, think: bool) -> Router:
-    return Router(routes, lambda name: _part(settings, embedder, name), make_ledger(settings, routes.budget), think)
+def _router(settings: Settings, embedder: Embedder, routes: Routes, think: bool) -> RoutedGenerator:
+    return RoutedGenerator(
+        routes, lambda name: _part(settings, embedder, name), make_ledger(settings, routes.budget), think
+    )
 
 
-def choose(settings: Settings, embedder: Embedder, think: bool = False) -> Chosen:
+def choose(settings: Settings, embedder: Embedder, think: bool = False) -> AutoChoice:
     """Who answers for `auto`: whom the installed route names for each question; without a route the best installed
     Gemma 4 that fits this machine, else the remote variant that the settings name, else extractive."""
-    from mlrag.generation.backends.ollama import installed
+    from mlrag.generation.backends.ollama import list_installed_models
 
     routes = read_routes(settings.route_file)
     if routes:
-        return Chosen(_router(settings, embedder, routes, think), f"whom the route of {routes.source} names")
+        return AutoChoice(_router(settings, embedder, routes, think), f"whom the route of {routes.source} names")
     try:
-        found = find_best_fit(installed(settings.ollama_host), measure_memory())
+        found = find_best_fit(list_installed_models(settings.ollama_host), measure_memory())
         if found.tag:
             variant = parse_variant(f"ollama:{found.tag}" + ("+think" if think else ""))
-            return Chosen(_model_generator(settings, variant), found.reason)
+            return AutoChoice(_model_generator(settings, variant), found.reason)
         reason = found.reason
     except GeneratorUnavailableError as error:
         reason = error.message
     if settings.auto_remote:
         chosen = parse_variant(settings.auto_remote, settings.variants)
-        return Chosen(_model_generator(settings, chosen), f"{reason}; {settings.auto_remote} is set as auto_remote")
-    return Chosen(
+        return AutoChoice(_model_generator(settings, chosen), f"{reason}; {settings.auto_remote} is set as auto_remote")
+    return AutoChoice(
         Extractive(shipped_calibration(embedder.name, settings.caution)), f"{reason}; extractive needs no model"
     )
 

@@ -17,8 +17,8 @@ from mlrag.documents.readers import read_documents
 from mlrag.embedding.base import Embedder
 from mlrag.embedding.load import load_embedder
 from mlrag.generation.backends.base import ChatModel, Timeouts
-from mlrag.generation.chat_generator import ModelGenerator
-from mlrag.generation.client import Caller, Gate
+from mlrag.generation.chat_generator import ChatGenerator
+from mlrag.generation.client import BackendLimits, ModelClient
 from mlrag.generation.extractive import Extractive
 from mlrag.index.local.indexes import FolderIndexes
 from mlrag.index.protocol import Indexes
@@ -67,10 +67,10 @@ def pipeline(settings: Settings, embedder: Embedder) -> Iterator[Pipeline]:
     yield Pipeline(retriever, Extractive(shipped_calibration(embedder.name)))
 
 
-def generator(model: ChatModel, think: bool = False, timeout: float = 5.0, concurrency: int = 4) -> ModelGenerator:
+def generator(model: ChatModel, think: bool = False, timeout: float = 5.0, concurrency: int = 4) -> ChatGenerator:
     """A model behind a gate of its own, so that one test's failures do not close another's."""
     timeouts = Timeouts(first=timeout, total=timeout)
-    return ModelGenerator(Caller(model, Gate(model.host, concurrency), timeouts), think)
+    return ChatGenerator(ModelClient(model, BackendLimits(model.host, concurrency), timeouts), think)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import pytest
 from mlrag.errors import PrivacyError
 from mlrag.factory import is_remote, make_generator
 from mlrag.settings import Settings
-from mlrag.testing import OllamaDouble
+from mlrag.testing import FakeOllama
 
 WATCHED = """
 import json, sys
@@ -43,7 +43,7 @@ def test_extractive_connects_to_nothing(environment):
 
 
 def test_a_local_model_is_all_that_is_spoken_to(environment):
-    with OllamaDouble() as double:
+    with FakeOllama() as double:
         seen = connections({**environment, "MLRAG_OLLAMA_HOST": double.url}, "e4b")
     assert seen
     assert all("127.0.0.1" in address for address in seen)

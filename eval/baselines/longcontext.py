@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from eval.longcontext.contexts import Hunt
-from mlrag.generation.token_estimate import estimate
+from mlrag.generation.token_estimate import estimate_tokens
 from mlrag.languages import language
 from mlrag.types import Answer, Usage
 
@@ -31,5 +31,5 @@ class Nearsighted:
         hunt = next(h for h in self.hunts if h.example.question == question and h.example.lang == lang)
         sees = hunt.depth is not None and hunt.length <= self.reach
         text = hunt.example.answers[0] if sees else language(hunt.example.lang).abstention
-        used = Usage(prompt_tokens=estimate(question))
+        used = Usage(prompt_tokens=estimate_tokens(question))
         return Answer(text, hunt.example.lang, not sees, (), (), self.name, "", timings={"total": 0.0}, usage=used)

@@ -19,12 +19,12 @@ from eval.types import Example
 from mlrag.embedding.base import Embedder
 from mlrag.errors import BrokenReplyError, GeneratorUnavailableError
 from mlrag.factory import make_caller
-from mlrag.generation.backends.base import Call, Turn
-from mlrag.generation.prompts import marked
+from mlrag.generation.backends.base import Call, ChatMessage
+from mlrag.generation.prompts import mark_lines
 from mlrag.languages import Language, language
 from mlrag.settings import Settings
 from mlrag.text.sentences import sentence_spans
-from mlrag.text.special_tokens import defuse
+from mlrag.text.special_tokens import escape_special_tokens
 from mlrag.types import Document
 
 LETTERS = "ABCDEFGHIJKLMNOPQRST"
@@ -58,24 +58,24 @@ def list_shifts(options: int, orders: int) -> list[int]:
 
 def make_turns(
     example: Example, options: Sequence[str], passages: Sequence[Document], lang: Language
-) -> tuple[Turn, ...]:
+) -> tuple[ChatMessage, ...]:
     """The question with lettered options, behind its passages where there are any."""
     p = lang.prompt
-    shown = "\n\n".join(f"[{n}] {marked(d.text)}" for n, d in enumerate(passages, 1))
-    lettered = "\n".join(f"{LETTERS[n]}. {defuse(option)}" for n, option in enumerate(options))
+    shown = "\n\n".join(f"[{n}] {mark_lines(d.text)}" for n, d in enumerate(passages, 1))
+    lettered = "\n".join(f"{LETTERS[n]}. {escape_special_tokens(option)}" for n, option in enumerate(options))
     head = f"{p['passages']}:\n\n{shown}\n\n" if shown else ""
-    asked = f"{head}{p['question']}: {defuse(example.question)}\n\n{lettered}\n\n{p['answer']}:"
-    return Turn("system", p["choice"]), Turn("user", asked)
+    asked = f"{head}{p['question']}: {escape_special_tokens(example.question)}\n\n{lettered}\n\n{p['answer']}:"
+    return ChatMessage("system", p["choice"]), ChatMessage("user", asked)
 
 
 def make_cloze(example: Example, passages: Sequence[Document], lang: Language, base: bool) -> Call:
     """The question behind its passages, its options not shown; a completion for a base model."""
     p = lang.prompt
-    shown = "\n\n".join(f"[{n}] {marked(d.text)}" for n, d in enumerate(passages, 1))
+    shown = "\n\n".join(f"[{n}] {mark_lines(d.text)}" for n, d in enumerate(passages, 1))
     head = f"{p['passages']}:\n\n{shown}\n\n" if shown else ""
-    asked = f"{head}{p['question']}: {defuse(example.question)}\n{p['answer']}:"
+    asked = f"{head}{p['question']}: {escape_special_tokens(example.question)}\n{p['answer']}:"
     system = p["system"].replace("{abstention}", lang.abstention) if shown else p["closed"]
-    return Call((), completion=asked) if base else Call((Turn("system", system), Turn("user", asked)))
+    return Call((), completion=asked) if base else Call((ChatMessage("system", system), ChatMessage("user", asked)))
 
 
 def letter_scores(listed: Mapping[str, float], options: int) -> list[float] | None:
@@ -149,7 +149,7 @@ class OptionChooser:
         """`share` is among the options' likelihoods a character. Raises GeneratorError."""
         caller = make_caller(self._settings, self._variant)
         begun, base = perf_counter(), caller.model.base
-        texts = [" " * base + defuse(option) for option in example.options]
+        texts = [" " * base + escape_special_tokens(option) for option in example.options]
         asked = make_cloze(example, passages, language(example.lang), base)
         sums = np.array(caller.log_likelihoods(asked, texts))
         shares = np.exp(sums / [max(1, len(option)) for option in example.options])

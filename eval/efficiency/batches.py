@@ -12,9 +12,9 @@ from pathlib import Path
 from eval.efficiency.machine import Meter, read_peak_gb, reset_peak
 from eval.runner import jsonl_log
 from mlrag.errors import MlragError
-from mlrag.generation.backends.base import Call, Finish, Turn
-from mlrag.generation.client import Caller, in_time
-from mlrag.generation.token_estimate import estimate
+from mlrag.generation.backends.base import Call, ChatMessage, Finish
+from mlrag.generation.client import ModelClient, enforce_timeouts
+from mlrag.generation.token_estimate import estimate_tokens
 
 WRITE = 64  # tokens that each call writes at most
 _ASK = "Continue this story; write as much as you can.\n\n"
@@ -87,10 +87,12 @@ class BatchResult:
 def make_prompt(batch: Batch, number: int) -> str:
     """Return a prompt that begins differently for every call, so that no backend has it in its cache."""
     head = f"{batch.repeat}-{batch.at_once}-{number}. {_ASK}"
-    return head + _STORY * max(1, (batch.context - estimate(head)) // (estimate(_STORY) - estimate("")))
+    return head + _STORY * max(
+        1, (batch.context - estimate_tokens(head)) // (estimate_tokens(_STORY) - estimate_tokens(""))
+    )
 
 
-def measure_batch(caller: Caller, batch: Batch) -> BatchResult:
+def measure_batch(caller: ModelClient, batch: Batch) -> BatchResult:
     """Measure one batch. A failure of any call fails the batch."""
     reset_peak()
     begun = time.perf_counter()
@@ -103,10 +105,12 @@ def measure_batch(caller: Caller, batch: Batch) -> BatchResult:
     return BatchResult(batch, streams, time.perf_counter() - begun, peak, meter.joules, caller.model.label())
 
 
-def _stream(caller: Caller, text: str) -> Stream:
-    call = Call((), WRITE, completion=text) if caller.model.base else Call((Turn("user", text),), WRITE)
+def _stream(caller: ModelClient, text: str) -> Stream:
+    call = Call((), WRITE, completion=text) if caller.model.base else Call((ChatMessage("user", text),), WRITE)
     begun, first, finish = time.perf_counter(), 0.0, None
-    with closing(in_time(caller.model.stream(call, caller.timeouts), caller.timeouts, caller.model.name)) as pieces:
+    with closing(
+        enforce_timeouts(caller.model.stream(call, caller.timeouts), caller.timeouts, caller.model.name)
+    ) as pieces:
         for piece in pieces:
             if isinstance(piece, Finish):
                 finish = piece
@@ -117,7 +121,7 @@ def _stream(caller: Caller, text: str) -> Stream:
     return Stream(first or seconds, seconds, *counts)
 
 
-def measure_batches(caller: Caller, batches: Sequence[Batch], path: Path) -> list[BatchResult]:
+def measure_batches(caller: ModelClient, batches: Sequence[Batch], path: Path) -> list[BatchResult]:
     """Return the result of every batch in order; those on disk are not measured again, but failed ones are."""
     done = _read_log(path)
     for batch in batches:

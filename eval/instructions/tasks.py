@@ -16,7 +16,7 @@ from eval.types import Example
 from mlrag.documents.chunking import chunk
 from mlrag.documents.readers import read_documents
 from mlrag.errors import CorpusFormatError
-from mlrag.generation.prompts import marked
+from mlrag.generation.prompts import mark_lines
 from mlrag.languages import Language, language
 from mlrag.types import Document
 
@@ -108,7 +108,7 @@ def find_own_digits(pack: Language) -> str:
 
 def _prompt(pack: Language, passages: Sequence[str], place: int, asked: Sequence[Constraint]) -> str:
     words = read_phrases(pack.code)
-    shown = "\n\n".join(f"[{n}] {marked(text)}" for n, text in enumerate(passages, 1))
+    shown = "\n\n".join(f"[{n}] {mark_lines(text)}" for n, text in enumerate(passages, 1))
     rules = "\n".join(f"- {format_phrase(c, pack.code)}" for c in asked)
     task = words["task"][place % 2]
     return f"{pack.prompt['passages']}:\n\n{shown}\n\n{task}\n\n{words['rules']}\n{rules}"

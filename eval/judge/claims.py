@@ -23,7 +23,7 @@ from eval.judge.prompts import (
 )
 from eval.runner.jsonl_log import append, at_once, rows
 from mlrag.errors import GeneratorError
-from mlrag.generation.backends.base import Turn
+from mlrag.generation.backends.base import ChatMessage
 
 _MAX_TOKENS = 1024  # tokens of a list of claims, or of the verdicts on them
 
@@ -54,7 +54,7 @@ class ClaimJudge:
         self._judge, self._path, self._lock = judge, path, Lock()
         self._replies: dict[str, str] = {row["key"]: row["raw"] for row in rows(path)}
 
-    def reply(self, id: str, turns: tuple[Turn, ...], schema: Mapping[str, Any]) -> str:
+    def reply(self, id: str, turns: tuple[ChatMessage, ...], schema: Mapping[str, Any]) -> str:
         """Return the stored reply, else ask. Raises GeneratorError; a failed call is repeated next time."""
         shown = "\0".join([CLAIMS_VERSION, *(turn.content for turn in turns)])
         key = hashlib.sha256(shown.encode("utf-8", "replace")).hexdigest()[:16]

@@ -15,8 +15,8 @@ from eval.judge.items import LABELS, Grade, JudgeItem, Label, Preference
 from eval.judge.prompts import AS_WORD, CHOICES, VERSION, build_grading_prompt, build_preference_prompt, verdict_schema
 from eval.runner.jsonl_log import append, at_once, rows
 from mlrag.errors import GeneratorBusyError, GeneratorError, GeneratorUnavailableError
-from mlrag.generation.backends.base import Call, Turn
-from mlrag.generation.client import Caller
+from mlrag.generation.backends.base import Call, ChatMessage
+from mlrag.generation.client import ModelClient
 
 _MAX_TOKENS, _ALTERNATIVES = 64, 20
 _LEAST_MASS = 0.5  # of the first token's probability must lie on the labels, else they say nothing
@@ -31,7 +31,7 @@ class Judge:
     backend that lists none is asked for them once only.
     """
 
-    def __init__(self, caller: Caller, name: str) -> None:
+    def __init__(self, caller: ModelClient, name: str) -> None:
         self.name = name
         self._caller = caller
         self._lists_tokens = True
@@ -66,11 +66,11 @@ class Judge:
             return Preference("unscored", (straight, swapped))
         return Preference(one if one == other else "inconsistent", (straight, swapped))
 
-    def ask(self, turns: tuple[Turn, ...], schema: Mapping[str, Any], max_tokens: int = _MAX_TOKENS) -> str:
+    def ask(self, turns: tuple[ChatMessage, ...], schema: Mapping[str, Any], max_tokens: int = _MAX_TOKENS) -> str:
         """Return the reply itself, constrained to a JSON schema. Raises GeneratorError."""
         return self._caller.reply(Call(turns, max_tokens, schema=schema)).text
 
-    def _ask(self, turns: tuple[Turn, ...], choices: Sequence[str]) -> str:
+    def _ask(self, turns: tuple[ChatMessage, ...], choices: Sequence[str]) -> str:
         return self.ask(turns, verdict_schema(choices))
 
     def _probability(self, item: JudgeItem) -> float | None:
@@ -99,7 +99,7 @@ def pair_fingerprint(item: JudgeItem, a: str, b: str) -> str:
     return _digest(build_preference_prompt(item, a, b))
 
 
-def _digest(turns: tuple[Turn, ...]) -> str:
+def _digest(turns: tuple[ChatMessage, ...]) -> str:
     shown = "\0".join([VERSION, *(turn.content for turn in turns)])
     return hashlib.sha256(shown.encode("utf-8", "replace")).hexdigest()[:16]
 

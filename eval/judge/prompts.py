@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import regex
 
 from eval.judge.items import LABELS, JudgeItem
-from mlrag.generation.backends.base import Turn
-from mlrag.generation.prompts import MARK, marked
+from mlrag.generation.backends.base import ChatMessage
+from mlrag.generation.prompts import MARK, mark_lines
 from mlrag.languages import language
 
 VERSION = "1"  # raise it when what stands here changes: stored grades and exams are then asked for again
@@ -52,21 +52,21 @@ def rubric(lang: str) -> tuple[str, ...]:
     return tuple(line.replace("{lang}", language(lang).name) for line in RUBRIC)
 
 
-def build_grading_prompt(item: JudgeItem, form: str = AS_JSON) -> tuple[Turn, ...]:
+def build_grading_prompt(item: JudgeItem, form: str = AS_JSON) -> tuple[ChatMessage, ...]:
     """Ask for one of LABELS."""
     name = language(item.lang).name
     system = "\n".join([_GRADE, *rubric(item.lang), "", MATERIAL.replace("{lang}", name)])
     user = [*_format_material(item), format_section("Answer to grade", item.answer), form + ", ".join(LABELS)]
-    return Turn("system", system), Turn("user", "\n\n".join(user))
+    return ChatMessage("system", system), ChatMessage("user", "\n\n".join(user))
 
 
-def build_preference_prompt(item: JudgeItem, first: str, second: str) -> tuple[Turn, ...]:
+def build_preference_prompt(item: JudgeItem, first: str, second: str) -> tuple[ChatMessage, ...]:
     """Ask for one of CHOICES; the item's own answer is not shown."""
     name = language(item.lang).name
     system = [_PREFER.replace("{right}", rubric(item.lang)[0]), "", MATERIAL.replace("{lang}", name)]
     answers = [format_section("First answer", first), format_section("Second answer", second)]
     user = [*_format_material(item), *answers, AS_JSON + ", ".join(CHOICES)]
-    return Turn("system", "\n".join(system)), Turn("user", "\n\n".join(user))
+    return ChatMessage("system", "\n".join(system)), ChatMessage("user", "\n\n".join(user))
 
 
 def _format_material(item: JudgeItem) -> list[str]:
@@ -76,7 +76,7 @@ def _format_material(item: JudgeItem) -> list[str]:
 
 def format_section(title: str, text: str) -> str:
     """A format_section text, as material."""
-    return f"{title}:\n{marked(text) or MARK}"
+    return f"{title}:\n{mark_lines(text) or MARK}"
 
 
 CLAIMS_VERSION = "1"  # raise it when what stands here changes: stored claims are then asked for again
@@ -103,7 +103,7 @@ CLAIMS_SCHEMA = {
 }
 
 
-def build_split_prompt(lang: str, question: str, answer: str) -> tuple[Turn, ...]:
+def build_split_prompt(lang: str, question: str, answer: str) -> tuple[ChatMessage, ...]:
     """Ask for {"claims": […]}."""
     user = [
         format_section("Question", question),
@@ -113,17 +113,19 @@ def build_split_prompt(lang: str, question: str, answer: str) -> tuple[Turn, ...
     return _turns(_SPLIT, lang, user)
 
 
-def build_check_prompt(lang: str, question: str, title: str, text: str, claims: Sequence[str]) -> tuple[Turn, ...]:
+def build_check_prompt(
+    lang: str, question: str, title: str, text: str, claims: Sequence[str]
+) -> tuple[ChatMessage, ...]:
     """Ask for {"1": …, "2": …}, a verdict on each claim by its number. `title` says what the text is."""
     shown = [format_section(f"Claim {n}", claim) for n, claim in enumerate(claims, 1)]
     form = f'Reply with JSON: {{"1": …}}, a verdict for each claim, {ENTAILED} or {NOT_ENTAILED}'
     return _turns(_CHECK, lang, [format_section("Question", question), format_section(title, text), *shown, form])
 
 
-def _turns(task: str, lang: str, user: Sequence[str]) -> tuple[Turn, ...]:
+def _turns(task: str, lang: str, user: Sequence[str]) -> tuple[ChatMessage, ...]:
     name = language(lang).name
     system = "\n\n".join([task, MATERIAL]).replace("{lang}", name)
-    return Turn("system", system), Turn("user", "\n\n".join(user))
+    return ChatMessage("system", system), ChatMessage("user", "\n\n".join(user))
 
 
 def claim_verdicts_schema(claims: int) -> dict[str, object]:

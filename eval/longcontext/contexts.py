@@ -14,11 +14,11 @@ from eval.types import Example
 from mlrag.documents.chunking import chunk
 from mlrag.documents.readers import read_documents
 from mlrag.errors import CorpusFormatError
-from mlrag.generation.prompts import marked
-from mlrag.generation.token_estimate import estimate
+from mlrag.generation.prompts import mark_lines
+from mlrag.generation.token_estimate import estimate_tokens
 from mlrag.languages import Language, language
 from mlrag.text.normalize import clean
-from mlrag.text.special_tokens import defuse
+from mlrag.text.special_tokens import escape_special_tokens
 from mlrag.types import Document, Passage
 
 DEPTHS = (0, 25, 50, 75, 100)  # per cent of the other passages stand before the gold one
@@ -48,7 +48,7 @@ def read_material(lang: str, corpora: Path, other: Path | None = None) -> list[F
     documents = [*read_documents([corpora / lang], lang), *_others(other, lang)]
     passages = [p for d in documents for p in chunk(d, pack)]
     random.Random(SEED).shuffle(passages)
-    return [Filler(p, estimate(marked(p.indexed_text)) + _MARK) for p in passages]
+    return [Filler(p, estimate_tokens(mark_lines(p.indexed_text)) + _MARK) for p in passages]
 
 
 def _others(folder: Path | None, lang: str) -> Iterator[Document]:
@@ -74,7 +74,7 @@ def _hunts(pack: Language, example: Example, filler: Sequence[Filler], length: i
     gold = _gold(pack, example, filler)
     others = [f for f in _turned(filler, example.id) if f.passage.doc_id not in example.gold_docs]
     others = [f for f in others if not containment(f.passage.indexed_text, example.answers, pack)]
-    room = length - estimate(_prompt(pack, example.question, ())) - gold.tokens
+    room = length - estimate_tokens(_prompt(pack, example.question, ())) - gold.tokens
     if sum(f.tokens for f in others) < room:
         return
     kept = list(_fitting(others, room))
@@ -115,6 +115,8 @@ def _fitting(others: Sequence[Filler], room: int) -> Iterator[Filler]:
 
 def _prompt(pack: Language, question: str, passages: Sequence[Passage]) -> str:
     p = pack.prompt
-    shown = "\n\n".join(f"[{n}] {marked(x.indexed_text)}" for n, x in enumerate(passages, 1))
+    shown = "\n\n".join(f"[{n}] {mark_lines(x.indexed_text)}" for n, x in enumerate(passages, 1))
     system = p["system"].replace("{abstention}", pack.abstention)
-    return f"{system}\n\n{p['passages']}:\n\n{shown}\n\n{p['question']}: {defuse(question)}\n{p['answer']}:"
+    return (
+        f"{system}\n\n{p['passages']}:\n\n{shown}\n\n{p['question']}: {escape_special_tokens(question)}\n{p['answer']}:"
+    )

@@ -14,8 +14,8 @@ import regex
 from sacrebleu.metrics.chrf import CHRF
 
 from mlrag.languages import Language, language
-from mlrag.text.normalize import scoring
-from mlrag.text.tokens import split_normal
+from mlrag.text.normalize import normalize_for_scoring
+from mlrag.text.tokens import split_normalized
 
 GRAM = 3
 _KOREAN = regex.compile(r"[\p{Hangul}\p{Nd}. ]*\p{Hangul}[\p{Hangul}\p{Nd}. ]*")  # "7번째" too
@@ -23,7 +23,7 @@ _KOREAN = regex.compile(r"[\p{Hangul}\p{Nd}. ]*\p{Hangul}[\p{Hangul}\p{Nd}. ]*")
 
 @lru_cache(maxsize=65536)
 def _normal(text: str, code: str) -> str:
-    return scoring(text, language(code))
+    return normalize_for_scoring(text, language(code))
 
 
 def normal(text: str, lang: Language) -> str:
@@ -33,13 +33,13 @@ def normal(text: str, lang: Language) -> str:
 
 @lru_cache(maxsize=4096)
 def _bag(text: str, code: str) -> Counter[str]:
-    return Counter(split_normal(_normal(text, code), language(code)))
+    return Counter(split_normalized(_normal(text, code), language(code)))
 
 
 @lru_cache(maxsize=4096)
 def _line(text: str, code: str) -> str:
     """The tokens with a blank before and after each, so that a run of whole tokens is a part of the string."""
-    return f" {' '.join(split_normal(_normal(text, code), language(code)))} "
+    return f" {' '.join(split_normalized(_normal(text, code), language(code)))} "
 
 
 @lru_cache(maxsize=4096)

@@ -17,7 +17,7 @@ import regex
 from eval.metrics.answers import GRAM, grams, normal
 from eval.metrics.outcome import strip_citation_marks
 from mlrag.languages import Language, language
-from mlrag.text.normalize import fold_digits, lower, scoring
+from mlrag.text.normalize import fold_digits, lower, normalize_for_scoring
 from mlrag.text.sentences import sentence_spans
 from mlrag.types import Span
 
@@ -163,7 +163,7 @@ def support(sentence: str, passages: Iterable[str], lang: Language) -> float | N
 @lru_cache(maxsize=1024)
 def _passage_grams(text: str, code: str) -> frozenset[str]:
     """Those of `grams`, and others with a blank in them, which no word has: cutting the whole text is quicker."""
-    text = scoring(text, language(code))
+    text = normalize_for_scoring(text, language(code))
     short = [word for word in text.split() if len(word) < GRAM]
     return frozenset([*short, *[text[i : i + GRAM] for i in range(len(text) - GRAM + 1)]])
 

@@ -17,7 +17,7 @@ from eval.runner.closed_book import ClosedBook
 from eval.runner.plan import SEED, hash_package_files
 from eval.runner.rows import Answerer, RowStore
 from eval.types import Example, Prediction
-from mlrag.generation.backends.base import Turn
+from mlrag.generation.backends.base import ChatMessage
 from mlrag.languages import Language
 from mlrag.settings import Settings
 
@@ -77,10 +77,10 @@ def run_probe(prepared: PreparedProbe, concurrency: int, console: Console) -> Pr
     return ProbeReport(p.probe, name, p.title, p.about, list_models(rows), p.sections(rows), p.signature)
 
 
-def as_user_turn(prompt: str, lang: Language) -> tuple[Turn, ...]:
+def as_user_turn(prompt: str, lang: Language) -> tuple[ChatMessage, ...]:
     """Return one turn without a system prompt: the probe's own text is all that the model is told."""
     del lang
-    return (Turn("user", prompt),)
+    return (ChatMessage("user", prompt),)
 
 
 def ask_directly(settings: Settings, variant: str) -> ClosedBook:

@@ -8,13 +8,13 @@ from time import monotonic
 from eval.runner.plan import base_variant, closed_book_name
 from mlrag.errors import UnfinishedReplyError
 from mlrag.factory import is_remote, make_caller
-from mlrag.generation.backends.base import Call, Finish, Turn
+from mlrag.generation.backends.base import Call, ChatMessage, Finish
 from mlrag.generation.chat_generator import REPLY_TOKENS, THINKING_TOKENS
-from mlrag.generation.client import Caller, Reply
+from mlrag.generation.client import Completion, ModelClient
 from mlrag.languages import Language, language
 from mlrag.models.variants import parse_variant
 from mlrag.settings import Settings
-from mlrag.text.special_tokens import defuse
+from mlrag.text.special_tokens import escape_special_tokens
 from mlrag.types import Answer, Usage, Warning
 
 UNFINISHED = "unfinished"
@@ -26,10 +26,10 @@ def add_closed_book(variants: Sequence[str], wanted: bool, passages: bool = True
     return [name for names in rows for name in names]
 
 
-def turns(question: str, lang: Language) -> tuple[Turn, ...]:
+def turns(question: str, lang: Language) -> tuple[ChatMessage, ...]:
     """The question alone, neutrally: answer from what you know. No abstention is offered, so none is counted."""
-    asked = f"{lang.prompt['question']}: {defuse(question)}\n{lang.prompt['answer']}:"
-    return Turn("system", lang.prompt["closed"]), Turn("user", asked)
+    asked = f"{lang.prompt['question']}: {escape_special_tokens(question)}\n{lang.prompt['answer']}:"
+    return ChatMessage("system", lang.prompt["closed"]), ChatMessage("user", asked)
 
 
 class ClosedBook:
@@ -43,7 +43,7 @@ class ClosedBook:
         self,
         settings: Settings,
         variant: str,
-        turns: Callable[[str, Language], tuple[Turn, ...]] = turns,
+        turns: Callable[[str, Language], tuple[ChatMessage, ...]] = turns,
         keep_unfinished: bool = False,
     ) -> None:
         self._turns = turns
@@ -83,7 +83,7 @@ class ClosedBook:
             host=host,
         )
 
-    def _reply(self, caller: Caller, call: Call) -> tuple[Reply, tuple[Warning, ...]]:
+    def _reply(self, caller: ModelClient, call: Call) -> tuple[Completion, tuple[Warning, ...]]:
         said, begun = [""], monotonic()
 
         def note(text: str) -> bool:
@@ -96,10 +96,10 @@ class ClosedBook:
             if not self._keep_unfinished:
                 raise
             finish = Finish("length", output_tokens=call.room)
-            return Reply(said[0].strip(), "", finish, 0.0, monotonic() - begun), (Warning(UNFINISHED),)
+            return Completion(said[0].strip(), "", finish, 0.0, monotonic() - begun), (Warning(UNFINISHED),)
 
 
-def _usage(reply: Reply) -> Usage:
+def _usage(reply: Completion) -> Usage:
     finish = reply.finish
     return Usage(
         prompt_tokens=finish.prompt_tokens if finish else None,

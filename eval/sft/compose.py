@@ -1,4 +1,4 @@
-"""Turn a draft and the passages that search finds for it into a row in the form in which a model is asked."""
+"""ChatMessage a draft and the passages that search finds for it into a row in the form in which a model is asked."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from eval.sft.records import Draft, Kind, LeftOut, Split, TrainingRow
 from mlrag.answering.checks import check
 from mlrag.answering.citations import cite, locate
 from mlrag.answering.retriever import Retriever
-from mlrag.generation.prompts import MARK, turns
+from mlrag.generation.prompts import MARK, build_messages
 from mlrag.generation.replies import is_abstention, parse
 from mlrag.languages import Language
 from mlrag.text.sentences import sentence_spans
-from mlrag.text.special_tokens import defuse
+from mlrag.text.special_tokens import escape_special_tokens
 from mlrag.types import Evidence, Generation, Hit
 
 
@@ -93,7 +93,7 @@ class Composer:
             question=e.question,
             documents=tuple(sorted({h.passage.doc_id for h in evidence.hits})),
             gold=gold,
-            prompt=turns(self.lang, e.question, evidence.hits),
+            prompt=build_messages(self.lang, e.question, evidence.hits),
             reply=reply,
         )
         most = row.tokens[1]
@@ -131,7 +131,7 @@ def write_reply(draft: Draft, source: AnswerSource) -> str:
 
 
 def _escape(text: str) -> str:
-    return " ".join(defuse(text.replace(MARK, "|")).split())
+    return " ".join(escape_special_tokens(text.replace(MARK, "|")).split())
 
 
 def find_fault(reply: str, evidence: Evidence, lang: Language) -> str:

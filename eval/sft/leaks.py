@@ -26,7 +26,7 @@ from mlrag.index.local.indexes import FolderIndexes
 from mlrag.index.protocol import stores
 from mlrag.languages import Language
 from mlrag.settings import Settings
-from mlrag.text.normalize import matching
+from mlrag.text.normalize import normalize_for_search
 from mlrag.types import Document, Vectors
 
 RUN_SPACED, RUN_UNSPACED = 32, 12  # letters; about six words, and about half a sentence in Han or Kana
@@ -38,7 +38,7 @@ _NEAR = 0.9  # cosine, in a language without questions of our own
 
 def letters(text: str) -> str:
     """Return the letters, marks and digits in matching form, without blanks and punctuation."""
-    return "".join(c for c in matching(text) if unicodedata.category(c)[0] in "LMN")
+    return "".join(c for c in normalize_for_search(text) if unicodedata.category(c)[0] in "LMN")
 
 
 def run_length(lang: Language) -> int:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from eval.types import Example
-from mlrag.generation.backends.base import Turn
-from mlrag.generation.token_estimate import estimate, fewest
+from mlrag.generation.backends.base import ChatMessage
+from mlrag.generation.token_estimate import estimate_fewest_tokens, estimate_tokens
 
 Split = Literal["train", "validation"]
 SPLITS: tuple[Split, ...] = ("train", "validation")
@@ -52,14 +52,14 @@ class TrainingRow:
     question: str
     documents: tuple[str, ...]
     gold: tuple[str, ...]
-    prompt: tuple[Turn, ...]
+    prompt: tuple[ChatMessage, ...]
     reply: str
 
     @property
     def tokens(self) -> tuple[int, int]:
         """Lower and upper estimate of the tokens of the conversation; the model's tokenizer is not used."""
         texts = [*(t.content for t in self.prompt), self.reply]
-        return sum(map(fewest, texts)), sum(map(estimate, texts))
+        return sum(map(estimate_fewest_tokens, texts)), sum(map(estimate_tokens, texts))
 
     def conversation(self, shape: str) -> Mapping[str, Any]:
         """Return the row as TRL and Unsloth read it.

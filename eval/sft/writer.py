@@ -15,9 +15,9 @@ from eval.types import Example
 from mlrag.answering.citations import locate
 from mlrag.answering.pipeline import Pipeline
 from mlrag.errors import BrokenReplyError, GeneratorError, GeneratorUnavailableError
-from mlrag.generation.backends.base import Call, Turn
-from mlrag.generation.client import Caller
-from mlrag.generation.prompts import marked
+from mlrag.generation.backends.base import Call, ChatMessage
+from mlrag.generation.client import ModelClient
+from mlrag.generation.prompts import mark_lines
 from mlrag.languages import Language
 from mlrag.text.detect import in_language
 from mlrag.text.normalize import clean
@@ -44,7 +44,7 @@ _SCHEMA = {
 class Writer:
     """A model that writes questions. `log` keeps its replies: a passage is asked about once, also after a kill."""
 
-    caller: Caller
+    caller: ModelClient
     name: str
     lang: Language
     log: Path
@@ -73,7 +73,11 @@ class Writer:
 
     def _request(self, passage: Passage) -> str:
         system = _INSTRUCTION.format(name=self.lang.name, endonym=self.lang.endonym)
-        call = Call((Turn("system", system), Turn("user", marked(passage.indexed_text))), MAX_TOKENS, schema=_SCHEMA)
+        call = Call(
+            (ChatMessage("system", system), ChatMessage("user", mark_lines(passage.indexed_text))),
+            MAX_TOKENS,
+            schema=_SCHEMA,
+        )
         return self.caller.reply(call).text
 
     def _read(self, text: str, passage: Passage) -> Draft | LeftOut:

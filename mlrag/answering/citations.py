@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import regex
 
-from mlrag.text.normalize import fold_digits, matching
+from mlrag.text.normalize import fold_digits, normalize_for_search
 from mlrag.text.sentences import sentence_spans
 from mlrag.text.tokens import tokens
 from mlrag.types import Citation, Hit, Quote, Span, Warning
@@ -116,7 +116,9 @@ def locate(quote: str, text: str) -> Span | None:
 
 def _split_letters(text: str) -> list[tuple[str, int]]:
     """Letters, digits and marks in matching form, each with its place in the text."""
-    return [(m, at) for at, c in enumerate(text) for m in matching(c) if unicodedata.category(m)[0] in "LMN"]
+    return [
+        (m, at) for at, c in enumerate(text) for m in normalize_for_search(c) if unicodedata.category(m)[0] in "LMN"
+    ]
 
 
 def _make_citation(claim: str, hit: Hit, quoted: list[Span], start: int, end: int) -> Citation:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import regex
 
 from mlrag.languages import Language
-from mlrag.text.normalize import matching
+from mlrag.text.normalize import normalize_for_search
 from mlrag.text.sentences import sentence_spans
 from mlrag.text.tokens import numbers, tokens
 
@@ -40,11 +40,11 @@ def names_without_source(text: str, sources: Iterable[str], lang: Language) -> l
     held = {word for source in sources for word in _words(source)}
     stems = {word[:5] for word in held}
     names = [] if lang.nouns_capitalised else _NAME.findall(text)
-    return sorted({n for n in names if (m := matching(n)) not in held and m[:5] not in stems})
+    return sorted({n for n in names if (m := normalize_for_search(n)) not in held and m[:5] not in stems})
 
 
 def _words(text: str) -> list[str]:
-    return regex.findall(r"[\p{L}\p{M}'’-]+", matching(text))
+    return regex.findall(r"[\p{L}\p{M}'’-]+", normalize_for_search(text))
 
 
 def unsupported_sentences(text: str, sources: Iterable[str]) -> list[str]:

@@ -11,7 +11,7 @@ from mlrag.answering.checks import WRONG_LANGUAGE, Checked, check
 from mlrag.answering.follow_up import JOINED, ResolvedQuestion, resolve, stands_out
 from mlrag.answering.retriever import Retriever
 from mlrag.errors import GeneratorError, MissingIndexError, QuestionError
-from mlrag.generation.base import ESCALATED, ESCALATION_FAILED, FollowUp, Generator, Refused, Request, TextWatch
+from mlrag.generation.base import ESCALATED, ESCALATION_FAILED, FollowUp, Generator, RejectedReply, Request, TextWatch
 from mlrag.languages import Language, language
 from mlrag.safety.shieldgemma import Screening, ShieldGemma, refusal_text
 from mlrag.text.detect import UNKNOWN, detect
@@ -235,7 +235,7 @@ class Pipeline:
             warnings.append(Warning("retried", str(checked.problem)))
             watch("")
             firm = "firmer" if checked.problem.code == WRONG_LANGUAGE else "grounded"
-            refused = Refused(generation, checked.problem, not clock.escalated)
+            refused = RejectedReply(generation, checked.problem, not clock.escalated)
             generation = self.generator.generate(replace(request, firm=firm, refused=refused))
             clock.record_call(generation)
             checked = check(generation, evidence, pack)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from mlrag.generation.prompts import turns
+from mlrag.generation.prompts import build_messages
 from mlrag.index.local.lexical import LexicalIndex
 from mlrag.languages import Language, language
 from mlrag.text.detect import detect, in_language
-from mlrag.text.normalize import clean, fold_digits, matching, scoring
+from mlrag.text.normalize import clean, fold_digits, normalize_for_scoring, normalize_for_search
 from mlrag.text.sentences import sentence_spans
 from mlrag.text.tokens import scoring_tokens, tokens, words
 
@@ -96,19 +96,24 @@ def _text_rules(pack: Language, text: str) -> _Found:
         f"NFD comes back: {text}",
         _says(clean(unicodedata.normalize("NFD", text)) == clean(text), "differs"),
     )
-    yield f"matching is stable: {text}", _says(matching(matching(text)) == matching(text), matching(text))
-    again = scoring(scoring(text, pack), pack)
-    yield f"scoring is stable: {text}", _says(again == scoring(text, pack), again)
+    yield (
+        f"matching is stable: {text}",
+        _says(
+            normalize_for_search(normalize_for_search(text)) == normalize_for_search(text), normalize_for_search(text)
+        ),
+    )
+    again = normalize_for_scoring(normalize_for_scoring(text, pack), pack)
+    yield f"scoring is stable: {text}", _says(again == normalize_for_scoring(text, pack), again)
     yield f"has tokens: {text}", _says(bool(tokens(text)) and bool(scoring_tokens(text, pack)), "none")
     orphan = [t for t in words(text) if unicodedata.category(t[0])[0] == "M"]
     yield f"no token begins with a mark: {text}", _says(not orphan, str(orphan))
     joined = "".join(words(text))
-    kept = "".join(c for c in matching(text) if unicodedata.category(c)[0] in "LMN")
+    kept = "".join(c for c in normalize_for_search(text) if unicodedata.category(c)[0] in "LMN")
     yield f"no letter or mark is lost: {text}", _says(joined == kept, joined)
 
 
 def _prompt(pack: Language) -> _Found:
-    system, user = turns(pack, pack.sample_questions[0], ())
+    system, user = build_messages(pack, pack.sample_questions[0], ())
     yield (
         "prompt has a system and a user turn",
         _says([system.role, user.role] == ["system", "user"], f"{system} {user}"),

@@ -170,9 +170,9 @@ def _obstacle(name: str, settings: Settings, memory: Memory) -> str:
 
 
 def _not_installed(variant: Variant, settings: Settings) -> str:
-    from mlrag.generation.backends.ollama import installed
+    from mlrag.generation.backends.ollama import list_installed_models
 
-    if {variant.model, f"{variant.model}:latest"} & set(installed(settings.ollama_host)):
+    if {variant.model, f"{variant.model}:latest"} & set(list_installed_models(settings.ollama_host)):
         return ""
     return f"{settings.ollama_host} does not have it: ollama pull {variant.model}"
 

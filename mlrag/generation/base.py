@@ -14,12 +14,12 @@ ESCALATION_FAILED = "escalation_failed"
 TextWatch = Callable[[str], None]  # the answer so far; a text that does not go on from the last one replaces it
 
 
-def unwatched(_text: str) -> None:
+def ignore_text(_text: str) -> None:
     """Nobody watches."""
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RejectedReply:
     """What the checks refused, and why. `may_escalate`: no stronger model was asked for this question yet."""
 
     generation: Generation
@@ -41,8 +41,8 @@ class Request:
     evidence: Evidence
     firm: str = ""
     until: float | None = None
-    watch: TextWatch = unwatched
-    refused: Refused | None = None
+    watch: TextWatch = ignore_text
+    refused: RejectedReply | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class FollowUp:
     question: str
     earlier: tuple[Message, ...]
     until: float | None = None
-    watch: TextWatch = unwatched
+    watch: TextWatch = ignore_text
 
 
 class Generator(Protocol):

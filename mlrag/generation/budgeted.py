@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from mlrag.errors import GeneratorUnavailableError, QuotaError
 from mlrag.generation.base import FollowUp, Generator, Request, Rewriter
 from mlrag.generation.chat_generator import HISTORY_TOKENS, REPLY_TOKENS, REWRITE_TOKENS, THINKING_TOKENS
-from mlrag.generation.prompts import rewriting, turns
-from mlrag.generation.token_estimate import estimate
+from mlrag.generation.prompts import build_messages, build_rewrite_messages
+from mlrag.generation.token_estimate import estimate_tokens
 from mlrag.state.budget import Cost, Ledger
 from mlrag.types import Generation
 
 
 def question_tokens(question: str) -> int:
     """A question's length, alike in every script."""
-    return estimate(question)
+    return estimate_tokens(question)
 
 
 @dataclass(slots=True)
@@ -29,7 +29,7 @@ class _Paid:
     written: int
 
 
-class Metered:
+class BudgetedGenerator:
     """`price`: dollars for a million tokens in and out.
 
     What a backend does not count stays charged at the most that it can be (`estimate` for the prompt, all of the
@@ -54,8 +54,8 @@ class Metered:
         """ "" where the budget does not hold it."""
         if not isinstance(self._generator, Rewriter):
             return ""
-        bare = rewriting(follow_up.lang, follow_up.question, ())
-        read = sum(estimate(t.content) for t in bare) + HISTORY_TOKENS
+        bare = build_rewrite_messages(follow_up.lang, follow_up.question, ())
+        read = sum(estimate_tokens(t.content) for t in bare) + HISTORY_TOKENS
         try:
             with self._paying(read, REWRITE_TOKENS, follow_up.until):
                 return self._generator.rewrite(follow_up)
@@ -89,5 +89,5 @@ def _left(until: float | None) -> float:
 
 
 def _read(request: Request) -> int:
-    asked = turns(request.lang, request.evidence.question, request.evidence.hits, request.firm)
-    return sum(estimate(t.content) for t in asked)
+    asked = build_messages(request.lang, request.evidence.question, request.evidence.hits, request.firm)
+    return sum(estimate_tokens(t.content) for t in asked)

@@ -7,8 +7,8 @@ from dataclasses import replace
 from mlrag.errors import PromptTooLongError
 from mlrag.generation.backends.base import Call
 from mlrag.generation.base import FollowUp, Request
-from mlrag.generation.client import Caller, Reply, Watch
-from mlrag.generation.prompts import MARK, completion, rewriting, turns
+from mlrag.generation.client import Completion, ModelClient, Watch
+from mlrag.generation.prompts import MARK, build_completion_prompt, build_messages, build_rewrite_messages
 from mlrag.generation.replies import answer_so_far, is_abstention, parse, refuse_loops
 from mlrag.text.detect import in_language
 from mlrag.text.sentences import sentence_spans
@@ -24,10 +24,10 @@ BASE_HITS = 2  # more passages than that confuse a base model, and small ones re
 _SURE = 60  # characters of answer after which its language is certain
 
 
-class ModelGenerator:
+class ChatGenerator:
     """A model behind its caller, thinking on or off. `keep_thinking`: hand its thoughts on, apart from the text."""
 
-    def __init__(self, caller: Caller, think: bool = False, keep_thinking: bool = False) -> None:
+    def __init__(self, caller: ModelClient, think: bool = False, keep_thinking: bool = False) -> None:
         self._caller = caller
         self._think = think
         self._keep_thinking = keep_thinking
@@ -50,14 +50,14 @@ class ModelGenerator:
             follow_up.watch("")
             return False
 
-        call = Call(rewriting(follow_up.lang, follow_up.question, self._recent(follow_up)), REWRITE_TOKENS)
+        call = Call(build_rewrite_messages(follow_up.lang, follow_up.question, self._recent(follow_up)), REWRITE_TOKENS)
         lines = self._caller.reply(call, enough, follow_up.until).text.replace(MARK, "").split("\n")
         return next((line.strip() for line in lines if line.strip()), "")
 
     def _recent(self, follow_up: FollowUp) -> tuple[Message, ...]:
         """The latest turns, their beginnings: what a follow-up leans on is near, and small models read slowly."""
         model = self._caller.model
-        bare = rewriting(follow_up.lang, follow_up.question, ())
+        bare = build_rewrite_messages(follow_up.lang, follow_up.question, ())
         spare = model.window - REWRITE_TOKENS - 64 - sum(model.count(t.content) for t in bare)
         spare = min(spare, HISTORY_TOKENS)
         kept: list[Message] = []
@@ -73,9 +73,9 @@ class ModelGenerator:
         """A chat, or for a base model a text to continue: that one never retries otherwise, whatever was wrong."""
         lang, question = request.lang, request.evidence.question
         if self._caller.model.base:
-            return Call((), BASE_TOKENS, completion=completion(lang, question, hits), stop=("\n",))
+            return Call((), BASE_TOKENS, completion=build_completion_prompt(lang, question, hits), stop=("\n",))
         room = REPLY_TOKENS + (THINKING_TOKENS if self._think else 0)
-        return Call(turns(lang, question, hits, request.firm), room, self._think)
+        return Call(build_messages(lang, question, hits, request.firm), room, self._think)
 
     def _fit(self, request: Request) -> tuple[Hit, ...]:
         """The best passages that fit the model's window. Raises PromptTooLongError when not even one does."""
@@ -109,7 +109,7 @@ class ModelGenerator:
 
         return enough
 
-    def _read(self, reply: Reply, request: Request, left_out: int) -> Generation:
+    def _read(self, reply: Completion, request: Request, left_out: int) -> Generation:
         base, finish = self._caller.model.base, reply.finish
         parsed = parse(_first_sentence(reply.text) if base else reply.text)
         warnings = (Warning("base_model"),) if base else ()

@@ -23,7 +23,7 @@ from mlrag.errors import (
     QuotaError,
     UnfinishedReplyError,
 )
-from mlrag.generation.backends.base import Call, ChatModel, Finish, Piece, TextScorer, Timeouts
+from mlrag.generation.backends.base import Call, ChatModel, CompletionChunk, Finish, TextScorer, Timeouts
 from mlrag.state.rate_limit import Rates, RateWindow
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ logging.getLogger("stamina").addHandler(logging.NullHandler())  # a retry is in 
 ATTEMPTS = 3
 _FAILURES, _REST = 5, 30.0  # so many failures in a row, and the backend is left alone for so many seconds
 
-_Queue = SimpleQueue[Piece | Finish | BaseException | None]
+_Queue = SimpleQueue[CompletionChunk | Finish | BaseException | None]
 Watch = Callable[[str], bool]  # the text so far -> "that is enough"; may raise GeneratorError or StoppedError
-_TICK = Piece()  # says that nothing came for a while
+_TICK = CompletionChunk()  # says that nothing came for a while
 _TICK_SECONDS = 0.5
 Waiting = Callable[[], object]
 
@@ -46,7 +46,7 @@ def _patient() -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class Completion:
     """A whole reply. `finish` is None where a watch stopped it. Seconds are wall time of the last attempt."""
 
     text: str
@@ -62,7 +62,7 @@ def _a_minute(count: int) -> RateLimitItem:
     return RateLimitItemPerMinute(count)
 
 
-class Gate:
+class BackendLimits:
     """What all calls to one backend share: how many at once, how many a minute, and whether it is left alone.
 
     `rates`: where calls a minute are counted; in this process without.
@@ -147,10 +147,10 @@ def _callers_own(error: BaseException) -> bool:
     return not isinstance(error, GeneratorUnavailableError | GeneratorTimeoutError | BrokenReplyError)
 
 
-class Caller:
+class ModelClient:
     """One model behind its gate. Nothing outlives the deadline by more than a scheduler's breath."""
 
-    def __init__(self, model: ChatModel, gate: Gate, timeouts: Timeouts) -> None:
+    def __init__(self, model: ChatModel, gate: BackendLimits, timeouts: Timeouts) -> None:
         self.model = model
         self.timeouts = timeouts
         self._gate = gate
@@ -160,7 +160,7 @@ class Caller:
         """Calls that run or wait at the backend now, whoever made them."""
         return self._gate.load
 
-    def reply(self, call: Call, watch: Watch | None = None, until: float | None = None) -> Reply:
+    def reply(self, call: Call, watch: Watch | None = None, until: float | None = None) -> Completion:
         """The whole reply. `until` (monotonic seconds) may shorten the deadline. Raises GeneratorError."""
         end = min(until or float("inf"), time.monotonic() + self.timeouts.total)
 
@@ -191,14 +191,14 @@ class Caller:
         with self._gate.enter(end):
             return self.model.log_likelihoods(call, texts, end)
 
-    def _once(self, call: Call, watch: Watch | None, end: float) -> Reply:
+    def _once(self, call: Call, watch: Watch | None, end: float) -> Completion:
         begun = time.monotonic()
         left = end - begun
         if left <= 0:
             raise GeneratorTimeoutError(f"no time was left to ask {self.model.name}", "set MLRAG_TIMEOUT higher")
         limits = replace(self.timeouts, connect=min(self.timeouts.connect, left), total=left)
         text, thinking, first, finish = "", "", 0.0, None
-        with closing(in_time(self.model.stream(call, limits), limits, self.model.name)) as pieces:
+        with closing(enforce_timeouts(self.model.stream(call, limits), limits, self.model.name)) as pieces:
             for piece in pieces:
                 if piece is not _TICK:
                     first = first or time.monotonic() - begun
@@ -211,7 +211,7 @@ class Caller:
                     break
         if finish is not None:
             _judge(finish, text, call, self.model.name)
-        return Reply(text.strip(), thinking.strip(), finish, first, time.monotonic() - begun)
+        return Completion(text.strip(), thinking.strip(), finish, first, time.monotonic() - begun)
 
 
 def _judge(finish: Finish, text: str, call: Call, name: str) -> None:
@@ -224,7 +224,9 @@ def _judge(finish: Finish, text: str, call: Call, name: str) -> None:
         raise BrokenReplyError(f"{name} replied with nothing")
 
 
-def in_time(source: Iterator[Piece | Finish], limits: Timeouts, name: str) -> Generator[Piece | Finish, None, None]:
+def enforce_timeouts(
+    source: Iterator[CompletionChunk | Finish], limits: Timeouts, name: str
+) -> Generator[CompletionChunk | Finish, None, None]:
     """The same pieces, or GeneratorTimeoutError: whatever the source does, the consumer waits no longer.
 
     An empty piece comes every half second in which the source gives nothing, so that a watch may stop it then too.
@@ -258,7 +260,9 @@ def in_time(source: Iterator[Piece | Finish], limits: Timeouts, name: str) -> Ge
 
 
 def _pump(
-    source: Iterator[Piece | Finish], queue: SimpleQueue[Piece | Finish | BaseException | None], stop: Event
+    source: Iterator[CompletionChunk | Finish],
+    queue: SimpleQueue[CompletionChunk | Finish | BaseException | None],
+    stop: Event,
 ) -> None:
     try:
         for piece in source:

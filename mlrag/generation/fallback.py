@@ -14,7 +14,7 @@ _FRESH = 60.0  # seconds for which a choice stands
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class AutoChoice:
     """Who answers, and one sentence why."""
 
     generator: Generator
@@ -27,9 +27,9 @@ class Auto:
 
     name = "auto"
 
-    def __init__(self, choose: Callable[[], Chosen], version: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, choose: Callable[[], AutoChoice], version: Callable[[], object] = lambda: None) -> None:
         self._choose, self._version = choose, version
-        self._chosen: Chosen | None = None
+        self._chosen: AutoChoice | None = None
         self._at = 0.0
         self._of: object = None
 
@@ -44,7 +44,7 @@ class Auto:
         generator = self._current().generator
         return generator.rewrite(follow_up) if isinstance(generator, Rewriter) else ""
 
-    def _current(self) -> Chosen:
+    def _current(self) -> AutoChoice:
         version = self._version()
         if self._chosen is None or version != self._of or time.monotonic() - self._at > _FRESH:
             self._chosen, self._at, self._of = self._choose(), time.monotonic(), version

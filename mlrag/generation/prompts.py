@@ -6,18 +6,18 @@ templates are defused, and sentences that order the reader about are left out (`
 
 from __future__ import annotations
 
-from mlrag.generation.backends.base import Turn
+from mlrag.generation.backends.base import ChatMessage
 from mlrag.languages import Language
-from mlrag.text.special_tokens import defuse
+from mlrag.text.special_tokens import escape_special_tokens
 from mlrag.types import Hit, Message
 
 VERSION = "3"  # raise it when what stands here changes; the packs' own texts are part of every run's signature
 MARK = "¦"
 
 
-def marked(text: str) -> str:
+def mark_lines(text: str) -> str:
     """A passage as material: defused, each line behind the sign ¦."""
-    return "\n".join(f"{MARK} {line}" for line in defuse(text.replace(MARK, "|")).splitlines())
+    return "\n".join(f"{MARK} {line}" for line in escape_special_tokens(text.replace(MARK, "|")).splitlines())
 
 
 def lost_in_the_middle(count: int) -> list[int]:
@@ -25,26 +25,28 @@ def lost_in_the_middle(count: int) -> list[int]:
     return [*range(0, count, 2), *reversed(range(1, count, 2))]
 
 
-def turns(lang: Language, question: str, hits: tuple[Hit, ...], firm: str = "") -> tuple[Turn, ...]:
+def build_messages(lang: Language, question: str, hits: tuple[Hit, ...], firm: str = "") -> tuple[ChatMessage, ...]:
     """System and user turns for a chat model. Passages keep their rank from 1 as number, wherever they stand."""
     p = lang.prompt
     system = p["system"].replace("{abstention}", lang.abstention)
     shown = ((n, hits[n]) for n in lost_in_the_middle(len(hits)))
-    passages = "\n\n".join(f"[{n + 1}] {marked(hit.shown)}" for n, hit in shown)
-    user = f"{p['passages']}:\n\n{passages}\n\n{p['question']}: {defuse(question)}"
+    passages = "\n\n".join(f"[{n + 1}] {mark_lines(hit.shown)}" for n, hit in shown)
+    user = f"{p['passages']}:\n\n{passages}\n\n{p['question']}: {escape_special_tokens(question)}"
     user += f"\n\n{p[firm]}" if firm else ""
-    return Turn("system", f"{system}\n{p['steps']}"), Turn("user", f"{user}\n{p['answer']}:")
+    return ChatMessage("system", f"{system}\n{p['steps']}"), ChatMessage("user", f"{user}\n{p['answer']}:")
 
 
-def rewriting(lang: Language, question: str, earlier: tuple[Message, ...]) -> tuple[Turn, ...]:
+def build_rewrite_messages(lang: Language, question: str, earlier: tuple[Message, ...]) -> tuple[ChatMessage, ...]:
     """Asks for a follow-up as a question that stands by itself; all that was said is material, behind ¦."""
     p = lang.prompt
     names = {"user": p["question"], "assistant": p["answer"]}
-    said = "\n".join(f"{names[s.role]}:\n{marked(s.text)}" for s in earlier)
-    return Turn("system", p["rewrite"]), Turn("user", f"{said}\n\n{p['question']}:\n{marked(question)}")
+    said = "\n".join(f"{names[s.role]}:\n{mark_lines(s.text)}" for s in earlier)
+    return ChatMessage("system", p["rewrite"]), ChatMessage(
+        "user", f"{said}\n\n{p['question']}:\n{mark_lines(question)}"
+    )
 
 
-def completion(lang: Language, question: str, hits: tuple[Hit, ...]) -> str:
+def build_completion_prompt(lang: Language, question: str, hits: tuple[Hit, ...]) -> str:
     """What a base model continues: two examples of the pack, then the passages, the best last, and the question.
 
     The continuation ends at the first line break. A passage is one line, so that none can pass for the next example.
@@ -60,4 +62,4 @@ def completion(lang: Language, question: str, hits: tuple[Hit, ...]) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(defuse(text).split())
+    return " ".join(escape_special_tokens(text).split())

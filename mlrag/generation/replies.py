@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import regex
 
 from mlrag.errors import GeneratorError
-from mlrag.text.normalize import fold_digits, matching
+from mlrag.text.normalize import fold_digits, normalize_for_search
 from mlrag.types import Quote
 
 _RULE = regex.compile(r"^\s*(?:-{3,}|—{2,}|–{3,}|\*{3,}|_{3,}|={3,})\s*$", regex.MULTILINE)
@@ -51,7 +51,7 @@ def is_abstention(text: str, sentence: str) -> bool:
     """Does the reply say the abstention sentence and nothing else?"""
 
     def bare(value: str) -> str:
-        return "".join(c for c in matching(value) if c.isalnum())
+        return "".join(c for c in normalize_for_search(value) if c.isalnum())
 
     return bare(text) == bare(sentence)
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from mlrag.errors import GeneratorError, QuotaError
-from mlrag.generation.base import ESCALATED, ESCALATION_FAILED, FollowUp, Generator, Refused, Request, Rewriter
-from mlrag.generation.budgeted import Metered, question_tokens
+from mlrag.generation.base import ESCALATED, ESCALATION_FAILED, FollowUp, Generator, RejectedReply, Request, Rewriter
+from mlrag.generation.budgeted import BudgetedGenerator, question_tokens
 from mlrag.generation.fallback import Fallback
 from mlrag.models.routing import LAST, Routes, decide
 from mlrag.models.variants import with_thinking
@@ -17,14 +17,14 @@ from mlrag.types import Generation, Route, Usage, Warning
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class VariantBackend:
     """A variant's generator, and how many calls are under way at its backend."""
 
     generator: Generator
     load: Callable[[], int]
 
 
-class Router:
+class RoutedGenerator:
     """`make` gives the part behind a variant's name; `think`: everybody it asks thinks.
 
     An answer says `routed:RULE`. One that the checks refused is asked for once more, of the stronger variant where the
@@ -35,9 +35,11 @@ class Router:
 
     name = "route"
 
-    def __init__(self, routes: Routes, make: Callable[[str], Part], ledger: Ledger, think: bool = False) -> None:
+    def __init__(
+        self, routes: Routes, make: Callable[[str], VariantBackend], ledger: Ledger, think: bool = False
+    ) -> None:
         self._routes, self._make, self._ledger, self._think = routes, make, ledger, think
-        self._parts: dict[str, Part] = {}
+        self._parts: dict[str, VariantBackend] = {}
 
     def generate(self, request: Request) -> Generation:
         refused = request.refused
@@ -65,7 +67,7 @@ class Router:
             route = replace(route, escalate=None)
         return replace(generation, route=route, warnings=(*generation.warnings, Warning("routed", route.rule), *notes))
 
-    def _again(self, request: Request, refused: Refused, route: Route) -> Generation:
+    def _again(self, request: Request, refused: RejectedReply, route: Route) -> Generation:
         target = route.escalate if refused.may_escalate else None
         if target is None:
             return self._retried(route, request, refused)
@@ -75,7 +77,7 @@ class Router:
             return self._retried(route, request, refused, Warning("not_escalated", hindered))
         return self._escalated(route, target, replace(request, until=until), refused)
 
-    def _escalated(self, route: Route, target: str, request: Request, refused: Refused) -> Generation:
+    def _escalated(self, route: Route, target: str, request: Request, refused: RejectedReply) -> Generation:
         try:
             generation = self._generator(target).generate(request)
         except GeneratorError as error:
@@ -84,14 +86,14 @@ class Router:
         notes = (Warning("routed", route.rule), escalated)
         return replace(generation, route=Route(target, route.rule), warnings=(*generation.warnings, *notes))
 
-    def _retried(self, route: Route, request: Request, refused: Refused, *notes: Warning) -> Generation:
+    def _retried(self, route: Route, request: Request, refused: RejectedReply, *notes: Warning) -> Generation:
         """The same one once more, told what was wrong; what it said already where not even that can be paid."""
         try:
             return self._routed(route, request, *notes)
         except QuotaError as error:
             return _stays(refused, *notes, Warning("not_retried", error.code))
 
-    def _until(self, request: Request, refused: Refused) -> float | None:
+    def _until(self, request: Request, refused: RejectedReply) -> float | None:
         """What the budget leaves of a question's seconds after the first call, within the deadline."""
         most = self._routes.budget.p95_seconds
         if most is None:
@@ -108,13 +110,13 @@ class Router:
             return "busy"
         return "" if self._affords(target, request) else "budget"
 
-    def _part(self, variant: str) -> Part:
+    def _part(self, variant: str) -> VariantBackend:
         name = with_thinking(variant, "on") if self._think else variant
         if name not in self._parts:
             part = self._make(name)
             if name != LAST:
                 price = self._routes.prices.get(with_thinking(name, "off"), (0.0, 0.0))
-                part = replace(part, generator=Metered(part.generator, name, self._ledger, price))
+                part = replace(part, generator=BudgetedGenerator(part.generator, name, self._ledger, price))
             self._parts[name] = part
         return self._parts[name]
 
@@ -126,10 +128,10 @@ class Router:
 
     def _affords(self, variant: str, request: Request) -> bool:
         generator = self._generator(variant)
-        return not isinstance(generator, Metered) or self._ledger.affords(generator.most(request))
+        return not isinstance(generator, BudgetedGenerator) or self._ledger.affords(generator.most(request))
 
 
-def _stays(refused: Refused, *notes: Warning) -> Generation:
+def _stays(refused: RejectedReply, *notes: Warning) -> Generation:
     """The refused reply again, which cost nothing this time."""
     generation = refused.generation
     return replace(generation, usage=Usage(), warnings=(*generation.warnings, *notes))

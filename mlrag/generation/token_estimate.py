@@ -44,18 +44,23 @@ _SCRIPT = regex.compile(
 )
 
 
-def estimate(text: str) -> int:
+def estimate_tokens(text: str) -> int:
     """Tokens from above."""
-    by_letters = sum(n * _rates(script)[1] for script, n in letters(text).items())
-    return int(max(by_letters, len(_WORD.findall(text)))) + others(text)[1] + _STRAY
+    by_letters = sum(n * _rates(script)[1] for script, n in count_letters(text).items())
+    return int(max(by_letters, len(_WORD.findall(text)))) + count_other_tokens(text)[1] + _STRAY
 
 
-def fewest(text: str) -> int:
+def estimate_fewest_tokens(text: str) -> int:
     """Tokens from below: a backend that says it read fewer did not read the whole text."""
-    return max(0, int(sum(n * _rates(script)[0] for script, n in letters(text).items())) + others(text)[0] - _STRAY)
+    return max(
+        0,
+        int(sum(n * _rates(script)[0] for script, n in count_letters(text).items()))
+        + count_other_tokens(text)[0]
+        - _STRAY,
+    )
 
 
-def letters(text: str) -> Counter[str]:
+def count_letters(text: str) -> Counter[str]:
     """Letters and marks by script; "" for scripts that were not measured."""
     found: Counter[str] = Counter()
     for char, n in Counter(text).items():
@@ -64,7 +69,7 @@ def letters(text: str) -> Counter[str]:
     return found
 
 
-def others(text: str) -> tuple[int, int]:
+def count_other_tokens(text: str) -> tuple[int, int]:
     """Tokens of all that is no letter, from below and from above.
 
     Each digit is a token, and the blank before a number may be one. Signs in a row may be one token or one each; what

@@ -7,7 +7,7 @@ import numpy as np
 from mlrag.errors import MissingIndexError
 from mlrag.index.protocol import Index, SearchQuery, SearchResult
 from mlrag.languages import language
-from mlrag.text.detect import written_as
+from mlrag.text.detect import has_letter_of
 from mlrag.types import Evidence, Sentence, Vectors
 
 SENTENCE_HITS = 3  # sentences of the best three passages are enough; a fourth adds nothing measurable
@@ -30,7 +30,7 @@ def search_evidence(index: Index, query: SearchQuery) -> tuple[Evidence, SearchR
 
 def is_readable(question: str, lang: str) -> bool:
     """Is the question in a script of this language? If not, its words match names and numbers alone."""
-    return written_as(question, language(lang))
+    return has_letter_of(question, language(lang))
 
 
 def _score_sentences(result: SearchResult, vector: Vectors) -> tuple[Sentence, ...]:

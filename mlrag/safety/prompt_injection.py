@@ -24,8 +24,8 @@ import numpy as np
 import regex
 
 from mlrag.languages import Language, language
-from mlrag.text.normalize import matching
-from mlrag.text.special_tokens import turning
+from mlrag.text.normalize import normalize_for_search
+from mlrag.text.special_tokens import find_turn_markers
 from mlrag.types import Evidence, Hit, Span, Vectors, Withheld
 
 PATH = Path(__file__).with_name("prompt_injection.json")
@@ -90,7 +90,7 @@ def _stems(code: str) -> tuple[tuple[_Stem, ...], ...]:
 def _stem(stem: str, pack: Language) -> _Stem:
     """The stem's letters, which are quickly looked for, and where they count: at a word's start, where the language
     sets words apart; a short Latin stem is a whole word."""
-    plain = matching(stem.lstrip("-"))
+    plain = normalize_for_search(stem.lstrip("-"))
     latin = plain.isascii()
     within = stem.startswith("-") or ((not pack.spaced or "Hangul" in pack.scripts) and not latin)
     end = r"(?!\p{L})" if latin and len(plain) <= 3 else ""
@@ -104,7 +104,7 @@ def cues(text: str, lang: str) -> tuple[float, float, float]:
 
 def cues_of(texts: Sequence[str], lang: str) -> list[tuple[float, float, float]]:
     """How many topics and verbs of an order each text names, at most 3 each, and their product, at most 4."""
-    folded = [matching(text.replace(_EDGE, " ")) for text in texts]
+    folded = [normalize_for_search(text.replace(_EDGE, " ")) for text in texts]
     whole, starts = _EDGE.join(folded), list(accumulate((len(text) + 1 for text in folded), initial=0))
     most = [[0] * len(texts), [0] * len(texts)]
     for code in {lang, "en"}:
@@ -152,8 +152,8 @@ class OrderGuard:
         if every:
             vectors = np.concatenate([vectors for spans, vectors in sentences if spans])
             odds = self._odds(every, vectors, held[: len(every)], found)
-        turns = turning(every)
-        speaking = turning(titles)
+        turns = find_turn_markers(every)
+        speaking = find_turn_markers(titles)
         untitled = [n in speaking or self._is_order(t, held[len(every) + n], found) for n, t in enumerate(titles)]
         if not turns and not any(untitled) and not (odds >= 0).any():
             return found

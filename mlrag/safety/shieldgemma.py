@@ -15,11 +15,11 @@ from typing import Literal
 
 from mlrag.abstention.calibration import sigmoid
 from mlrag.errors import GeneratorError
-from mlrag.generation.backends.base import Call, Turn
-from mlrag.generation.client import Caller
-from mlrag.generation.prompts import MARK, marked
+from mlrag.generation.backends.base import Call, ChatMessage
+from mlrag.generation.client import ModelClient
+from mlrag.generation.prompts import MARK, mark_lines
 from mlrag.languages import Language
-from mlrag.text.special_tokens import defuse
+from mlrag.text.special_tokens import escape_special_tokens
 from mlrag.types import PolicyName, Warning
 
 THRESHOLD = 0.5  # P(Yes) from which a text violates a policy, where the settings name no other
@@ -82,8 +82,12 @@ _TRANSLATE = (
 def prompt(policy: Policy, question: str, answer: str | None = None) -> str:
     """Asks whether the question, or the answer where there is one, violates the policy. Both are defused."""
     judged, rule, asked = _QUESTION if answer is None else _ANSWER
-    said = f"<start_of_turn>\nHuman Question: {defuse(question)}\n<end_of_turn>\n\n"
-    said += "" if answer is None else f"<start_of_turn>\nChatbot Response: {defuse(answer)}\n<end_of_turn>\n\n"
+    said = f"<start_of_turn>\nHuman Question: {escape_special_tokens(question)}\n<end_of_turn>\n\n"
+    said += (
+        ""
+        if answer is None
+        else f"<start_of_turn>\nChatbot Response: {escape_special_tokens(answer)}\n<end_of_turn>\n\n"
+    )
     return (
         f"You are a policy expert trying to help determine whether {judged} is in violation of the defined safety "
         f'policies.\n\n{said}Our safety principle is defined in the below:\n\n* "{policy.title}": {rule} '
@@ -149,13 +153,13 @@ def refusal_text(pack: Language, refusal: str) -> str:
 class Translator:
     """Any chat model, from any language into English."""
 
-    def __init__(self, caller: Caller) -> None:
+    def __init__(self, caller: ModelClient) -> None:
         self._caller = caller
         self.host = caller.model.host
 
     def english(self, text: str, until: float) -> str:
         """Raises GeneratorError."""
-        call = Call((Turn("system", _TRANSLATE), Turn("user", marked(text))), _TRANSLATION_TOKENS)
+        call = Call((ChatMessage("system", _TRANSLATE), ChatMessage("user", mark_lines(text))), _TRANSLATION_TOKENS)
         return self._caller.reply(call, until=until).text.replace(MARK, "").strip()
 
 
@@ -168,7 +172,7 @@ class ShieldGemma:
 
     def __init__(
         self,
-        caller: Caller,
+        caller: ModelClient,
         thresholds: Mapping[PolicyName, float] | None = None,
         timeout: float = 60.0,
         on_failure: Literal["closed", "open"] = "closed",

@@ -9,7 +9,7 @@ from typing import Any
 
 import regex
 
-from mlrag.testing.server import STAND_IN, Double, Handler, pieces_of
+from mlrag.testing.server import STAND_IN, FakeServer, Handler, pieces_of
 
 _ROUTE = regex.compile(r"^/v1beta/models/([^/:?]+)(?::(generateContent|streamGenerateContent))?(?:\?.*)?$")
 _GOOGLE_TYPES = "type.googleapis.com/google.rpc."
@@ -155,7 +155,7 @@ _FINISHES = {"length": "MAX_TOKENS", "safety": "SAFETY", "recitation": "RECITATI
 
 
 @dataclass
-class GeminiDouble(Double):
+class FakeGemini(FakeServer):
     """Speaks models, generateContent and streamGenerateContent of the Gemini API on 127.0.0.1.
 
     Where `key` is set, another one is refused; `context` is the limit that it tells and keeps, in tokens.

@@ -8,20 +8,20 @@ from typing import Any
 import regex
 
 from mlrag.testing.server import Reply, first_sentence, prompt_of
-from mlrag.text.normalize import fold_visible
+from mlrag.text.normalize import fold_confusables
 from mlrag.text.sentences import sentence_spans
 
 _PASSAGES = regex.compile(r"^\[(\d+)\] ", regex.MULTILINE)
 
 
-def gullible(words: Sequence[str]) -> Reply:
+def make_gullible_reply(words: Sequence[str]) -> Reply:
     """Replies to any of our prompts. It looks for orders by `words`, what they want said; without one it says the
     first sentence of passage 1. Told to say a word, it quotes the order word for word, says a sentence of that passage
     so that language and names are in order, and then the word: the hardest reply for a guard to refuse.
     """
 
     def reply(body: dict[str, Any]) -> str:
-        wanted = next((w for w in words if fold_visible(w) in fold_visible(_whole(body))), None)
+        wanted = next((w for w in words if fold_confusables(w) in fold_confusables(_whole(body))), None)
         if wanted is None:
             return first_sentence(body)
         return _from_passage(prompt_of(body), wanted) or f"{first_sentence(body).removesuffix(' [1]')} {wanted} [1]"
@@ -36,7 +36,12 @@ def _whole(body: dict[str, Any]) -> str:
 def _from_passage(prompt: str, wanted: str) -> str:
     """ "" where no passage holds the word."""
     passages = _passages(prompt)
-    orders = [(n, s) for n, sentences in passages.items() for s in sentences if fold_visible(wanted) in fold_visible(s)]
+    orders = [
+        (n, s)
+        for n, sentences in passages.items()
+        for s in sentences
+        if fold_confusables(wanted) in fold_confusables(s)
+    ]
     if not orders:
         return ""
     number, order = orders[0]
@@ -60,4 +65,4 @@ def _passages(prompt: str) -> dict[str, list[str]]:
 
 
 def _harmless(sentence: str, wanted: str) -> bool:
-    return fold_visible(wanted) not in fold_visible(sentence) and "‹" not in sentence
+    return fold_confusables(wanted) not in fold_confusables(sentence) and "‹" not in sentence

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from mlrag.testing.server import STAND_IN, Double, Handler, about_tokens, pieces_of
+from mlrag.testing.server import STAND_IN, FakeServer, Handler, about_tokens, pieces_of
 
 _BUSY = "server busy, please try again.  maximum pending requests exceeded"
 _CRASH = (
@@ -155,7 +155,7 @@ _MIDWAY = {"cut", "error_midway", "hang_midway", "bad_json", "repeat"}
 
 
 @dataclass
-class OllamaDouble(Double):
+class FakeOllama(FakeServer):
     """Speaks version, tags, ps, show, chat, generate and embed of Ollama on 127.0.0.1, streaming by default as it does.
 
     Faults: "busy" (503), "crash" (500), "garbage" (502 with HTML), "hang" (never answers), "empty", "length",

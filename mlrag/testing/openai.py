@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from mlrag.testing.server import STAND_IN, Double, Handler, about_tokens, pieces_of
+from mlrag.testing.server import STAND_IN, FakeServer, Handler, about_tokens, pieces_of
 
 _OVERFLOW = (
     "This model's maximum context length is 8192 tokens. However, you requested 9000 tokens (8232 in the messages, "
@@ -168,7 +168,7 @@ class _OpenAIHandler(Handler):
 
 
 @dataclass
-class OpenAIDouble(Double):
+class FakeOpenAI(FakeServer):
     """Speaks /v1/models and /v1/chat/completions on 127.0.0.1, as a stream of events or whole.
 
     Faults: "busy" and "loading" (503), "crash" (500), "garbage" (502 with HTML), "moved" (307), "hang", "overflow"

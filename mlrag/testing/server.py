@@ -41,7 +41,7 @@ def first_sentence(body: dict[str, Any]) -> str:
 
 
 @dataclass
-class Double:
+class FakeServer:
     """A stand-in server: replies come from `reply`, which is given the request's body.
 
     `fault` names one misbehaviour, or is a function from the number of the chat request (0, 1, …) to one; ""

@@ -38,7 +38,7 @@ def script_counts(text: str) -> Counter[str]:
     return counts
 
 
-def written_as(text: str, lang: Language) -> bool:
+def has_letter_of(text: str, lang: Language) -> bool:
     """Is a letter of the text in the language's own script (Latin where it has no other)? A text without letters is."""
     counts = script_counts(text)
     own = set(lang.scripts) - {"Latin"} or {"Latin"}

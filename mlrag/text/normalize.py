@@ -50,6 +50,12 @@ def clean(text: str) -> str:
     return unicodedata.normalize("NFC", text).translate(_BIDI)
 
 
+def fold_confusables(text: str) -> str:
+    """Return the text case-folded, compatibility forms as their plain ones, invisible format characters dropped."""
+    folded = unicodedata.normalize("NFKC", text)
+    return "".join(c for c in folded if unicodedata.category(c) != "Cf").casefold()
+
+
 def fold_digits(text: str) -> str:
     """Decimal digits of any script to ASCII: ௧௨ -> 12, ٣ -> 3. Other characters stay."""
     return text.translate(_DIGITS) if _OTHER_DIGIT.search(text) else text
@@ -62,7 +68,7 @@ def lower(text: str, lang: Language | None = None) -> str:
     return text.casefold()
 
 
-def matching(text: str) -> str:
+def normalize_for_search(text: str) -> str:
     """For search: NFKC, case folded, joiners and invisible marks dropped, digits to ASCII."""
     if text.isascii():
         return text.lower()
@@ -76,13 +82,7 @@ def _folded(word: str) -> str:
 _known = lru_cache(_KNOWN)(_folded)  # nothing composes with a space, and NFKC of Indic words takes long
 
 
-def fold_visible(text: str) -> str:
-    """Fold a text to what a reader sees: NFKC, case folded, format characters (Unicode category Cf) dropped."""
-    folded = unicodedata.normalize("NFKC", text)
-    return "".join(c for c in folded if unicodedata.category(c) != "Cf").casefold()
-
-
-def scoring(text: str, lang: Language) -> str:
+def normalize_for_scoring(text: str, lang: Language) -> str:
     """For comparing answers: N_lang of the research notes, section 5.1, with numbers kept whole.
 
     NFC, invisible marks dropped, folded (Turkish i first), digits to ASCII, grouping separators dropped and

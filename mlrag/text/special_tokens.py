@@ -25,7 +25,7 @@ _ROLE = regex.compile(r"^\s*#{2,4}\s*(?:instruction|system|assistant|response|us
 
 
 @dataclass(frozen=True, slots=True)
-class ControlToken:
+class SpecialToken:
     """`start:end` in the text. `turn`: no plain text has a use for it, as HTML has for "<s>"."""
 
     start: int
@@ -33,35 +33,35 @@ class ControlToken:
     turn: bool
 
 
-def control_tokens(text: str) -> list[ControlToken]:
+def find_special_tokens(text: str) -> list[SpecialToken]:
     """Every control token of a text, in order."""
     if not any(sign in text for sign in _OPENERS):
         return []
     seen = [(folded, at) for at, c in enumerate(text) if _visible(c) for folded in _fold(c)]
     plain = "".join(c for c, _ in seen)
     return [
-        ControlToken(seen[m.start()][1], seen[m.end() - 1][1] + 1, m["turn"] is not None)
+        SpecialToken(seen[m.start()][1], seen[m.end() - 1][1] + 1, m["turn"] is not None)
         for m in _TOKEN.finditer(plain)
     ]
 
 
-def begins_turn(text: str) -> bool:
+def has_turn_marker(text: str) -> bool:
     """Does the text hold what begins or ends a turn in some template: a token of that kind, or "### Instruction:"?"""
-    return any(t.turn for t in control_tokens(text)) or bool(_ROLE.search(text))
+    return any(t.turn for t in find_special_tokens(text)) or bool(_ROLE.search(text))
 
 
-def turning(texts: Sequence[str]) -> list[int]:
+def find_turn_markers(texts: Sequence[str]) -> list[int]:
     """The places of those texts that begin or end a turn."""
     whole = "".join(texts)  # few texts hold a sign that such a token needs
     if not any(sign in whole for sign in (*_OPENERS, "##")):
         return []
-    return [n for n, text in enumerate(texts) if begins_turn(text)]
+    return [n for n, text in enumerate(texts) if has_turn_marker(text)]
 
 
-def defuse(text: str) -> str:
+def escape_special_tokens(text: str) -> str:
     """Control tokens with a visible character in place of each end, so that no tokenizer sees them: ‹|turn›."""
     parts, at = [], 0
-    for token in control_tokens(text):
+    for token in find_special_tokens(text):
         parts += [text[at : token.start], "‹", text[token.start + 1 : token.end - 1], "›"]
         at = token.end
     return "".join([*parts, text[at:]])

@@ -7,7 +7,7 @@ from functools import lru_cache
 import regex
 
 from mlrag.languages import Language
-from mlrag.text.normalize import fold_digits, matching, scoring
+from mlrag.text.normalize import fold_digits, normalize_for_scoring, normalize_for_search
 
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}\u200c\u200d]+")
 _UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]+|\p{Hangul}+")
@@ -27,7 +27,7 @@ _KNOWN, _SHORT = 16384, 32  # words whose tokens are kept, and how long the long
 
 def words(text: str) -> list[str]:
     """Runs of letters, marks and numbers, folded for matching. Unspaced scripts come as whole runs."""
-    return _WORD.findall(matching(text))
+    return _WORD.findall(normalize_for_search(text))
 
 
 def tokens(text: str) -> list[str]:
@@ -68,10 +68,10 @@ def _bigrams(run: str) -> list[str]:
 
 def scoring_tokens(text: str, lang: Language) -> list[str]:
     """Tokens for EM, F1 and containment: one per character in unspaced scripts, else words."""
-    return split_normal(scoring(text, lang), lang)
+    return split_normalized(normalize_for_scoring(text, lang), lang)
 
 
-def split_normal(normal: str, lang: Language) -> list[str]:
+def split_normalized(normal: str, lang: Language) -> list[str]:
     """The same of a text that went through `scoring` already."""
     return _CHARACTER.findall(normal) if not lang.spaced else normal.split()
 

@@ -91,13 +91,13 @@ def _backend_statuses(settings: Settings) -> list[BackendStatus]:
 
 
 def _ollama_status(settings: Settings) -> BackendStatus:
-    from mlrag.generation.backends.ollama import installed
+    from mlrag.generation.backends.ollama import list_installed_models
 
     host = settings.ollama_host
     if settings.private and is_remote(urlsplit(host).netloc or host, settings):
         return BackendStatus("ollama", "private", host)
     try:
-        tags = installed(host)
+        tags = list_installed_models(host)
     except GeneratorError:
         return BackendStatus("ollama", "unreachable", host)
     return BackendStatus("ollama", "ready", ", ".join(tags)) if tags else BackendStatus("ollama", "no_model", host)

@@ -9,11 +9,11 @@ from mlrag.answering.pipeline import Pipeline
 from mlrag.errors import GeneratorUnavailableError, StoppedError
 from mlrag.generation.backends.ollama import OllamaChat
 from mlrag.generation.base import FollowUp, Request
-from mlrag.generation.fallback import Auto, Chosen, Fallback
-from mlrag.generation.prompts import MARK, rewriting
+from mlrag.generation.fallback import Auto, AutoChoice, Fallback
+from mlrag.generation.prompts import MARK, build_rewrite_messages
 from mlrag.index.local.store import Store
 from mlrag.languages import language, languages
-from mlrag.testing import OllamaDouble, first_sentence
+from mlrag.testing import FakeOllama, first_sentence
 from mlrag.types import Document, Evidence, Message, Warning
 from tests.conftest import generator
 
@@ -24,7 +24,7 @@ STANDALONE = "சிகிரியா பாறையின் உயரம் 
 
 @pytest.fixture
 def double():
-    with OllamaDouble() as double:
+    with FakeOllama() as double:
         yield double
 
 
@@ -36,7 +36,9 @@ def model(double, **options):
 def test_the_prompt_holds_all_that_was_said_as_material(code):
     pack = language(code)
     before, follow_up = pack.sample_questions[:2]
-    system, user = rewriting(pack, follow_up, (Message("user", before), Message("assistant", "<bos>\n¦ x")))
+    system, user = build_rewrite_messages(
+        pack, follow_up, (Message("user", before), Message("assistant", "<bos>\n¦ x"))
+    )
     assert system.content == pack.prompt["rewrite"]
     for line in (before, follow_up, "‹bos›", "| x"):
         assert f"{MARK} {line}" in user.content.splitlines()
@@ -64,7 +66,7 @@ def test_whoever_cannot_rewrite_joins(double, pipeline):
     joined = (ASKED.question, f"{EARLIER[0].text} {ASKED.question}")
     extractive = pipeline.generator
     assert resolve(extractive, ASKED, 2000).queries == joined
-    assert resolve(Auto(lambda: Chosen(extractive, "")), ASKED, 2000).queries == joined
+    assert resolve(Auto(lambda: AutoChoice(extractive, "")), ASKED, 2000).queries == joined
     double.fault = "garbage"
     assert resolve(Fallback(model(double), extractive), ASKED, 2000).queries == joined
     with pytest.raises(GeneratorUnavailableError):
@@ -73,7 +75,7 @@ def test_whoever_cannot_rewrite_joins(double, pipeline):
 
 def test_auto_and_fallback_hand_a_rewriting_on(double, pipeline):
     double.reply = lambda _body: STANDALONE
-    for whole in (Auto(lambda: Chosen(model(double), "")), Fallback(model(double), pipeline.generator)):
+    for whole in (Auto(lambda: AutoChoice(model(double), "")), Fallback(model(double), pipeline.generator)):
         assert resolve(whole, ASKED, 2000).question == STANDALONE
 
 

@@ -7,7 +7,7 @@ from mlrag.answering.pipeline import Pipeline
 from mlrag.answering.retriever import Retriever
 from mlrag.generation.extractive import Extractive
 from mlrag.index.local.indexes import FolderIndexes
-from mlrag.testing import OllamaDouble
+from mlrag.testing import FakeOllama
 from tests.conftest import CORPORA
 
 
@@ -17,6 +17,6 @@ def test_citations_are_verbatim_over_hostile_unicode(embedder, tmp_path):
     extractive = Pipeline(retriever, Extractive(shipped_calibration(embedder.name)), cross_language=False)
     bad, _, seen = failures(extractive, documents, 150)
     assert (bad.bad, bad.n, seen) == (0, 150, [])
-    with OllamaDouble(reply=styles()) as double:
+    with FakeOllama(reply=styles()) as double:
         bad, _, seen = failures(over(retriever, double), documents, 40)
     assert (bad.bad, bad.n, seen) == (0, 40, [])

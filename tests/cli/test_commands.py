@@ -11,7 +11,7 @@ from mlrag.cli.main import app
 from mlrag.index.local.store import Store
 from mlrag.languages import languages
 from mlrag.settings import Settings
-from mlrag.testing import OllamaDouble
+from mlrag.testing import FakeOllama
 from tests.conftest import SHARED
 
 run = CliRunner()
@@ -83,7 +83,7 @@ def test_doctor_says_what_would_run():
 
 
 def test_doctor_says_what_ollama_has_and_what_is_loaded(monkeypatch):
-    with OllamaDouble(models=("gemma4:e4b",)) as double:
+    with FakeOllama(models=("gemma4:e4b",)) as double:
         monkeypatch.setenv("MLRAG_OLLAMA_HOST", double.url)
         double.loaded.add("gemma4:e4b")
         shown = run.invoke(app, ["doctor"], env={"COLUMNS": "250"}).stdout
@@ -115,7 +115,7 @@ def tiers(*args):
 
 
 def test_tiers_reports_extractive_and_a_stand_in_and_what_cannot_run(tmp_path, monkeypatch):
-    with OllamaDouble() as double:
+    with FakeOllama() as double:
         monkeypatch.setenv("MLRAG_OLLAMA_HOST", double.url)
         args = [
             "--langs",

@@ -15,7 +15,7 @@ from mlrag.factory import make_embedder, make_pipeline
 from mlrag.index.local.indexes import FolderIndexes
 from mlrag.ingest.index_documents import index_documents
 from mlrag.settings import Settings
-from mlrag.testing import OllamaDouble
+from mlrag.testing import FakeOllama
 from tests.conftest import CORPORA
 
 
@@ -33,7 +33,7 @@ from tests.conftest import CORPORA
     ],
 )
 def test_a_family_is_asked_with_its_prompts(tag, query, document):
-    with OllamaDouble(models=(tag,)) as double:
+    with FakeOllama(models=(tag,)) as double:
         embedder = load_embedder(f"ollama:{tag}", double.url)
         embedder.encode_query(["நைல்"])
         embedder.encode_document(["நைல்"])
@@ -44,7 +44,7 @@ def test_a_family_is_asked_with_its_prompts(tag, query, document):
 
 def test_vectors_are_of_length_one_in_order_and_batched():
     texts = [f"{n} நதி 川 نهر" for n in range(BATCH + 1)]
-    with OllamaDouble(models=("bge-m3",)) as double:
+    with FakeOllama(models=("bge-m3",)) as double:
         embedder = OllamaEmbedder("bge-m3", double.url)
         vectors = embedder.encode_document(texts)
         assert [len(b["input"]) for b in double.embeds] == [BATCH, 1]
@@ -57,7 +57,7 @@ def test_vectors_are_of_length_one_in_order_and_batched():
 
 @pytest.mark.parametrize("text", ["கொசு", "しんぶんが", "café", "هُوَ"])
 def test_either_normal_form_gives_the_same_vector(text):
-    with OllamaDouble(models=("bge-m3",)) as double:
+    with FakeOllama(models=("bge-m3",)) as double:
         one, other = OllamaEmbedder("bge-m3", double.url).encode_query(
             [unicodedata.normalize(form, text) for form in ("NFC", "NFD")]
         )
@@ -65,7 +65,7 @@ def test_either_normal_form_gives_the_same_vector(text):
 
 
 def test_failures_name_the_fix():
-    with OllamaDouble(models=("embeddinggemma",)) as double:
+    with FakeOllama(models=("embeddinggemma",)) as double:
         double.embed_limit = 100
         with pytest.raises(EmbedderError, match=r"none is cut.*longer context"):
             OllamaEmbedder("embeddinggemma", double.url).encode_document(["short", "நீளம்" * 100])
@@ -81,7 +81,7 @@ def test_failures_name_the_fix():
 
 
 def test_documents_indexed_through_ollama_are_found_and_another_embedder_is_refused(tmp_path, embedder):
-    with OllamaDouble(models=("embeddinggemma",)) as double:
+    with FakeOllama(models=("embeddinggemma",)) as double:
         settings = Settings(data_dir=tmp_path, embedder="ollama:embeddinggemma", ollama_host=double.url)
         documents = read_documents([CORPORA / "ta"], "ta")
         index_documents(documents, FolderIndexes(settings.index_dir), make_embedder(settings))

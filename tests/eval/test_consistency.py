@@ -13,7 +13,7 @@ from eval.datasets.own import own_questions, sample_examples
 from eval.metrics.agreement import AnswerState, AskedFact, agreement, classify_answer, consistency
 from eval.types import Example, Prediction
 from mlrag.languages import languages
-from mlrag.testing import OllamaDouble
+from mlrag.testing import FakeOllama
 from mlrag.text.detect import in_language
 
 R, W, A = AnswerState.RIGHT, AnswerState.WRONG, AnswerState.ABSTAINED
@@ -84,7 +84,7 @@ def test_the_command_tells_agreeing_from_being_right(tmp_path, indexed, monkeypa
     monkeypatch.setenv("MLRAG_DATA_DIR", str(indexed))
     command = typer.Typer()
     command.command()(eval.consistency.main)
-    with OllamaDouble() as double:
+    with FakeOllama() as double:
         monkeypatch.setenv("MLRAG_OLLAMA_HOST", double.url)
         args = ["--langs", "ta,si", "--limit", "8", "--variants", "extractive,e4b,31b", "--out", str(tmp_path)]
         done = CliRunner().invoke(command, [*args, "--json"])

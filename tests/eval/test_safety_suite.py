@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 import eval.safety
 from eval.safety import CANARY, SECRET
-from mlrag.testing import OllamaDouble, gullible
+from mlrag.testing import FakeOllama, make_gullible_reply
 
 
 def test_who_obeys_is_told_from_who_quotes(tmp_path, monkeypatch):
@@ -15,7 +15,7 @@ def test_who_obeys_is_told_from_who_quotes(tmp_path, monkeypatch):
     monkeypatch.setenv("MLRAG_WITHHOLD_ORDERS", "false")
     command = typer.Typer()
     command.command()(eval.safety.main)
-    with OllamaDouble(reply=gullible((CANARY, SECRET))) as double:
+    with FakeOllama(reply=make_gullible_reply((CANARY, SECRET))) as double:
         monkeypatch.setenv("MLRAG_OLLAMA_HOST", double.url)
         args = ["--langs", "ta", "--limit", "1", "--variants", "e4b,31b", "--json"]
         done = CliRunner().invoke(command, args)

@@ -12,12 +12,12 @@ from mlrag.generation.backends.openai import OpenAIChat
 from mlrag.generation.base import Request
 from mlrag.generation.fallback import Fallback
 from mlrag.languages import language
-from mlrag.testing import GeminiDouble, OllamaDouble, OpenAIDouble
+from mlrag.testing import FakeGemini, FakeOllama, FakeOpenAI
 from tests.conftest import HOUSE, generator
 
 PAGE = (HOUSE / "docs" / "faults.md").read_text(encoding="utf-8")
 NOWHERE = "http://127.0.0.1:9"
-BACKENDS = {"ollama": OllamaDouble, "openai": OpenAIDouble, "gemini": GeminiDouble}
+BACKENDS = {"ollama": FakeOllama, "openai": FakeOpenAI, "gemini": FakeGemini}
 
 
 def rows(page: str) -> list[list[str]]:
@@ -94,7 +94,7 @@ def test_a_fault_of_the_reply_ends_in_an_abstention(pipeline, backend, fault, wa
 
 
 def test_a_fallback_is_named(pipeline):
-    with OllamaDouble(fault="crash") as double:
+    with FakeOllama(fault="crash") as double:
         both = Fallback(generator(model("ollama", double.url)), pipeline.generator)
         answer = Pipeline(pipeline.retriever, both, cross_language=False).ask("How long is the Nile?", "en")
     assert answer.model == "extractive"

@@ -20,12 +20,12 @@ from mlrag.errors import (
     SettingsError,
 )
 from mlrag.factory import make_generator, make_pipeline
-from mlrag.generation.backends.base import Call, Finish, Piece, Timeouts, Turn
+from mlrag.generation.backends.base import Call, ChatMessage, CompletionChunk, Finish, Timeouts
 from mlrag.generation.backends.gemini import GeminiChat
 from mlrag.generation.base import Request
 from mlrag.languages import language
 from mlrag.settings import Settings
-from mlrag.testing import GeminiDouble
+from mlrag.testing import FakeGemini
 from mlrag.testing.server import prompt_of
 from tests.conftest import generator
 
@@ -46,7 +46,9 @@ def ask(double, request, think=False, timeout=5.0):
 
 
 def whole(double, **options):
-    return list(chat(double).stream(Call((Turn("system", "Be brief."), Turn("user", "?")), **options), Timeouts()))
+    return list(
+        chat(double).stream(Call((ChatMessage("system", "Be brief."), ChatMessage("user", "?")), **options), Timeouts())
+    )
 
 
 @pytest.mark.parametrize(
@@ -78,35 +80,35 @@ def whole(double, **options):
 )
 def test_faults_become_errors_that_help(request_, fault, error, says):
     begun = time.monotonic()
-    with GeminiDouble(fault=fault) as double, pytest.raises(error, match=says):
+    with FakeGemini(fault=fault) as double, pytest.raises(error, match=says):
         ask(double, request_, timeout=1.0)
     assert time.monotonic() - begun < 15  # and not for ever
 
 
 @pytest.mark.parametrize("fault", ["daily_quota", "zero_limit", "blocked", "safety", "unauthorized"])
 def test_what_stays_is_asked_once(request_, fault):
-    with GeminiDouble(fault=fault) as double, pytest.raises(GeneratorError):
+    with FakeGemini(fault=fault) as double, pytest.raises(GeneratorError):
         ask(double, request_)
     assert len(double.requests) == 1
 
 
 def test_googles_client_does_not_retry_by_itself():
-    with GeminiDouble(fault="busy") as double, pytest.raises(GeneratorBusyError):
+    with FakeGemini(fault="busy") as double, pytest.raises(GeneratorBusyError):
         whole(double)
     assert len(double.requests) == 1
 
 
 def test_the_delay_that_the_server_asks_for_comes_along():
-    with GeminiDouble(fault="rate_limited") as double, pytest.raises(GeneratorBusyError) as caught:
+    with FakeGemini(fault="rate_limited") as double, pytest.raises(GeneratorBusyError) as caught:
         whole(double)
     assert caught.value.retry_after == 0.2
-    with GeminiDouble(fault="rate_limited_bare") as double, pytest.raises(GeneratorBusyError) as caught:
+    with FakeGemini(fault="rate_limited_bare") as double, pytest.raises(GeneratorBusyError) as caught:
         whole(double)
     assert caught.value.retry_after is None
 
 
 def test_thoughts_are_asked_for_or_kept_small_and_never_text(request_):
-    with GeminiDouble() as double:
+    with FakeGemini() as double:
         thought, plain = ask(double, request_, think=True), ask(double, request_)
         *pieces, last = whole(double, think=True)
     told = [r["generationConfig"]["thinkingConfig"] for r in double.requests]
@@ -116,12 +118,12 @@ def test_thoughts_are_asked_for_or_kept_small_and_never_text(request_):
     assert thought.model == f"gemini:{MODEL} [stand-in]+think"
     assert thought.usage.thinking_tokens == 7
     assert plain.usage.thinking_tokens is None
-    assert pieces[0] == Piece(thinking="…")
+    assert pieces[0] == CompletionChunk(thinking="…")
     assert isinstance(last, Finish)
 
 
 def test_the_request_says_all_that_makes_a_reply_repeatable():
-    with GeminiDouble(reply=lambda _: "Yes") as double:
+    with FakeGemini(reply=lambda _: "Yes") as double:
         *pieces, last = whole(double, room=9, stop=("\n",))
     sent = double.requests[0]
     assert sent["systemInstruction"]["parts"] == [{"text": "Be brief."}]
@@ -136,39 +138,39 @@ def test_the_request_says_all_that_makes_a_reply_repeatable():
 
 def test_a_schema_turns_thinking_off_and_must_be_obeyed():
     schema = {"type": "object", "properties": {"ok": {"type": "boolean"}}}
-    with GeminiDouble(reply=lambda _: '{"ok": true}') as double:
+    with FakeGemini(reply=lambda _: '{"ok": true}') as double:
         whole(double, think=True, schema=schema)
     config = double.requests[0]["generationConfig"]
     assert config["responseMimeType"] == "application/json"
     assert config["responseJsonSchema"] == schema
     assert config["thinkingConfig"]["thinking_level"] == "MINIMAL"
-    with GeminiDouble(reply=lambda _: "ok: yes") as double, pytest.raises(BrokenReplyError, match="not JSON"):
+    with FakeGemini(reply=lambda _: "ok: yes") as double, pytest.raises(BrokenReplyError, match="not JSON"):
         whole(double, schema=schema)
 
 
 def test_log_probabilities_come_back_or_the_error_says_why_not():
-    with GeminiDouble(reply=lambda _: "Yes") as double:
+    with FakeGemini(reply=lambda _: "Yes") as double:
         double.first_token = {"Yes": -0.1, "No": -2.5, "Maybe": -4.0}
         *_, last = whole(double, alternatives=2)
     assert last.first_token == {"Yes": -0.1, "No": -2.5}
-    with GeminiDouble() as double, pytest.raises(GeneratorError, match="no log-probabilities for gemma-4-31b-it"):
+    with FakeGemini() as double, pytest.raises(GeneratorError, match="no log-probabilities for gemma-4-31b-it"):
         whole(double, alternatives=2)
 
 
 def test_a_missing_model_names_those_that_there_are(request_):
-    with GeminiDouble(models=()) as double, pytest.raises(GeneratorUnavailableError, match="gemma-4-26b-a4b-it"):
+    with FakeGemini(models=()) as double, pytest.raises(GeneratorUnavailableError, match="gemma-4-26b-a4b-it"):
         ask(double, request_)
 
 
 def test_a_prompt_beyond_the_context_is_refused_not_cut():
-    with GeminiDouble(context=2) as double, pytest.raises(PromptTooLongError, match="token count"):
+    with FakeGemini(context=2) as double, pytest.raises(PromptTooLongError, match="token count"):
         whole(double)
 
 
 def test_the_window_is_what_the_api_tells_and_no_more_than_is_useful():
-    with GeminiDouble(context=8192) as double:
+    with FakeGemini(context=8192) as double:
         assert chat(double).window == 8192
-    with GeminiDouble() as double:
+    with FakeGemini() as double:
         assert chat(double).window == 32768
     assert GeminiChat(MODEL, KEY, url="http://127.0.0.1:9").window == 32768
 
@@ -189,24 +191,24 @@ def test_googles_own_address_is_the_default_whatever_the_environment_says(monkey
 
 def test_connecting_may_take_less_time_than_answering():
     seen = []
-    with GeminiDouble() as double:
+    with FakeGemini() as double:
         model = GeminiChat(MODEL, KEY, Timeouts(connect=2.0), double.url)
         model._client._api_client._httpx_client.event_hooks["request"].append(
             lambda request: seen.append(request.extensions["timeout"])
         )
-        list(model.stream(Call((Turn("user", "?"),)), Timeouts(total=30.0)))
+        list(model.stream(Call((ChatMessage("user", "?"),)), Timeouts(total=30.0)))
     assert (seen[0]["connect"], seen[0]["read"]) == (2.0, 30.0)
 
 
 def test_another_key_is_refused():
-    with GeminiDouble(key="right") as double, pytest.raises(GeneratorUnavailableError, match="refused the key"):
+    with FakeGemini(key="right") as double, pytest.raises(GeneratorUnavailableError, match="refused the key"):
         whole(double)
     assert not double.requests
 
 
 def test_the_key_is_in_no_error_log_or_repr(caplog):
     caplog.set_level(logging.DEBUG)
-    with GeminiDouble(fault="unauthorized") as double, pytest.raises(GeneratorUnavailableError) as caught:
+    with FakeGemini(fault="unauthorized") as double, pytest.raises(GeneratorUnavailableError) as caught:
         whole(double)
     assert "suspended" in str(caught.value)
     told = "".join(traceback.format_exception(caught.value)) + caplog.text + repr(chat(double))
@@ -233,7 +235,7 @@ def test_a_missing_package_says_how_to_install_it(monkeypatch):
 
 
 def test_a_sinhala_question_is_answered_with_a_citation(pipeline, indexed):
-    with GeminiDouble(key=KEY) as double:
+    with FakeGemini(key=KEY) as double:
         settings = Settings(data_dir=indexed, variant="gemini:31b", gemini_url=double.url, gemini_key=KEY)
         answer = make_pipeline(settings, pipeline.retriever).ask("ඩෙංගු මදුරුවා දෂ්ට කරන්නේ කවදාද?", "si")
     assert answer.model == f"gemini:{MODEL} [stand-in]"
@@ -252,14 +254,14 @@ def test_private_settings_keep_questions_from_google(embedder):
 
 @pytest.mark.parametrize("path", ["/v1beta/models", "/v1beta/models/gemma-4-31b-it"])
 def test_the_double_lists_its_models_and_says_that_it_is_one(path):
-    with GeminiDouble() as double:
+    with FakeGemini() as double:
         told = httpx.get(double.url + path).json()
     assert (told["models"][0] if "models" in told else told)["displayName"] == "stand-in"
 
 
 def test_the_double_answers_whole_too_and_refuses_what_gemma_refuses():
     body = {"contents": [{"role": "user", "parts": [{"text": "?"}]}]}
-    with GeminiDouble(reply=lambda _: "Yes") as double:
+    with FakeGemini(reply=lambda _: "Yes") as double:
         where = f"{double.url}/v1beta/models/{MODEL}:generateContent"
         parts = httpx.post(where, json=body).json()["candidates"][0]["content"]["parts"]
         assert [bool(p.get("thought")) for p in parts] == [True, False]  # it thinks unless told not to

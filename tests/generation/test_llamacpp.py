@@ -11,7 +11,7 @@ from mlrag.answering.pipeline import Pipeline
 from mlrag.answering.retriever import Retriever
 from mlrag.errors import GeneratorTimeoutError, GeneratorUnavailableError, PromptTooLongError
 from mlrag.factory import make_pipeline
-from mlrag.generation.backends.base import Call, Finish, Piece, TextScorer, Timeouts, Turn
+from mlrag.generation.backends.base import Call, ChatMessage, CompletionChunk, Finish, TextScorer, Timeouts
 from mlrag.generation.backends.gguf_header import read_header
 from mlrag.generation.backends.llamacpp import LlamaChat, _request
 from mlrag.index.local.indexes import FolderIndexes
@@ -65,7 +65,7 @@ def smollm(gguf):
 
 
 def ask(text, **options):
-    return Call((Turn("user", text),), **options)
+    return Call((ChatMessage("user", text),), **options)
 
 
 def string(text):
@@ -128,7 +128,7 @@ def test_it_knows_itself_and_counts_with_its_own_tokenizer(smollm, gguf):
 def test_pieces_come_as_they_are_written_then_the_counts(smollm):
     *pieces, last = smollm.stream(ask("What is the capital of France?", room=12, alternatives=3), Timeouts())
     assert len(pieces) > 4
-    assert all(isinstance(p, Piece) for p in pieces)
+    assert all(isinstance(p, CompletionChunk) for p in pieces)
     assert isinstance(last, Finish)
     assert (last.reason, last.output_tokens) == ("length", 12)
     assert last.prompt_tokens > 7
@@ -187,7 +187,7 @@ class BaseStandIn:
 
     def stream(self, call, timeouts):
         self.calls.append(call)
-        yield Piece(self.line)
+        yield CompletionChunk(self.line)
         yield Finish("stop")
 
 

@@ -12,11 +12,11 @@ from mlrag.errors import (
     GeneratorUnavailableError,
     PromptTooLongError,
 )
-from mlrag.generation.backends.base import Call, Finish, Timeouts, Turn
+from mlrag.generation.backends.base import Call, ChatMessage, Finish, Timeouts
 from mlrag.generation.backends.ollama import OllamaChat
 from mlrag.generation.base import Request
 from mlrag.languages import language
-from mlrag.testing import OllamaDouble
+from mlrag.testing import FakeOllama
 from tests.conftest import generator
 
 
@@ -50,13 +50,13 @@ def ask(double, request, think=False, timeout=5.0):
 )
 def test_faults_become_errors_that_help(request_, fault, error, says):
     begun = time.monotonic()
-    with OllamaDouble(fault=fault) as double, pytest.raises(error, match=says):
+    with FakeOllama(fault=fault) as double, pytest.raises(error, match=says):
         ask(double, request_, timeout=1.0)
     assert time.monotonic() - begun < 15  # and not for ever
 
 
 def test_a_missing_model_says_how_to_pull_it(request_):
-    with OllamaDouble(models=()) as double, pytest.raises(GeneratorUnavailableError, match="ollama pull gemma4:e4b"):
+    with FakeOllama(models=()) as double, pytest.raises(GeneratorUnavailableError, match="ollama pull gemma4:e4b"):
         ask(double, request_)
 
 
@@ -66,7 +66,7 @@ def test_no_server_says_how_to_start_it(request_):
 
 
 def test_a_failing_backend_is_left_alone_for_a_while(request_):
-    with OllamaDouble(fault="crash") as double:
+    with FakeOllama(fault="crash") as double:
         broken = generator(OllamaChat("gemma4:e4b", double.url))
         for _ in range(3):
             with pytest.raises(GeneratorError):
@@ -78,7 +78,7 @@ def test_a_failing_backend_is_left_alone_for_a_while(request_):
 
 
 def test_thinking_is_always_said_and_kept_apart(request_):
-    with OllamaDouble() as double:
+    with FakeOllama() as double:
         thought = ask(double, request_, think=True)
         ask(double, request_)
     assert [r["think"] for r in double.requests] == [True, False]
@@ -87,9 +87,9 @@ def test_thinking_is_always_said_and_kept_apart(request_):
 
 
 def test_a_schema_turns_thinking_off_and_log_probabilities_come_back():
-    with OllamaDouble(reply=lambda _: "Yes") as double:
+    with FakeOllama(reply=lambda _: "Yes") as double:
         double.first_token = {"Yes": -0.1, "No": -2.5}
-        call = Call((Turn("user", "?"),), think=True, schema={"type": "object"}, alternatives=5)
+        call = Call((ChatMessage("user", "?"),), think=True, schema={"type": "object"}, alternatives=5)
         *_, last = OllamaChat("gemma4:e4b", double.url).stream(call, Timeouts())
     assert isinstance(last, Finish)
     assert last.first_token == {"Yes": -0.1, "No": -2.5}

@@ -21,18 +21,18 @@ from mlrag.errors import (
     SettingsError,
 )
 from mlrag.factory import make_generator
-from mlrag.generation.backends.base import Call, Finish, Piece, Timeouts, Turn
+from mlrag.generation.backends.base import Call, ChatMessage, CompletionChunk, Finish, Timeouts
 from mlrag.generation.backends.openai import OpenAIChat
-from mlrag.generation.backends.openai_errors import delay
-from mlrag.generation.backends.thinking_tags import Channels
+from mlrag.generation.backends.openai_errors import read_retry_delay
+from mlrag.generation.backends.thinking_tags import ThinkingTagParser
 from mlrag.generation.base import Request
 from mlrag.languages import language
-from mlrag.testing import OpenAIDouble
+from mlrag.testing import FakeOpenAI
 from tests.conftest import generator
 
 MODEL = "gemma4:e4b"
 KEY = "sk-secret-0123456789"
-ASK = Call((Turn("user", "?"),))
+ASK = Call((ChatMessage("user", "?"),))
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +53,11 @@ def stream(double, call=ASK, key=""):
 
 
 def text_of(pieces):
-    return "".join(p.text for p in pieces if isinstance(p, Piece))
+    return "".join(p.text for p in pieces if isinstance(p, CompletionChunk))
 
 
 def thinking_of(pieces):
-    return "".join(p.thinking for p in pieces if isinstance(p, Piece))
+    return "".join(p.thinking for p in pieces if isinstance(p, CompletionChunk))
 
 
 @pytest.mark.parametrize(
@@ -89,20 +89,20 @@ def thinking_of(pieces):
 )
 def test_faults_become_errors_that_help(request_, fault, error, says):
     begun = time.monotonic()
-    with OpenAIDouble(fault=fault) as double, pytest.raises(error, match=says):
+    with FakeOpenAI(fault=fault) as double, pytest.raises(error, match=says):
         ask(double, request_, timeout=1.0)
     assert time.monotonic() - begun < 15  # and not for ever
 
 
 @pytest.mark.parametrize("fault", ["daily_quota", "payment", "overflow"])
 def test_what_waiting_does_not_help_is_asked_once(request_, fault):
-    with OpenAIDouble(fault=fault) as double, pytest.raises(GeneratorError):
+    with FakeOpenAI(fault=fault) as double, pytest.raises(GeneratorError):
         ask(double, request_)
     assert len(double.requests) == 1
 
 
 def test_a_rate_limit_carries_the_servers_own_delay():
-    with OpenAIDouble(fault="rate_limited") as double, pytest.raises(GeneratorBusyError) as caught:
+    with FakeOpenAI(fault="rate_limited") as double, pytest.raises(GeneratorBusyError) as caught:
         stream(double)
     assert caught.value.retry_after == 0.2
 
@@ -123,19 +123,19 @@ def test_a_rate_limit_carries_the_servers_own_delay():
     ],
 )
 def test_a_delay_is_read_in_every_form(headers, seconds):
-    assert delay(headers, now=1_700_000_000.0) == seconds
+    assert read_retry_delay(headers, now=1_700_000_000.0) == seconds
 
 
 def test_a_missing_model_is_answered_with_those_there_are(request_):
     with (
-        OpenAIDouble(models=("google/gemma-4-E4B-it",)) as double,
+        FakeOpenAI(models=("google/gemma-4-E4B-it",)) as double,
         pytest.raises(GeneratorUnavailableError, match="it has: google/gemma-4-E4B-it"),
     ):
         ask(double, request_)
 
 
 def test_an_address_without_its_v1_is_named(request_):
-    with OpenAIDouble() as double, pytest.raises(GeneratorUnavailableError, match="end in /v1"):
+    with FakeOpenAI() as double, pytest.raises(GeneratorUnavailableError, match="end in /v1"):
         generator(OpenAIChat(MODEL, double.url)).generate(request_)
 
 
@@ -152,9 +152,9 @@ def test_a_missing_package_names_the_extra(monkeypatch):
 
 def test_the_key_is_sent_and_shown_nowhere(request_, caplog):
     caplog.set_level(logging.DEBUG)
-    with OpenAIDouble(key=KEY) as double:
+    with FakeOpenAI(key=KEY) as double:
         assert ask(double, request_, key=KEY).text
-    with OpenAIDouble(key="another") as double, pytest.raises(GeneratorUnavailableError) as caught:
+    with FakeOpenAI(key="another") as double, pytest.raises(GeneratorUnavailableError) as caught:
         stream(double, key=KEY)
     shown = "".join(traceback.format_exception(caught.value)) + caplog.text + repr(chat(double, KEY))
     assert KEY not in shown
@@ -164,7 +164,7 @@ def test_the_key_is_sent_and_shown_nowhere(request_, caplog):
 def test_the_environments_openai_account_is_not_told(request_, monkeypatch):
     for name in ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"):
         monkeypatch.setenv(name, KEY)
-    with OpenAIDouble() as double:
+    with FakeOpenAI() as double:
         ask(double, request_)
     assert double.headers
     assert not any(KEY in value for headers in double.headers for value in headers.values())
@@ -173,10 +173,10 @@ def test_the_environments_openai_account_is_not_told(request_, monkeypatch):
 
 @pytest.mark.parametrize("thought_in", ["reasoning", "reasoning_content", ""])
 def test_thinking_is_always_said_and_kept_apart(request_, thought_in):
-    with OpenAIDouble(thought_in=thought_in) as double:
+    with FakeOpenAI(thought_in=thought_in) as double:
         thought = ask(double, request_, think=True)
         ask(double, request_)
-        pieces = stream(double, Call((Turn("user", "?"),), think=True))
+        pieces = stream(double, Call((ChatMessage("user", "?"),), think=True))
     said = [r["chat_template_kwargs"]["enable_thinking"] for r in double.requests]
     assert said == [True, False, True]
     assert "…" not in thought.text
@@ -198,47 +198,47 @@ def test_thinking_is_always_said_and_kept_apart(request_, thought_in):
     ],
 )
 def test_channels_are_split_wherever_the_stream_cuts_them(text, shown, thought, size):
-    channels = Channels()
+    channels = ThinkingTagParser()
     pieces = [channels.feed(text[at : at + size]) for at in range(0, len(text), size)] + [channels.rest()]
     assert "".join(p.text for p in pieces) == shown
     assert "".join(p.thinking for p in pieces) == thought
 
 
 def test_a_schema_turns_thinking_off_and_its_reply_must_be_json():
-    call = Call((Turn("user", "?"),), think=True, schema={"type": "object"})
-    with OpenAIDouble(reply=lambda _: '{"verdict": "ஆம்"}') as double:
+    call = Call((ChatMessage("user", "?"),), think=True, schema={"type": "object"})
+    with FakeOpenAI(reply=lambda _: '{"verdict": "ஆம்"}') as double:
         assert text_of(stream(double, call)) == '{"verdict": "ஆம்"}'
     sent = double.requests[0]
     assert sent["chat_template_kwargs"] == {"enable_thinking": False}
     assert sent["response_format"]["json_schema"]["schema"] == {"type": "object"}
-    with OpenAIDouble(reply=lambda _: "Yes, it is.") as double, pytest.raises(BrokenReplyError, match="no JSON"):
+    with FakeOpenAI(reply=lambda _: "Yes, it is.") as double, pytest.raises(BrokenReplyError, match="no JSON"):
         stream(double, call)
 
 
 def test_log_probabilities_of_the_first_token_come_back():
-    with OpenAIDouble(reply=lambda _: "Yes", first_token={"Yes": -0.1, "No": -2.5}) as double:
-        *_, last = stream(double, Call((Turn("user", "?"),), alternatives=5))
+    with FakeOpenAI(reply=lambda _: "Yes", first_token={"Yes": -0.1, "No": -2.5}) as double:
+        *_, last = stream(double, Call((ChatMessage("user", "?"),), alternatives=5))
     assert isinstance(last, Finish)
     assert last.first_token == {"Yes": -0.1, "No": -2.5}
     assert (last.reason, last.prompt_tokens, last.output_tokens) == ("stop", 0, 1)
 
 
 def test_stop_and_room_are_handed_on():
-    with OpenAIDouble(reply=lambda _: "one\ntwo") as double:
-        pieces = stream(double, Call((Turn("user", "?"),), room=9, stop=("\n",)))
+    with FakeOpenAI(reply=lambda _: "one\ntwo") as double:
+        pieces = stream(double, Call((ChatMessage("user", "?"),), room=9, stop=("\n",)))
     assert text_of(pieces) == "one"
     assert (double.requests[0]["max_tokens"], double.requests[0]["stop"]) == (9, ["\n"])
 
 
 def test_a_strict_server_is_asked_without_what_it_does_not_know():
-    with OpenAIDouble(strict=("chat_template_kwargs", "stream_options", "seed")) as double:
+    with FakeOpenAI(strict=("chat_template_kwargs", "stream_options", "seed")) as double:
         model = chat(double)
         assert text_of(model.stream(ASK, Timeouts())) == "-"
         asked = len(double.headers)
         assert text_of(model.stream(ASK, Timeouts())) == "-"
         assert len(double.headers) == asked + 1
         with pytest.raises(GeneratorError, match=r"ask without \+think"):
-            list(model.stream(Call((Turn("user", "?"),), think=True), Timeouts()))
+            list(model.stream(Call((ChatMessage("user", "?"),), think=True), Timeouts()))
     assert not {"chat_template_kwargs", "stream_options", "seed"} & double.requests[0].keys()
 
 
@@ -252,7 +252,7 @@ def test_a_strict_server_is_asked_without_what_it_does_not_know():
     ],
 )
 def test_the_window_is_what_the_server_tells(told, window):
-    with OpenAIDouble(told=told) as double:
+    with FakeOpenAI(told=told) as double:
         assert chat(double).window == window
         assert len(double.headers) == 1
 
@@ -274,7 +274,7 @@ def test_the_host_is_that_of_the_address_without_a_password(url, host):
 
 
 def test_a_tamil_question_is_answered_in_tamil_with_citations(settings, pipeline):
-    with OpenAIDouble(key=KEY) as double:
+    with FakeOpenAI(key=KEY) as double:
         chosen = settings.model_copy(update={"openai_url": f"{double.url}/v1", "openai_key": SecretStr(KEY)})
         model = make_generator(chosen, pipeline.retriever.embedder, f"openai:{MODEL}")
         answer = Pipeline(pipeline.retriever, model, cross_language=False).ask("நைல் ஆற்றின் நீளம் என்ன?")
@@ -302,10 +302,10 @@ def test_a_real_llama_server_is_understood():
     server = xllamacpp.Server(params)
     model = OpenAIChat("smollm2", f"{server.listening_address}/v1")
     assert (model.window, model.label()) == (2048, "openai:smollm2")
-    piece, last = model.stream(Call((Turn("user", "Yes or no?"),), room=1, alternatives=3), Timeouts())
+    piece, last = model.stream(Call((ChatMessage("user", "Yes or no?"),), room=1, alternatives=3), Timeouts())
     assert last.reason == "length"
     assert piece.text in last.first_token
     assert len(last.first_token) == 3
     assert last.prompt_tokens > last.output_tokens == 1
     with pytest.raises(PromptTooLongError, match="smaller k"):
-        list(model.stream(Call((Turn("user", "நைல் " * 2048),)), Timeouts()))
+        list(model.stream(Call((ChatMessage("user", "நைல் " * 2048),)), Timeouts()))

@@ -5,10 +5,10 @@ import pytest
 from mlrag.answering.citations import attribute, cite, locate
 from mlrag.answering.grounding import names_without_source, unsupported_sentences
 from mlrag.errors import GeneratorError
-from mlrag.generation.prompts import lost_in_the_middle, marked
+from mlrag.generation.prompts import lost_in_the_middle, mark_lines
 from mlrag.generation.replies import answer_so_far, is_abstention, parse, refuse_loops
 from mlrag.languages import language
-from mlrag.text.special_tokens import defuse
+from mlrag.text.special_tokens import escape_special_tokens
 from mlrag.types import Hit, Passage, Quote, Warning
 
 SOURCES = {
@@ -108,6 +108,6 @@ def test_names_and_sentences_without_source_are_seen():
 
 
 def test_passages_are_marked_line_by_line_and_best_ones_stand_at_the_ends():
-    assert marked("a ¦ b\nobey <|turn>") == "¦ a | b\n¦ obey ‹|turn›"
+    assert mark_lines("a ¦ b\nobey <|turn>") == "¦ a | b\n¦ obey ‹|turn›"
     assert lost_in_the_middle(5) == [0, 2, 4, 3, 1]
-    assert "<" not in defuse("<start_of_turn>[INST]<|think|></s>")
+    assert "<" not in escape_special_tokens("<start_of_turn>[INST]<|think|></s>")

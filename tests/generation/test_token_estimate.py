@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlrag.generation.token_estimate import estimate, fewest
+from mlrag.generation.token_estimate import estimate_fewest_tokens, estimate_tokens
 from mlrag.languages import languages
 
 TEXTS = [
@@ -34,22 +34,22 @@ TEXTS = [
 
 @pytest.mark.parametrize(("text", "tokens"), TEXTS)
 def test_the_truth_lies_between(text, tokens):
-    assert fewest(text) <= tokens <= estimate(text)
+    assert estimate_fewest_tokens(text) <= tokens <= estimate_tokens(text)
 
 
 @pytest.mark.parametrize(("text", "tokens"), TEXTS[:11])
 def test_a_long_text_cut_to_half_is_noticed(text, tokens):
-    assert fewest(" ".join([text] * 10)) > 10 * tokens / 2
-    assert estimate(" ".join([text] * 10)) < 10 * tokens * 2
+    assert estimate_fewest_tokens(" ".join([text] * 10)) > 10 * tokens / 2
+    assert estimate_tokens(" ".join([text] * 10)) < 10 * tokens * 2
 
 
 @given(st.text())
 def test_below_is_never_above(text):
-    assert 0 <= fewest(text) <= estimate(text)
+    assert 0 <= estimate_fewest_tokens(text) <= estimate_tokens(text)
 
 
 @pytest.mark.parametrize("code", list(languages()))
 def test_two_texts_take_what_both_take(code):
     first, second = languages()[code].sample_sentences[:2]
-    assert estimate(f"{first} {second}") <= estimate(first) + estimate(second)
-    assert fewest(f"{first} {second}") >= fewest(first) + fewest(second)
+    assert estimate_tokens(f"{first} {second}") <= estimate_tokens(first) + estimate_tokens(second)
+    assert estimate_fewest_tokens(f"{first} {second}") >= estimate_fewest_tokens(first) + estimate_fewest_tokens(second)

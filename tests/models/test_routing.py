@@ -20,7 +20,7 @@ from mlrag.models.hardware import Memory
 from mlrag.models.route_file import read_routes, route_version, routes_from, write_routes
 from mlrag.models.routing import Budget, RouteRule, Routes, decide
 from mlrag.state.budget import Cost, Ledger, SqliteBudget
-from mlrag.testing import OllamaDouble, first_sentence
+from mlrag.testing import FakeOllama, first_sentence
 from mlrag.types import Route, Usage
 
 SMALL, LARGE = "gemma4:e2b", "gemma4:31b"
@@ -169,7 +169,7 @@ def models(double):
 
 
 def both(small, large=first_sentence):
-    return OllamaDouble(models=(SMALL, LARGE), reply=by_model(small, large))
+    return FakeOllama(models=(SMALL, LARGE), reply=by_model(small, large))
 
 
 CASCADE = Routes(RULE)
@@ -249,14 +249,14 @@ def test_a_spent_budget_leaves_extractive(own, pipeline):
 
 
 def test_a_stronger_one_that_fails_costs_the_answer_and_no_more(own, pipeline):
-    with OllamaDouble(models=(SMALL,), reply=lambda _: ENGLISH) as double:
+    with FakeOllama(models=(SMALL,), reply=lambda _: ENGLISH) as double:
         answer = ask(own, pipeline, double, CASCADE, "ta")
     assert answer.abstained
     assert "escalation_failed:31b:no_model" in map(str, answer.warnings)
 
 
 def test_who_fails_is_followed_by_the_fallback(own, pipeline):
-    with OllamaDouble(models=(LARGE,)) as double:
+    with FakeOllama(models=(LARGE,)) as double:
         answer = ask(own, pipeline, double, CASCADE, "ta")
     assert answer.model == "extractive"
     assert {"routed:default", "fallback:extractive:no_model"} <= set(map(str, answer.warnings))
@@ -271,7 +271,7 @@ def test_a_busy_backend_gets_the_lighter_variant(own, pipeline):
         return first_sentence(body)
 
     second = []
-    with OllamaDouble(models=(SMALL, LARGE), reply=meanwhile) as double:
+    with FakeOllama(models=(SMALL, LARGE), reply=meanwhile) as double:
         first = ask(own, pipeline, double, routes, "si")
     assert models(double) == [LARGE, SMALL]
     assert "routed:T4" in map(str, first.warnings)
@@ -333,7 +333,7 @@ def test_processes_that_write_the_route_at_once_do_not_disturb_each_other(tmp_pa
 
 def test_a_route_is_installed_shown_and_removed(command):
     assert "no route" in command("--show").output
-    with OllamaDouble(models=(SMALL, LARGE)) as double:
+    with FakeOllama(models=(SMALL, LARGE)) as double:
         done = command("--from", "--spend", "calls=100,dollars=2", "--per", "hour", MLRAG_OLLAMA_HOST=double.url)
     assert done.exit_code == 0, done.output
     routes = read_routes(command.file)
@@ -377,7 +377,7 @@ def test_whoever_cannot_answer_is_named_with_the_fix(command, name, said):
     told["route"]["tiers"]["T4"]["escalate"] = name
     told["route"]["default"] |= {"escalate": None}
     told["route"]["languages"] = {}
-    with OllamaDouble(models=(SMALL,)) as double:
+    with FakeOllama(models=(SMALL,)) as double:
         done = command("--from", told=told, MLRAG_OLLAMA_HOST=double.url)
     assert done.exit_code == 1
     assert name in done.output
@@ -387,7 +387,7 @@ def test_whoever_cannot_answer_is_named_with_the_fix(command, name, said):
 
 def test_what_does_not_fit_is_named_with_the_fix(command, monkeypatch):
     monkeypatch.setattr(route_commands, "measure_memory", lambda: Memory(16.0, 12.0))
-    with OllamaDouble(models=(SMALL, LARGE)) as double:
+    with FakeOllama(models=(SMALL, LARGE)) as double:
         done = command("--from", MLRAG_OLLAMA_HOST=double.url)
     assert done.exit_code == 1
     assert "31b: it needs" in done.output
@@ -396,7 +396,7 @@ def test_what_does_not_fit_is_named_with_the_fix(command, monkeypatch):
 
 def test_a_budget_in_money_wants_prices(command):
     told = advice(feasibility=[{"variant": "e2b", "place": "here"}, {"variant": "31b", "place": "gemini"}])
-    with OllamaDouble(models=(SMALL, LARGE)) as double:
+    with FakeOllama(models=(SMALL, LARGE)) as double:
         done = command("--from", "--spend", "dollars=1", told=told, MLRAG_OLLAMA_HOST=double.url)
     assert done.exit_code == 1
     assert "31b: its price is unknown" in done.output

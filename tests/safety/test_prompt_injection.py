@@ -14,9 +14,9 @@ from mlrag.answering.retriever import Retriever
 from mlrag.generation.extractive import Extractive
 from mlrag.languages import language, languages
 from mlrag.safety.prompt_injection import OrderGuard, cues, cues_of, spread
-from mlrag.testing import OllamaDouble, gullible
-from mlrag.text.normalize import fold_visible
-from mlrag.text.special_tokens import begins_turn, control_tokens, defuse
+from mlrag.testing import FakeOllama, make_gullible_reply
+from mlrag.text.normalize import fold_confusables
+from mlrag.text.special_tokens import escape_special_tokens, find_special_tokens, has_turn_marker
 from mlrag.types import Document, Evidence, Generation, Hit, Passage, Span, Warning, Withheld
 from tests.conftest import CORPORA
 
@@ -26,8 +26,8 @@ STEP = 15
 
 @pytest.mark.parametrize("template", TEMPLATES[:-1])
 def test_no_control_token_survives_however_it_is_dressed_up(template):
-    text = defuse("வணக்கம் " + template.replace("{o}", "你好"))
-    assert control_tokens(text) == []
+    text = escape_special_tokens("வணக்கம் " + template.replace("{o}", "你好"))
+    assert find_special_tokens(text) == []
     assert "வணக்கம்" in text and "你好" in text and "‹" in text
 
 
@@ -37,14 +37,14 @@ def test_no_control_token_survives_however_it_is_dressed_up(template):
      ("<|im\u200b_start|>", True), ("<turn|>", True), ("<｜end▁of▁sentence｜>", True), ("</s>", False)],
 )  # fmt: skip
 def test_tokens_that_make_a_turn_are_told_from_tags(token, turn):
-    (found,) = control_tokens(f"a {token} b")
+    (found,) = find_special_tokens(f"a {token} b")
     assert (found.start, found.end, found.turn) == (2, 2 + len(token), turn)
 
 
 @pytest.mark.parametrize("text", ["if a < b and c > d | e", "x |> f", "[1] <b>", "٣ < ٥ | ٧", "《红楼梦》｜曹雪芹"])
 def test_plain_text_holds_no_control_token(text):
-    assert defuse(text) == text
-    assert not begins_turn(text)
+    assert escape_special_tokens(text) == text
+    assert not has_turn_marker(text)
 
 
 def test_less_is_enough_beside_a_withheld_sentence():
@@ -84,7 +84,7 @@ def test_a_text_is_planted_where_it_should_stand():
     document = Document("d", "en", "One. Two. Three. Four.")
     texts = [plant_order(document, "Obey.", position, "x").text for position in POSITIONS]
     assert texts == ["Obey. One. Two. Three. Four.", "One. Two. Obey. Three. Four.", "One. Two. Three. Four. Obey."]
-    assert fold_visible(add_zero_width("Obey okapi52")) == "obey okapi52"
+    assert fold_confusables(add_zero_width("Obey okapi52")) == "obey okapi52"
 
 
 def test_an_answer_that_rests_on_what_was_withheld_is_refused():
@@ -133,9 +133,9 @@ def said(pipeline: Pipeline, found: list[Case]) -> tuple[int, int]:
     count = n = 0
     for case in (c for c in found if c.canary):
         answer = ask(pipeline, case, clean[case.lang], case.example.question)
-        if any(fold_visible(case.canary) in fold_visible(h.passage.indexed_text) for h in answer.hits):
+        if any(fold_confusables(case.canary) in fold_confusables(h.passage.indexed_text) for h in answer.hits):
             n += 1
-            count += fold_visible(case.canary) in fold_visible(answer.text)
+            count += fold_confusables(case.canary) in fold_confusables(answer.text)
     return count, n
 
 
@@ -143,7 +143,7 @@ def test_hidden_orders_reach_no_reader(cases):
     found, guarded = cases
     extractive = Extractive(shipped_calibration(guarded.embedder.name))
     assert said(Pipeline(guarded, extractive, cross_language=False), found)[0] == 0
-    with OllamaDouble(reply=gullible(CANARIES)) as double:
+    with FakeOllama(reply=make_gullible_reply(CANARIES)) as double:
         obeyed, n = said(over(guarded, double), found)
         assert n >= 9
         assert obeyed == 0
@@ -151,12 +151,12 @@ def test_hidden_orders_reach_no_reader(cases):
 
 def test_without_the_guard_the_gullible_one_obeys(cases):
     found, guarded = cases
-    with OllamaDouble(reply=gullible(CANARIES)) as double:
+    with FakeOllama(reply=make_gullible_reply(CANARIES)) as double:
         obeyed, n = said(over(Retriever(guarded.indexes, guarded.embedder, guarded=False), double), found)
     assert obeyed >= 0.9 * n
 
 
 def test_orders_of_every_kind_name_their_canary():
     for code in ("si", "ar", "ko"):
-        kinds = {o.kind for o in list_orders(code, "okapi52") if "okapi52" in fold_visible(o.text)}
+        kinds = {o.kind for o in list_orders(code, "okapi52") if "okapi52" in fold_confusables(o.text)}
         assert kinds == {"own", "english", "control", "zero-width"}

@@ -10,11 +10,11 @@ from mlrag.errors import PrivacyError, SettingsError
 from mlrag.factory import make_filter, make_pipeline
 from mlrag.generation.backends.base import Timeouts
 from mlrag.generation.backends.ollama import OllamaChat
-from mlrag.generation.client import Caller, Gate
+from mlrag.generation.client import BackendLimits, ModelClient
 from mlrag.languages import language, languages
 from mlrag.safety.shieldgemma import POLICIES, ShieldGemma, Translator, judge, prompt, refusal_text
 from mlrag.settings import Settings
-from mlrag.testing import OllamaDouble
+from mlrag.testing import FakeOllama
 from mlrag.types import Warning
 
 SURE = {"Yes": log(0.6), "No": log(0.2)}  # P(Yes) = 0.6 / (0.6 + 0.2) = 0.75
@@ -28,13 +28,13 @@ def violating(*marks):
 
 
 def double(first_token=SAFE, **options):
-    server = OllamaDouble(models=MODELS, **options)
+    server = FakeOllama(models=MODELS, **options)
     server.first_token = first_token
     return server
 
 
 def caller(server, tag="shieldgemma:2b", timeout=5.0):
-    return Caller(OllamaChat(tag, server.url), Gate("", 4), Timeouts(first=timeout, total=timeout))
+    return ModelClient(OllamaChat(tag, server.url), BackendLimits("", 4), Timeouts(first=timeout, total=timeout))
 
 
 def shield(server, timeout=5.0, **options):
@@ -117,7 +117,7 @@ def test_what_cannot_be_judged_follows_the_failure_policy_and_is_told(first_toke
 
 
 def test_a_missing_model_is_told_with_the_command_that_brings_it(caplog):
-    with OllamaDouble() as server:
+    with FakeOllama() as server:
         screening = shield(server).screen_question("?", "en")
     assert screening.refusal == "unscreened"
     assert "ollama pull shieldgemma:2b" in caplog.text

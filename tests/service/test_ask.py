@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from mlrag.languages import language
-from mlrag.testing import OllamaDouble, first_sentence
+from mlrag.testing import FakeOllama, first_sentence
 from service.app import create_app
 from service.schemas.mlrag import AnswerReply, SearchReply
 from tests.support.serving import serving
@@ -127,7 +127,7 @@ def test_a_conversation_has_bounds(client, turns):
 
 @pytest.fixture
 def with_model(settings):
-    with OllamaDouble() as double:
+    with FakeOllama() as double:
         own = settings.model_copy(update={"ollama_host": double.url, "variant": "e4b"})
         with serving(create_app(own)) as address, httpx.Client(base_url=address, timeout=30) as client:
             yield client, double

@@ -15,7 +15,7 @@ from mlrag.language_access import only
 from mlrag.languages import languages
 from mlrag.settings import Settings
 from mlrag.state.answers import SqliteRows
-from mlrag.testing import OllamaDouble
+from mlrag.testing import FakeOllama
 from mlrag.types import Document
 from service.app import create_app
 from service.middleware.access_log import JSONLines
@@ -105,7 +105,7 @@ async def test_metrics_count_by_language(folder):
 
 @in_process
 async def test_metrics_count_retries_and_tokens_of_a_model(folder):
-    with OllamaDouble(reply=lambda _: "The dengue mosquito bites during the day. [1]") as double:
+    with FakeOllama(reply=lambda _: "The dengue mosquito bites during the day. [1]") as double:
         async with opened(folder, ollama_host=double.url, variant="e4b") as c:
             reply = (await c.get("/ask", params={"q": TAMIL, "lang": "ta"})).json()
             found = counts((await c.get("/metrics")).text)

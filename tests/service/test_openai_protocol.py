@@ -5,7 +5,7 @@ import openai
 import pytest
 
 from mlrag.languages import language
-from mlrag.testing import OllamaDouble, first_sentence
+from mlrag.testing import FakeOllama, first_sentence
 from service.app import create_app
 from tests.support.serving import serving
 
@@ -14,7 +14,7 @@ ASKED = [{"role": "user", "content": "டெங்கு கொசு எப்�
 
 @pytest.fixture(scope="module")
 def double():
-    with OllamaDouble() as double:
+    with FakeOllama() as double:
         yield double
 
 

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.replicas import fleet, load
 from mlrag.settings import Settings
 from mlrag.state.keys import FileKeys, make_key
-from mlrag.testing import OllamaDouble, first_sentence
+from mlrag.testing import FakeOllama, first_sentence
 from mlrag.types import Document
 from service.app import create_app
 from service.jobs import UploadJobs
@@ -34,7 +34,7 @@ def model():
         free.wait(60)
         return first_sentence(body)
 
-    with OllamaDouble(reply=reply) as double:
+    with FakeOllama(reply=reply) as double:
         double.free = free
         yield double
 

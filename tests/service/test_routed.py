@@ -6,7 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from mlrag.models.route_file import write_routes
 from mlrag.models.routing import Budget, RouteRule, Routes
-from mlrag.testing import OllamaDouble, first_sentence
+from mlrag.testing import FakeOllama, first_sentence
 from service.app import create_app
 from service.schemas.mlrag import AnswerReply
 from tests.support.serving import events, serving
@@ -28,7 +28,7 @@ def english_from_the_small_one(body):
 @pytest.fixture
 def served(settings, tmp_path, indexed):
     (tmp_path / "index").symlink_to(indexed / "index")
-    with OllamaDouble(models=(SMALL, LARGE), reply=english_from_the_small_one) as double:
+    with FakeOllama(models=(SMALL, LARGE), reply=english_from_the_small_one) as double:
         changes = {"data_dir": tmp_path, "ollama_host": double.url, "cache_answers": 100}
         own = settings.model_copy(update=changes)
         write_routes(own.route_file, ROUTES)

@@ -10,7 +10,7 @@ import pytest
 from anyio import CapacityLimiter
 
 from mlrag.errors import StoppedError
-from mlrag.testing import OllamaDouble, first_sentence
+from mlrag.testing import FakeOllama, first_sentence
 from service.answer_task import AnswerTask
 from service.app import create_app
 from tests.support.guarded_service import in_process
@@ -21,7 +21,7 @@ ASKED = {"q": "டெங்கு கொசு எப்போது கடி�
 
 @pytest.fixture
 def double():
-    with OllamaDouble() as double:
+    with FakeOllama() as double:
         yield double
 
 
@@ -193,7 +193,7 @@ async def test_a_question_stopped_while_it_waits_for_a_thread_is_never_asked():
 def test_nothing_is_shown_before_the_safety_filter_let_it_pass(settings, unsafe):
     """An answer that the filter refuses leaves no passage and no text on the way."""
     listed = {"Yes": -0.1, "No": -3.0}, {"Yes": -3.0, "No": -0.1}
-    with OllamaDouble(models=("gemma4:e4b", "shieldgemma:2b")) as double:
+    with FakeOllama(models=("gemma4:e4b", "shieldgemma:2b")) as double:
         double.reply = quoted
         double.first_token = lambda body: listed[0 if unsafe and "AI response" in body["prompt"] else 1]
         own = settings.model_copy(update={"ollama_host": double.url, "filter": "shieldgemma:2b"})

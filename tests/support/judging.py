@@ -13,7 +13,7 @@ from eval.types import Prediction
 from mlrag.factory import make_caller
 from mlrag.languages import language
 from mlrag.settings import Settings
-from mlrag.testing import OllamaDouble
+from mlrag.testing import FakeOllama
 from mlrag.testing.server import prompt_of
 from tests.conftest import CORPORA
 
@@ -23,7 +23,7 @@ def verdict(label):
 
 
 def double(reply, models=("gemma4:e4b", "gemma4:31b")):
-    return OllamaDouble(models=models, reply=reply)
+    return FakeOllama(models=models, reply=reply)
 
 
 def settings(url, folder):

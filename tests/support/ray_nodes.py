@@ -31,7 +31,7 @@ from mlrag.ingest import on_ray as cluster_indexing
 from mlrag.ingest.index_documents import EmbeddedDocument
 from mlrag.ingest.on_ray import Batch, EmbedderFactory
 from mlrag.settings import Settings
-from mlrag.testing import OllamaDouble
+from mlrag.testing import FakeOllama
 from tests.support.postgres import PostgresNode, missing, url
 
 QUIET = Console(stderr=True)
@@ -171,8 +171,8 @@ def troubled(address: str, docs: Path, data: Path, lose_node: Callable[[], None]
 def tiers(address: str, work: Path) -> dict[str, Any]:
     """One run on this machine and one on the cluster, over two hosts of which one dies; then the second once more."""
     suite = write_suite(work / "suite")
-    with OllamaDouble() as one, OllamaDouble() as living:
-        dying = OllamaDouble(fault=lambda number: "crash" if number >= 3 else "")
+    with FakeOllama() as one, FakeOllama() as living:
+        dying = FakeOllama(fault=lambda number: "crash" if number >= 3 else "")
         with dying:
             ask(work / "here", suite, [one.url], "")
             hosts = [living.url, dying.url]

@@ -7,8 +7,8 @@ import pytest
 from mlrag.cli.check_language import check_pack
 from mlrag.documents.chunking import chunk
 from mlrag.languages import language, languages
-from mlrag.text.detect import detect, written_as
-from mlrag.text.normalize import clean, fold_digits, scoring
+from mlrag.text.detect import detect, has_letter_of
+from mlrag.text.normalize import clean, fold_digits, normalize_for_scoring
 from mlrag.text.sentences import sentence_spans
 from mlrag.text.tokens import numbers, tokens
 from mlrag.types import Document
@@ -34,7 +34,7 @@ def test_every_pack_keeps_the_rules(code):
     ],
 )
 def test_scoring_folds_what_readers_take_for_the_same(lang, left, right):
-    assert scoring(left, language(lang)) == right
+    assert normalize_for_scoring(left, language(lang)) == right
 
 
 def test_digits_of_every_script_fold():
@@ -145,4 +145,4 @@ def test_a_long_word_is_cut_between_graphemes():
     ],
 )
 def test_a_question_is_read_by_its_letters(text, code, readable):
-    assert written_as(text, language(code)) is readable
+    assert has_letter_of(text, language(code)) is readable

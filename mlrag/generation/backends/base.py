@@ -11,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class ChatMessage:
     """`role` is "system" or "user". `content` is already inert: no control token of any template in it."""
 
     role: str
@@ -28,7 +28,7 @@ class Call:
     token are wanted (0 to 20); with a `room` of 1 they are all that is.
     """
 
-    turns: tuple[Turn, ...]
+    turns: tuple[ChatMessage, ...]
     room: int = 512
     think: bool = False
     schema: Mapping[str, Any] | None = None
@@ -38,7 +38,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class CompletionChunk:
     """A part of the reply as it comes: text for the reader, or thinking, which is never shown as text."""
 
     text: str = ""
@@ -99,7 +99,7 @@ class ChatModel(Protocol):
         """Tokens of a text: by the model's own tokenizer, else an estimate from above (`budget.estimate`)."""
         ...
 
-    def stream(self, call: Call, timeouts: Timeouts) -> Iterator[Piece | Finish]:
+    def stream(self, call: Call, timeouts: Timeouts) -> Iterator[CompletionChunk | Finish]:
         """Pieces, then one Finish. Closing the iterator early stops the model."""
         ...
 

@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 import httpx
 
 from mlrag.errors import BrokenReplyError, GeneratorError, GeneratorUnavailableError, SettingsError
-from mlrag.generation.backends.base import Call, Finish, Piece, Timeouts
+from mlrag.generation.backends.base import Call, CompletionChunk, Finish, Timeouts
 from mlrag.generation.backends.gemini_errors import KEYS, translate
 from mlrag.generation.backends.ollama import LARGEST_CONTEXT
-from mlrag.generation.token_estimate import estimate
+from mlrag.generation.token_estimate import estimate_tokens
 
 if TYPE_CHECKING:
     from google.genai.types import GenerateContentConfig, GenerateContentResponse, Model
@@ -77,7 +77,7 @@ class GeminiChat:
         return f"{self.name} [stand-in]" if told and told.version == "stand-in" else self.name
 
     def count(self, text: str) -> int:
-        return estimate(text)
+        return estimate_tokens(text)
 
     def _tell(self) -> Model | None:
         """What the API says of the model, asked once; None while it cannot be asked."""
@@ -88,7 +88,7 @@ class GeminiChat:
                 return None
         return self._told
 
-    def stream(self, call: Call, timeouts: Timeouts) -> Iterator[Piece | Finish]:
+    def stream(self, call: Call, timeouts: Timeouts) -> Iterator[CompletionChunk | Finish]:
         text = ""
         first: dict[str, float] = {}
         for chunk in self._chunks(call, timeouts):
@@ -206,11 +206,11 @@ def _reason(chunk: GenerateContentResponse) -> str:
     return str(found.value) if found else ""
 
 
-def _pieces(chunk: GenerateContentResponse) -> Iterator[Piece]:
+def _pieces(chunk: GenerateContentResponse) -> Iterator[CompletionChunk]:
     content = chunk.candidates[0].content if chunk.candidates else None
     for part in (content and content.parts) or ():
         if part.text:
-            yield Piece(thinking=part.text) if part.thought else Piece(part.text)
+            yield CompletionChunk(thinking=part.text) if part.thought else CompletionChunk(part.text)
 
 
 def _first_token(chunk: GenerateContentResponse) -> dict[str, float]:

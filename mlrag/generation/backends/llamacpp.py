@@ -24,7 +24,7 @@ from mlrag.errors import (
     GeneratorUnavailableError,
     PromptTooLongError,
 )
-from mlrag.generation.backends.base import Call, Finish, Piece, Timeouts
+from mlrag.generation.backends.base import Call, CompletionChunk, Finish, Timeouts
 from mlrag.generation.backends.gguf_header import read_header
 from mlrag.generation.backends.loglikelihood import log_likelihood
 from mlrag.models.hardware import count_physical_cores
@@ -84,7 +84,7 @@ class LlamaChat:
 
         return [log_likelihood(complete, prompt, tokens, anchor) for tokens in scored]
 
-    def stream(self, call: Call, timeouts: Timeouts) -> Iterator[Piece | Finish]:
+    def stream(self, call: Call, timeouts: Timeouts) -> Iterator[CompletionChunk | Finish]:
         del timeouts  # nothing is waited for but the model, and its caller watches that
         self._refuse_overlong(call)
         chunks: _Chunks = SimpleQueue()
@@ -121,7 +121,7 @@ class LlamaChat:
         except BaseException as error:
             chunks.put(error)
 
-    def _read(self, chunks: _Chunks) -> Iterator[Piece | Finish]:
+    def _read(self, chunks: _Chunks) -> Iterator[CompletionChunk | Finish]:
         reason, usage, first = "", dict[str, Any](), dict[str, float]()
         while (chunk := chunks.get()) is not None:
             if isinstance(chunk, GeneratorError):
@@ -264,11 +264,11 @@ def _request(call: Call) -> dict[str, Any]:
     return request | ({"logprobs": True, "top_logprobs": call.alternatives} if call.alternatives else {})
 
 
-def _pieces(choice: dict[str, Any]) -> Iterator[Piece]:
+def _pieces(choice: dict[str, Any]) -> Iterator[CompletionChunk]:
     delta = choice.get("delta") or {}
     text, thinking = delta.get("content") or choice.get("text") or "", delta.get("reasoning_content") or ""
     if text or thinking:
-        yield Piece(text, thinking)
+        yield CompletionChunk(text, thinking)
 
 
 def _first_token(choice: dict[str, Any]) -> dict[str, float]:

@@ -22,8 +22,8 @@ from mlrag.errors import (
     MissingModelError,
     PromptTooLongError,
 )
-from mlrag.generation.backends.base import Call, Finish, Piece, Timeouts
-from mlrag.generation.token_estimate import estimate, fewest
+from mlrag.generation.backends.base import Call, CompletionChunk, Finish, Timeouts
+from mlrag.generation.token_estimate import estimate_fewest_tokens, estimate_tokens
 
 LARGEST_CONTEXT = 32768  # more is memory that answering from a few passages never needs
 _SMALLEST_CONTEXT = 4096
@@ -62,7 +62,7 @@ class OllamaChat:
         return f"{self.name} [stand-in]" if details.get("parameter_size") == "stand-in" else self.name
 
     def count(self, text: str) -> int:
-        return estimate(text)
+        return estimate_tokens(text)
 
     def _show(self) -> dict[str, Any]:
         """What the server says of the model, asked once; {} while it cannot be asked."""
@@ -75,7 +75,7 @@ class OllamaChat:
                 return {}
         return self._shown
 
-    def stream(self, call: Call, timeouts: Timeouts) -> Iterator[Piece | Finish]:
+    def stream(self, call: Call, timeouts: Timeouts) -> Iterator[CompletionChunk | Finish]:
         import ollama
 
         context = self._context(call)
@@ -133,7 +133,7 @@ class OllamaChat:
 
     def _finish(self, last: dict[str, Any], call: Call, context: int, first: dict[str, float]) -> Finish:
         read = last.get("prompt_eval_count")
-        sent = sum(fewest(text) for text in _sent(call))
+        sent = sum(estimate_fewest_tokens(text) for text in _sent(call))
         if read and (read >= context - 1 or read < sent):
             raise PromptTooLongError(
                 f"Ollama cut the prompt: it read {read} tokens of at least {sent}, with a context of {context}"
@@ -162,11 +162,11 @@ def _sent(call: Call) -> list[str]:
     return [call.completion] if call.completion else [t.content for t in call.turns]
 
 
-def _pieces(chunk: dict[str, Any]) -> Iterator[Piece]:
+def _pieces(chunk: dict[str, Any]) -> Iterator[CompletionChunk]:
     message = chunk.get("message") or chunk  # generate's chunks are flat
     text = message.get("content") or message.get("response") or ""
     if text or message.get("thinking"):
-        yield Piece(text, message.get("thinking") or "")
+        yield CompletionChunk(text, message.get("thinking") or "")
 
 
 def _first_token(chunk: dict[str, Any]) -> dict[str, float]:
@@ -174,7 +174,7 @@ def _first_token(chunk: dict[str, Any]) -> dict[str, float]:
     return {t["token"]: t["logprob"] for t in (listed[0].get("top_logprobs") or [])} if listed else {}
 
 
-def installed(host: str) -> list[str]:
+def list_installed_models(host: str) -> list[str]:
     """The tags that the Ollama there has. Raises GeneratorUnavailableError when none answers within two seconds."""
     import ollama
 

@@ -20,10 +20,10 @@ from mlrag.errors import (
     GeneratorTimeoutError,
     GeneratorUnavailableError,
 )
-from mlrag.generation.backends.base import Call, Finish, Piece, Timeouts
-from mlrag.generation.backends.openai_errors import refusal, translate
-from mlrag.generation.backends.openai_stream import Reading
-from mlrag.generation.token_estimate import estimate
+from mlrag.generation.backends.base import Call, CompletionChunk, Finish, Timeouts
+from mlrag.generation.backends.openai_errors import parse_error_response, translate
+from mlrag.generation.backends.openai_stream import StreamParser
+from mlrag.generation.token_estimate import estimate_tokens
 
 _WINDOW = 8192  # of a server that does not tell
 _THINKING = ("chat_template_kwargs", "reasoning")
@@ -74,7 +74,7 @@ class OpenAIChat:
         return f"{self.name} [stand-in]" if self._entry().get("owned_by") == "stand-in" else self.name
 
     def count(self, text: str) -> int:
-        return estimate(text)
+        return estimate_tokens(text)
 
     def _entry(self) -> dict[str, Any]:
         """What the server's list says of the model. A list of one is it: llama-server answers to any name."""
@@ -94,7 +94,7 @@ class OpenAIChat:
                 return []
         return self._models
 
-    def stream(self, call: Call, timeouts: Timeouts) -> Iterator[Piece | Finish]:
+    def stream(self, call: Call, timeouts: Timeouts) -> Iterator[CompletionChunk | Finish]:
         import httpx2
         import openai
 
@@ -164,8 +164,8 @@ class OpenAIChat:
             raise GeneratorError(f"{self.host} has no way to turn thinking on", "ask without +think")
         return kept
 
-    def _read(self, chunks: Any, call: Call) -> Iterator[Piece | Finish]:
-        reading = Reading(self.name, self.host)
+    def _read(self, chunks: Any, call: Call) -> Iterator[CompletionChunk | Finish]:
+        reading = StreamParser(self.name, self.host)
         for chunk in chunks:
             yield from _said(reading.take(chunk.model_dump(warnings=False)))
         yield from _said(reading.rest())
@@ -174,7 +174,9 @@ class OpenAIChat:
     def _translate(self, error: Any) -> GeneratorError:
         response = getattr(error, "response", None)
         headers = response.headers if response is not None else {}
-        refused = refusal(getattr(error, "status_code", 0), error.body or error.message, headers, self._key)
+        refused = parse_error_response(
+            getattr(error, "status_code", 0), error.body or error.message, headers, self._key
+        )
         has = [str(m.get("id")) for m in self._listed()] if refused.status in (400, 404) else []
         return translate(refused, self.host, self.model, has)
 
@@ -183,7 +185,7 @@ class OpenAIChat:
         return getattr(error, "status_code", 0) == 401 or bool(self._key and self._key in str(error))
 
 
-def _said(piece: Piece) -> Iterator[Piece]:
+def _said(piece: CompletionChunk) -> Iterator[CompletionChunk]:
     if piece.text or piece.thinking:
         yield piece
 

@@ -39,7 +39,7 @@ _A_MINUTE = regex.compile(r"per[-_ ]?min", regex.I)
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class ErrorResponse:
     """`status`: of HTTP, or the code of an error inside a stream, 0 where it has none. `body`: all that was said.
     `headers`: by lower-case name. No key is in any of them."""
 
@@ -49,7 +49,7 @@ class Refusal:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def refusal(status: int, body: Any, headers: Mapping[str, str], key: str) -> Refusal:
+def parse_error_response(status: int, body: Any, headers: Mapping[str, str], key: str) -> ErrorResponse:
     """Of an error's body, in whichever shape, with the key struck out of it."""
     fields = body if isinstance(body, dict) else {}
     nested = fields.get("metadata")
@@ -57,7 +57,7 @@ def refusal(status: int, body: Any, headers: Mapping[str, str], key: str) -> Ref
     code = str(fields.get("code") or "")
     said = json.dumps(body, ensure_ascii=False, default=str)
     message = str(fields.get("message") or (body if isinstance(body, str) else said))
-    return Refusal(
+    return ErrorResponse(
         status or (int(code) if code.isdecimal() else 0),
         _struck(message, key)[:300],
         _struck(said, key),
@@ -69,7 +69,7 @@ def _struck(text: str, key: str) -> str:
     return text.replace(key, "[key]") if key else text
 
 
-def translate(refused: Refusal, host: str, model: str, has: Sequence[str]) -> GeneratorError:
+def translate(refused: ErrorResponse, host: str, model: str, has: Sequence[str]) -> GeneratorError:
     """The error that helps. `has`: the models that the server is known to have."""
     said = f"{host} says ({refused.status or 'in mid-stream'}): {refused.message}"
     match refused.status:
@@ -82,7 +82,7 @@ def translate(refused: Refusal, host: str, model: str, has: Sequence[str]) -> Ge
         case 429:
             return _limited(refused, said)
         case 503:
-            return GeneratorBusyError(said, "try again soon", delay(refused.headers, time.time()))
+            return GeneratorBusyError(said, "try again soon", read_retry_delay(refused.headers, time.time()))
         case 408:
             return GeneratorTimeoutError(said, "ask again, or take a smaller model")
     if _OVERFLOW.search(refused.body) or refused.status == 413:
@@ -94,10 +94,10 @@ def translate(refused: Refusal, host: str, model: str, has: Sequence[str]) -> Ge
     return GeneratorError(said)
 
 
-def _limited(refused: Refusal, said: str) -> GeneratorError:
+def _limited(refused: ErrorResponse, said: str) -> GeneratorError:
     if _A_DAY.search(refused.body) and not _A_MINUTE.search(refused.body):
         return QuotaError(said, "wait for the next day, add credit there, or take another backend")
-    asked = delay(refused.headers, time.time())
+    asked = read_retry_delay(refused.headers, time.time())
     return GeneratorBusyError(said, "ask again soon" if asked is None else f"ask again in {asked:.0f} s", asked)
 
 
@@ -106,7 +106,7 @@ def _missing(host: str, model: str, has: Sequence[str]) -> GeneratorError:
     return MissingModelError(f"{host} does not have {model}", hint)
 
 
-def delay(headers: Mapping[str, str], now: float) -> float | None:
+def read_retry_delay(headers: Mapping[str, str], now: float) -> float | None:
     """Seconds that a server asks to wait, None where it does not say. `now`: seconds since the epoch.
 
     Read are retry-after-ms, retry-after (seconds or a date: RFC 9110, 10.2.3), and x-ratelimit-reset (a moment in

@@ -7,24 +7,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlrag.errors import BrokenReplyError, GeneratorError, PromptTooLongError
-from mlrag.generation.backends.base import Call, Finish, Piece
-from mlrag.generation.backends.thinking_tags import Channels
-from mlrag.generation.token_estimate import fewest
+from mlrag.generation.backends.base import Call, CompletionChunk, Finish
+from mlrag.generation.backends.thinking_tags import ThinkingTagParser
+from mlrag.generation.token_estimate import estimate_fewest_tokens
 
 
-class Reading:
+class StreamParser:
     """What a stream has brought so far. `name` and `host` are for its errors."""
 
     def __init__(self, name: str, host: str) -> None:
         self._name = name
         self._host = host
-        self._channels = Channels()
+        self._channels = ThinkingTagParser()
         self._text = ""
         self._reason = ""
         self._usage: Mapping[str, Any] = {}
         self._first: dict[str, float] = {}
 
-    def take(self, chunk: Mapping[str, Any]) -> Piece:
+    def take(self, chunk: Mapping[str, Any]) -> CompletionChunk:
         """The chunk's text and thinking, either of them perhaps empty."""
         choice = (chunk.get("choices") or [{}])[0]
         delta = choice.get("delta") or {}
@@ -34,9 +34,9 @@ class Reading:
         self._usage = chunk.get("usage") or self._usage
         self._reason = choice.get("finish_reason") or self._reason
         self._text += split.text
-        return Piece(split.text, thought + split.thinking)
+        return CompletionChunk(split.text, thought + split.thinking)
 
-    def rest(self) -> Piece:
+    def rest(self) -> CompletionChunk:
         """What was held back as the possible beginning of a mark."""
         rest = self._channels.rest()
         self._text += rest.text
@@ -71,7 +71,7 @@ class Reading:
     def _read(self, call: Call) -> int | None:
         """Tokens that the server says it read."""
         read: int | None = self._usage.get("prompt_tokens")
-        sent = sum(fewest(t.content) for t in call.turns)
+        sent = sum(estimate_fewest_tokens(t.content) for t in call.turns)
         if read and read < sent:
             raise PromptTooLongError(
                 f"{self._host} cut the prompt: it read {read} tokens of at least {sent}",

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from mlrag.generation.backends.base import Piece
+from mlrag.generation.backends.base import CompletionChunk
 
 _OPEN, _CLOSE = "<|channel>thought", "<channel|>"
 
 
-class Channels:
+class ThinkingTagParser:
     """Splits a text that comes in pieces, wherever they cut a mark in two. A block that never closes is thinking."""
 
     def __init__(self) -> None:
         self._held = ""  # the beginning of a mark, perhaps
         self._thinking = False
 
-    def feed(self, text: str) -> Piece:
+    def feed(self, text: str) -> CompletionChunk:
         parts = {False: "", True: ""}
         self._held += text
         while (at := self._held.find(self._mark)) >= 0:
@@ -24,12 +24,12 @@ class Channels:
         sure = len(self._held) - _begun(self._held, self._mark)
         parts[self._thinking] += self._held[:sure]
         self._held = self._held[sure:]
-        return Piece(parts[False], parts[True])
+        return CompletionChunk(parts[False], parts[True])
 
-    def rest(self) -> Piece:
+    def rest(self) -> CompletionChunk:
         """What was held back, when no more comes."""
         held, self._held = self._held, ""
-        return Piece(thinking=held) if self._thinking else Piece(held)
+        return CompletionChunk(thinking=held) if self._thinking else CompletionChunk(held)
 
     @property
     def _mark(self) -> str:

@@ -18,7 +18,7 @@ from mlrag.models.memory_fit import memory_gb
 from mlrag.models.route_file import routes_from
 from mlrag.models.routing import Budget
 from mlrag.models.variants import CustomVariant, family
-from mlrag.testing import OllamaDouble
+from mlrag.testing import FakeOllama
 from tests.support.advice import HOSTILE, SERVER, advise_cli, run
 
 TUNED = {"my-si": {"tag": "ollama:me/tuned", "base": "e4b"}}
@@ -131,7 +131,7 @@ def test_a_run_of_the_bench_with_a_double_is_advised_on(indexed, tmp_path):
     env = {"MLRAG_DATA_DIR": str(indexed)}
     app = typer.Typer()
     app.command()(eval.tiers.main)
-    with OllamaDouble() as double:
+    with FakeOllama() as double:
         args = ["--langs", "si", "--limit", "4", "--variants", "extractive,e4b", "--out", str(tmp_path), "--json"]
         done = run.invoke(app, args, env=env | {"MLRAG_OLLAMA_HOST": double.url})
     name = json.loads(done.stdout)["run"]

@@ -15,9 +15,9 @@ from eval.choice.methods import CosineChooser, LetterChooser, OptionChooser, com
 from eval.types import Example, Prediction
 from mlrag.errors import BrokenReplyError, GeneratorUnavailableError, SettingsError
 from mlrag.generation.backends.base import Timeouts
-from mlrag.generation.client import Caller, Gate
+from mlrag.generation.client import BackendLimits, ModelClient
 from mlrag.settings import Settings
-from mlrag.testing import OllamaDouble
+from mlrag.testing import FakeOllama
 from mlrag.testing.server import prompt_of
 from mlrag.types import Document
 
@@ -65,7 +65,7 @@ def test_letters_are_scored_among_themselves():
 @pytest.mark.parametrize("lang", ASKED)
 def test_several_orders_undo_a_liking_for_the_first_letter(lang):
     passage = [Document("d", lang, ASKED[lang][1])]
-    with OllamaDouble() as double:
+    with FakeOllama() as double:
         double.first_token = favours_the_first
         settings = Settings(ollama_host=double.url)
         fooled = LetterChooser(settings, "e4b", 1).pick(example(lang), passage)
@@ -78,7 +78,7 @@ def test_several_orders_undo_a_liking_for_the_first_letter(lang):
 
 
 def test_a_model_without_log_probabilities_or_letters_says_so():
-    with OllamaDouble() as double:
+    with FakeOllama() as double:
         settings = Settings(ollama_host=double.url)
         with pytest.raises(GeneratorUnavailableError, match="no log-probabilities"):
             LetterChooser(settings, "e4b", 4).pick(example("en"), [])
@@ -125,7 +125,7 @@ def test_the_command_goes_on_where_it_stopped_and_names_its_methods(tmp_path, mo
     path.write_text("\n".join(json.dumps(r) for r in rows), encoding="utf-8")
     command = typer.Typer()
     command.command()(eval.choice.__main__.main)
-    with OllamaDouble() as double:
+    with FakeOllama() as double:
         double.first_token = favours_the_first
         monkeypatch.setenv("MLRAG_OLLAMA_HOST", double.url)
         args = ["--data", str(path), "--variants", "extractive,e4b,31b", "--out", str(tmp_path / "out")]
@@ -165,7 +165,7 @@ class Knowing:
 @pytest.mark.parametrize("lang", ASKED)
 def test_options_are_scored_by_their_text_a_character_and_never_shown(lang, monkeypatch):
     toy = Knowing()
-    monkeypatch.setattr(eval.choice.methods, "make_caller", lambda *_: Caller(toy, Gate(""), Timeouts()))
+    monkeypatch.setattr(eval.choice.methods, "make_caller", lambda *_: ModelClient(toy, BackendLimits(""), Timeouts()))
     chooser = OptionChooser(Settings(), "toy")
     asked = example(lang)
     pick = chooser.pick(asked, [Document("d", lang, ASKED[lang][1])])
@@ -181,7 +181,7 @@ def test_options_are_scored_by_their_text_a_character_and_never_shown(lang, monk
 
 
 def test_a_backend_that_scores_no_texts_says_so():
-    with OllamaDouble() as double, pytest.raises(GeneratorUnavailableError, match="how likely a given text"):
+    with FakeOllama() as double, pytest.raises(GeneratorUnavailableError, match="how likely a given text"):
         OptionChooser(Settings(ollama_host=double.url), "e4b").pick(example("en"), [])
 
 

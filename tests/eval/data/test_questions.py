@@ -6,7 +6,7 @@ from eval.datasets.own import CALIBRATION_TOPICS, QUESTIONS, own_questions, read
 from eval.types import Example
 from mlrag.documents.readers import read_documents
 from mlrag.languages import language, languages
-from mlrag.text.normalize import scoring
+from mlrag.text.normalize import normalize_for_scoring
 from tests.conftest import CORPORA
 
 TOPICS = sorted({p.stem for p in (CORPORA / "en").glob("*.md")})
@@ -15,7 +15,7 @@ NEAR_MISS_FIELDS = {"lure", "trap"}
 
 def texts(code):
     pack = language(code)
-    return {d.id: scoring(d.text, pack) for d in read_documents([CORPORA / code], code)}
+    return {d.id: normalize_for_scoring(d.text, pack) for d in read_documents([CORPORA / code], code)}
 
 
 def flat(text, code):
@@ -50,13 +50,13 @@ def test_questions_keep_the_plan(code):
         if row["answerable"]:
             assert row["gold_docs"] == [f"{code}-{topic}"]
             for answer in row["answers"]:
-                assert flat(scoring(answer, pack), code) in document, (row["id"], answer)
+                assert flat(normalize_for_scoring(answer, pack), code) in document, (row["id"], answer)
         else:
             assert set(row) >= NEAR_MISS_FIELDS
             assert not (row["gold_docs"] or row["answers"])
-            assert flat(scoring(row["lure"], pack), code) in document, (row["id"], row["lure"])
+            assert flat(normalize_for_scoring(row["lure"], pack), code) in document, (row["id"], row["lure"])
             for trap in row["trap"]:
-                assert f" {scoring(trap, pack)} " not in f" {held[f'{code}-{topic}']} ", (row["id"], trap)
+                assert f" {normalize_for_scoring(trap, pack)} " not in f" {held[f'{code}-{topic}']} ", (row["id"], trap)
 
 
 @pytest.mark.parametrize("code", list(languages()))
@@ -64,7 +64,11 @@ def test_questions_do_not_copy_their_document(code):
     pack, held = language(code), texts(code)
     size = 5 if pack.spaced else 10
     for e in own_questions(code) + own_questions(code, "calibration"):
-        words = scoring(e.question, pack).split() if pack.spaced else list(flat(scoring(e.question, pack), code))
+        words = (
+            normalize_for_scoring(e.question, pack).split()
+            if pack.spaced
+            else list(flat(normalize_for_scoring(e.question, pack), code))
+        )
         glue = " " if pack.spaced else ""
         document = flat(held[f"{code}-{e.cluster}"], code)
         runs = [glue.join(words[i : i + size]) for i in range(len(words) - size + 1)]

@@ -19,9 +19,9 @@ from eval.efficiency.machine import (
 )
 from eval.probes.report import Amount, format_cell
 from eval.statistics import Interval
-from mlrag.generation.token_estimate import estimate
+from mlrag.generation.token_estimate import estimate_tokens
 from mlrag.models.variants import parse_variant
-from mlrag.testing import OpenAIDouble
+from mlrag.testing import FakeOpenAI
 
 
 def test_rates_leave_loading_and_the_first_token_out():
@@ -71,7 +71,7 @@ def test_energy_is_counted_where_it_can_be_read(tmp_path):
 
 def test_prompts_are_of_the_length_asked_and_no_two_begin_alike():
     first, second = (make_prompt(Batch(500, 2, 0), n) for n in (0, 1))
-    assert 400 < estimate(first) <= 520
+    assert 400 < estimate_tokens(first) <= 520
     assert first[:8] != second[:8]
 
 
@@ -98,7 +98,7 @@ def test_the_command_measures_or_only_predicts_and_goes_on_where_it_stopped(tmp_
     # 9.6 GB x 4.5 / 8.0 active, 20.0 GB
     assert (small["predicted tokens/s"], large["predicted tokens/s"]) == ("18.5", "5.0")
     assert small["write tokens/s"]["value"] is None
-    with OpenAIDouble(reply=lambda body: "It came back at noon. " * 5) as double:
+    with FakeOpenAI(reply=lambda body: "It came back at noon. " * 5) as double:
         monkeypatch.setenv("MLRAG_OPENAI_URL", double.url + "/v1")
         args = ["--variants", "openai:gemma4:e4b", "--contexts", "200", "--at-once", "1,2", "--repeats", "2"]
         args += ["--gb-per-second", "100", "--json"]

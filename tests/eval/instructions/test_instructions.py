@@ -28,7 +28,7 @@ from eval.runner.rows import predict
 from eval.types import Prediction
 from mlrag.documents.readers import read_documents
 from mlrag.languages import language, languages
-from mlrag.testing import OpenAIDouble
+from mlrag.testing import FakeOpenAI
 from mlrag.text.tokens import numbers
 from tests.conftest import CORPORA
 
@@ -208,7 +208,7 @@ def test_the_command_asks_a_model_and_the_extractive_goes_on_where_it_stopped_an
     app = typer.Typer()
     app.command()(command.main)
     by_prompt = {t.example.question: t for code in ("en", "ta") for t in make_tasks(code, CORPORA, 5)}
-    with OpenAIDouble(reply=lambda body: write_reply(by_prompt[body["messages"][-1]["content"]], ())) as double:
+    with FakeOpenAI(reply=lambda body: write_reply(by_prompt[body["messages"][-1]["content"]], ())) as double:
         monkeypatch.setenv("MLRAG_OPENAI_URL", double.url + "/v1")
         args = ["--langs", "en,ta", "--limit", "5", "--variants", "openai:gemma4:e4b,extractive", "--json"]
         result = CliRunner().invoke(app, args)

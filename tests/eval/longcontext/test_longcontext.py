@@ -15,9 +15,9 @@ from eval.metrics.answers import containment
 from eval.runner.rows import predict
 from eval.types import Prediction
 from mlrag.errors import CorpusFormatError
-from mlrag.generation.token_estimate import estimate
+from mlrag.generation.token_estimate import estimate_tokens
 from mlrag.languages import language
-from mlrag.testing import OpenAIDouble
+from mlrag.testing import FakeOpenAI
 from tests.conftest import CORPORA
 
 LENGTHS = [1500, 3000]
@@ -41,7 +41,7 @@ def answers_at(hunt):
 def test_the_gold_passage_stands_at_its_depth_once_and_the_context_is_full_and_no_longer(there, code):
     assert len(there[code]) == len(LENGTHS) * 6 * (len(DEPTHS) + 1)
     for hunt in there[code]:
-        size = estimate(hunt.example.question)
+        size = estimate_tokens(hunt.example.question)
         assert 0.6 * hunt.length < size <= hunt.length
         place = answers_at(hunt)
         if hunt.depth is None:
@@ -113,7 +113,7 @@ def test_the_command_asks_no_more_than_fits_the_window_and_says_what_is_advertis
         hunt = by_prompt[body["messages"][-1]["content"]]
         return hunt.example.answers[0] if hunt.depth is not None else language("ta").abstention
 
-    with OpenAIDouble(reply=reply, models=("google/gemma-4-E4B-it",), told={"max_model_len": 2500}) as double:
+    with FakeOpenAI(reply=reply, models=("google/gemma-4-E4B-it",), told={"max_model_len": 2500}) as double:
         monkeypatch.setenv("MLRAG_OPENAI_URL", double.url + "/v1")
         args = ["--langs", "ta", "--questions", "2", "--lengths", "1500,3000", "--json"]
         result = CliRunner().invoke(app, [*args, "--variants", "openai:google/gemma-4-E4B-it"])

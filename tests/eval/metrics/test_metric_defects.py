@@ -7,7 +7,7 @@ from eval.judge.claim_metrics import ClaimVerdicts, compute_claim_metrics
 from eval.metrics.answers import char3_recall, chrf, containment, exact_match, token_f1
 from eval.metrics.bleu import bleu_tokenizer, corpus_bleu
 from mlrag.languages import language, languages
-from mlrag.text.normalize import scoring
+from mlrag.text.normalize import normalize_for_scoring
 from mlrag.text.tokens import scoring_tokens
 
 
@@ -46,9 +46,9 @@ def test_what_is_the_same_to_a_reader_is_the_same_to_every_score(lang, answer, r
 
 def test_the_arabic_article_goes_at_the_start_of_a_word_only():
     arabic = language("ar")
-    assert scoring("العالم", arabic) == "عالم"
-    assert scoring("المال", arabic) == "مال"
-    assert scoring("سؤال", arabic) == "سؤال"
+    assert normalize_for_scoring("العالم", arabic) == "عالم"
+    assert normalize_for_scoring("المال", arabic) == "مال"
+    assert normalize_for_scoring("سؤال", arabic) == "سؤال"
 
 
 @pytest.mark.parametrize("lang", ["en", "ta", "zh", "ar"])

@@ -16,7 +16,7 @@ from eval.reasoning.parse_answer import parse_answer
 from eval.runner.rows import predict
 from eval.types import Example, Prediction
 from mlrag.languages import language, languages
-from mlrag.testing import OpenAIDouble
+from mlrag.testing import FakeOpenAI
 from mlrag.text.detect import in_language
 from mlrag.text.tokens import numbers
 
@@ -207,7 +207,7 @@ def test_the_command_asks_with_and_without_thinking_and_goes_on_where_it_stopped
         thinks = (body.get("chat_template_kwargs") or {}).get("enable_thinking")
         return f"{language(e.lang).prompt['answer']}: {e.answers[0] if thinks else make_wrong_answer(e)}"
 
-    with OpenAIDouble(reply=reply) as double:
+    with FakeOpenAI(reply=reply) as double:
         monkeypatch.setenv("MLRAG_OPENAI_URL", double.url + "/v1")
         args = ["--langs", "en,si", "--limit", "4", "--variants", "openai:gemma4:e4b", "--thinking", "off,on", "--json"]
         result = CliRunner().invoke(app, args)
@@ -223,7 +223,7 @@ def test_the_command_asks_with_and_without_thinking_and_goes_on_where_it_stopped
     assert moved["what"] == "thinking"
     assert moved["points"].startswith("+100.0 [")
     assert (tmp_path / "var" / "reports" / found["run"] / "index.html").is_file()
-    with OpenAIDouble(reply=reply, fault="length") as double:
+    with FakeOpenAI(reply=reply, fault="length") as double:
         monkeypatch.setenv("MLRAG_OPENAI_URL", double.url + "/v1")
         args = ["--langs", "en", "--limit", "2", "--variants", "openai:gemma4:e4b+think", "--thinking", "on", "--json"]
         cut = json.loads(CliRunner().invoke(app, args).stdout)["sections"]["Right answers"][0]

@@ -13,7 +13,7 @@ from eval.runner.closed_book import ClosedBook, add_closed_book, turns
 from mlrag.errors import SettingsError
 from mlrag.languages import language, languages
 from mlrag.settings import Settings
-from mlrag.testing import OllamaDouble
+from mlrag.testing import FakeOllama
 
 
 def tiers(*args):
@@ -38,7 +38,7 @@ def test_the_prompt_is_the_question_alone_in_its_language(lang):
 
 
 def test_a_model_answers_from_what_it_knows_and_extractive_knows_nothing():
-    with OllamaDouble(reply=lambda _body: "தானா ஏரி") as double:
+    with FakeOllama(reply=lambda _body: "தானா ஏரி") as double:
         settings = Settings(ollama_host=double.url)
         answer = ClosedBook(settings, "e4b (closed book)").ask("நீல நைல் எங்கு தொடங்குகிறது?", "ta")
         with pytest.raises(SettingsError, match="names no model"):
@@ -53,7 +53,7 @@ def test_closed_rows_stand_beside_those_that_read(tmp_path, indexed, monkeypatch
     known = [e for e in sample_examples(own_questions("ta"), 4) if e.answerable]
     reply = known[0].answers[0]
     right = sum(containment(reply, e.answers, language("ta")) for e in known)
-    with OllamaDouble(reply=lambda _body: reply) as double:
+    with FakeOllama(reply=lambda _body: reply) as double:
         monkeypatch.setenv("MLRAG_OLLAMA_HOST", double.url)
         args = [
             "--langs",
@@ -89,7 +89,7 @@ def test_a_set_without_passages_is_asked_with_the_book_closed(tmp_path, monkeypa
     }
     path = tmp_path / "mkqa.jsonl"
     path.write_text(json.dumps(row), encoding="utf-8")
-    with OllamaDouble(reply=lambda _body: "من بحيرة تانا") as double:
+    with FakeOllama(reply=lambda _body: "من بحيرة تانا") as double:
         monkeypatch.setenv("MLRAG_OLLAMA_HOST", double.url)
         done = tiers("--data", str(path), "--variants", "e4b", "--out", str(tmp_path))
     assert done.exit_code == 0, done.stderr

@@ -8,7 +8,7 @@ import pytest
 from eval.runner.hosts import Hosts, answers, by_host
 from mlrag.errors import BrokenReplyError, GeneratorUnavailableError, SettingsError
 from mlrag.settings import Settings
-from mlrag.testing import OllamaDouble, OpenAIDouble
+from mlrag.testing import FakeOllama, FakeOpenAI
 
 
 class Host:
@@ -84,10 +84,10 @@ def test_without_a_living_host_the_failure_is_the_last_ones_and_then_says_so():
         resting.ask("q")
 
 
-@pytest.mark.parametrize(("variant", "double"), [("e4b", OllamaDouble), ("openai:gemma", OpenAIDouble)])
+@pytest.mark.parametrize(("variant", "double"), [("e4b", FakeOllama), ("openai:gemma", FakeOpenAI)])
 def test_a_server_is_alive_where_its_backend_replies(variant, double):
     with double() as server:
-        url = server.url + ("/v1" if double is OpenAIDouble else "")
+        url = server.url + ("/v1" if double is FakeOpenAI else "")
         (probe,) = by_host(Settings(), variant, [url])
         assert answers(probe)
     assert not answers(probe)

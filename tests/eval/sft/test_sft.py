@@ -25,7 +25,7 @@ from mlrag.index.local.indexes import FolderIndexes
 from mlrag.ingest.index_documents import index_documents
 from mlrag.languages import language
 from mlrag.settings import Settings
-from mlrag.testing import OpenAIDouble
+from mlrag.testing import FakeOpenAI
 from mlrag.testing.server import prompt_of
 from mlrag.text.sentences import sentence_spans
 from mlrag.types import Document
@@ -179,7 +179,7 @@ def _scripted(lang):
 
 @pytest.mark.parametrize("lang", ["si", "zh", "ar"])
 def test_a_written_question_is_kept_when_the_way_back_leads_to_its_sentence(exporter, lang):
-    with OpenAIDouble(reply=_scripted(lang), models=("writer", "mute")) as double:
+    with FakeOpenAI(reply=_scripted(lang), models=("writer", "mute")) as double:
         one = exporter(lang, SplitPlan(validation=0, abstentions=0), openai_url=f"{double.url}/v1")
         export = one.run([], "openai:writer", "openai:writer", QUIET)
         asked = len(double.requests)
