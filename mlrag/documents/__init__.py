@@ -1,1 +1,1 @@
-"""Files to documents, documents to passages. Knows nothing of vectors."""
+"""Read files as documents and split documents into passages. No embedding, no index."""

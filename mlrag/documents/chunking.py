@@ -1,4 +1,4 @@
-"""Documents to passages: by sentences and size, never by spaces, never through a grapheme."""
+"""Split documents into passages by sentences and size, never by spaces, never inside a grapheme."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 import regex
 
-from mlrag.documents.language_runs import runs
+from mlrag.documents.language_runs import LanguageRun, find_language_runs
 from mlrag.languages import Language, language
 from mlrag.text.sentences import sentence_spans
 from mlrag.types import Document, Passage, Span
@@ -15,15 +15,18 @@ _GRAPHEME = regex.compile(r"\X")
 
 
 def chunk(document: Document, lang: Language, size: int | None = None) -> list[Passage]:
-    """Passages of about `size` characters (the size of `lang`, the document's pack, by default), in reading order.
+    """Return passages of about `size` characters in reading order; by default the size of `lang`, the document's pack.
 
     They cover every sentence once. A sentence longer than `size` is cut between graphemes. Where the document's
-    language was detected, a passage is in the language of its own run, which may be another one.
+    language was detected, a passage has the language of its own run, which may be another one.
     """
-    whole = (Span(0, len(document.text)), document.lang)
-    stretches = [(r.span, r.lang) for r in runs(document.text, document.lang)] if document.detected else [whole]
-    packs = {code: lang if code == document.lang else language(code) for _, code in stretches}
-    found = [(s, code) for within, code in stretches for s in _spans(document.text, within, packs[code], size)]
+    runs = [LanguageRun(Span(0, len(document.text)), document.lang)]
+    if document.detected:
+        runs = find_language_runs(document.text, document.lang)
+    spans: list[tuple[Span, str]] = []
+    for run in runs:
+        pack = lang if run.lang == document.lang else language(run.lang)
+        spans += [(span, run.lang) for span in _split(document.text, run.span, size or pack.passage_chars)]
     return [
         Passage(
             id=f"{document.id}#{number}",
@@ -34,22 +37,17 @@ def chunk(document: Document, lang: Language, size: int | None = None) -> list[P
             text=document.text[span.start : span.end],
             title=document.title,
         )
-        for number, (span, code) in enumerate(found)
+        for number, (span, code) in enumerate(spans)
     ]
 
 
-def _spans(text: str, within: Span, lang: Language, size: int | None) -> list[Span]:
-    size = size or lang.passage_chars
-    spans = _pack(_pieces(text[within.start : within.end], size), size)
-    return [Span(s.start + within.start, s.end + within.start) for s in spans]
-
-
-def _pieces(text: str, size: int) -> list[Span]:
-    """Sentences, over-long ones cut."""
+def _split(text: str, within: Span, size: int) -> list[Span]:
+    """Passages of one stretch of the text. Sentences longer than `size` are cut first."""
+    stretch = text[within.start : within.end]
     pieces: list[Span] = []
-    for span in sentence_spans(text):
-        pieces += [span] if span.end - span.start <= size else _cut(text, span, size)
-    return pieces
+    for span in sentence_spans(stretch):
+        pieces += [span] if span.end - span.start <= size else _cut(stretch, span, size)
+    return [Span(s.start + within.start, s.end + within.start) for s in _pack(pieces, size)]
 
 
 def _cut(text: str, span: Span, size: int) -> list[Span]:
@@ -62,7 +60,7 @@ def _cut(text: str, span: Span, size: int) -> list[Span]:
 
 
 def _pack(pieces: list[Span], size: int) -> list[Span]:
-    """Neighbouring pieces to passages of even length, so that no tail of one short sentence is left over."""
+    """Join neighbouring pieces into passages of even length, so that no short last sentence is left over."""
     if not pieces:
         return []
     total = pieces[-1].end - pieces[0].start

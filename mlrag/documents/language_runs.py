@@ -1,4 +1,4 @@
-"""A document in several languages: which stretch of it is in which."""
+"""Find which part of a document is in which language."""
 
 from __future__ import annotations
 
@@ -13,43 +13,43 @@ from mlrag.types import Span
 _PARAGRAPH = regex.compile(r"(?:[^\n]|\n(?!\s*\n))+")
 SAMPLE = 10_000  # characters that a language is detected from
 _LETTERS = 20  # a shorter paragraph (a heading, a number) belongs to the one before it
-_LETTERS_HARD = 60  # Latin, which every document quotes, and the script of the document: Hindi in a Nepali one
+_LETTERS_EASILY_CONFUSED = 60  # for Latin, which every document quotes, and a language in the document's own script
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class LanguageRun:
     """Neighbouring paragraphs in one language."""
 
     span: Span
     lang: str
 
 
-def runs(text: str, main: str) -> list[Run]:
-    """Runs that cover all paragraphs once, in order. What cannot be told belongs to what stands before it,
-    at the beginning to `main`."""
-    found: list[Run] = []
+def find_language_runs(text: str, main: str) -> list[LanguageRun]:
+    """Return runs that cover all paragraphs once, in order.
+
+    A paragraph of unknown language belongs to the run before it; at the beginning, to the `main` language.
+    """
+    runs: list[LanguageRun] = []
     for paragraph in _PARAGRAPH.finditer(text):
-        previous = found[-1].lang if found else main
-        lang = _of(paragraph.group(), main) or previous
-        if found and lang == previous:
-            found[-1] = Run(Span(found[-1].span.start, paragraph.end()), lang)
+        previous = runs[-1].lang if runs else main
+        lang = _detect_paragraph(paragraph.group(), main) or previous
+        if runs and lang == previous:
+            runs[-1] = LanguageRun(Span(runs[-1].span.start, paragraph.end()), lang)
         else:
-            found.append(Run(Span(paragraph.start(), paragraph.end()), lang))
-    return found
+            runs.append(LanguageRun(Span(paragraph.start(), paragraph.end()), lang))
+    return runs
 
 
-def _of(paragraph: str, main: str) -> str:
+def _detect_paragraph(paragraph: str, main: str) -> str:
     """The paragraph's language; "" where it is too short or in a language without a pack."""
     paragraph = paragraph[:SAMPLE]
     letters = sum(script_counts(paragraph).values())
-    if letters < _LETTERS:
-        return ""
-    lang = detect(paragraph)
+    lang = detect(paragraph) if letters >= _LETTERS else UNKNOWN
     if lang == UNKNOWN:
         return ""
-    return "" if lang != main and letters < _LETTERS_HARD and _hard(lang, main) else lang
-
-
-def _hard(lang: str, main: str) -> bool:
+    if lang == main:
+        return lang
     scripts = set(languages()[lang].scripts)
-    return scripts == {"Latin"} or (main in languages() and bool(scripts & set(languages()[main].scripts) - {"Latin"}))
+    main_scripts = set(languages()[main].scripts) if main in languages() else set()
+    easily_confused = scripts == {"Latin"} or bool(scripts & main_scripts - {"Latin"})
+    return "" if easily_confused and letters < _LETTERS_EASILY_CONFUSED else lang

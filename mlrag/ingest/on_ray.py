@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlrag.documents.readers import Limits, Loaded, Sandbox, load, root_of
+from mlrag.documents.readers import Limits, LoadedFile, Sandbox, load, root_of
 from mlrag.embedding.base import BUNDLED, Embedder
 from mlrag.errors import DocumentError
 from mlrag.factory import make_embedder
@@ -28,10 +28,10 @@ class ReaderFactory:
     limits: Limits
     lang: str | None
 
-    def __call__(self) -> Callable[[Path], Loaded]:
+    def __call__(self) -> Callable[[Path], LoadedFile]:
         sandbox = Sandbox(self.limits)
 
-        def read(path: Path) -> Loaded:
+        def read(path: Path) -> LoadedFile:
             if not path.exists():
                 raise DocumentError(
                     f"{path} is not on {socket.gethostname()}", "share the folder with every machine of the cluster"
@@ -74,7 +74,7 @@ class OnCluster:
             results[done.item] = done
             tick()
 
-        def get_loaded(path: Path) -> Loaded:
+        def get_loaded(path: Path) -> LoadedFile:
             done = results[path]
             if done.result is None:
                 raise DocumentError(done.problem)

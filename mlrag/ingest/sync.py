@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from mlrag.documents.chunking import chunk
-from mlrag.documents.readers import Loaded
+from mlrag.documents.readers import LoadedFile
 from mlrag.embedding.base import Embedder
 from mlrag.errors import DocumentError, UnknownLanguageError
 from mlrag.index.protocol import Indexes, stores
@@ -36,7 +36,7 @@ class SyncResult:
 
 
 def read_files(
-    files: Iterable[Path], load: Callable[[Path], Loaded], progress: Callable[[], None] = lambda: None
+    files: Iterable[Path], load: Callable[[Path], LoadedFile], progress: Callable[[], None] = lambda: None
 ) -> FilesRead:
     """Read every file with `load`. One for which it raises DocumentError becomes a problem, and the rest goes on."""
     read = FilesRead()

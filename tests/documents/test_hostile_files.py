@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mlrag.documents.readers import Limits, Sandbox, load, load_here
+from mlrag.documents.readers import Limits, Sandbox, load, load_unsandboxed
 from mlrag.errors import DocumentError
 from tests.support.files import write_docx, write_pdf
 
@@ -26,14 +26,14 @@ def written(path, data):
     [
         ("empty.txt", "", "holds no text"),
         ("blank.md", "---\ntitle: T\n---\n \n", "holds no text"),
-        ("binary.txt", bytes(range(256)) * 9, "not text in an encoding"),
+        ("binary.txt", bytes(range(256)) * 9, "not text in a known encoding"),
         ("deep.html", "<div>" * 5000 + "text" + "</div>" * 5000, "nests its elements too deeply"),
         ("deep.jsonl", "[" * 100_000, "holds no text"),
         ("deep.md", "---\na: " + "[" * 5000 + "\n---\ntext", "nests deeper than 20 levels"),
         ("broken.md", "---\na: [x\n---\ntext", "is not YAML"),
         ("laughs.md", "---\na: &a [x, x]\nb: &b [*a, *a]\n---\ntext", "alias"),
         ("list.md", "---\n- a\n---\ntext", "not a list of fields"),
-        ("no.docx", "text", "no .docx that can be opened"),
+        ("no.docx", "text", "not a .docx that can be opened"),
         ("old.docx", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "password"),
         ("header.csv", "a,b\n", "no rows"),
         ("big.txt", "x" * 200_001, "more than 0 MB"),
@@ -41,15 +41,15 @@ def written(path, data):
 )
 def test_a_file_that_cannot_be_read_says_why(tmp_path, name, data, said):
     with pytest.raises(DocumentError, match=said) as caught:
-        load_here(written(tmp_path / name, data), limits=SMALL)
+        load_unsandboxed(written(tmp_path / name, data), limits=SMALL)
     assert name in str(caught.value)
 
 
 def test_a_zip_bomb_and_entities_are_not_unpacked(tmp_path):
     with pytest.raises(DocumentError, match=r"unpacks in word/document.xml to 1 MB, more than 0 MB"):
-        load_here(write_docx(tmp_path / "bomb.docx", ["0" * 1_000_000]), limits=SMALL)
+        load_unsandboxed(write_docx(tmp_path / "bomb.docx", ["0" * 1_000_000]), limits=SMALL)
     with pytest.raises(DocumentError, match="defines XML entities"):
-        load_here(write_docx(tmp_path / "laughs.docx", ["x"], doctype=LAUGHS))
+        load_unsandboxed(write_docx(tmp_path / "laughs.docx", ["x"], doctype=LAUGHS))
 
 
 def test_half_a_gigabyte_in_one_line_is_not_even_opened(tmp_path):
@@ -93,6 +93,6 @@ def test_time_is_bounded_and_the_next_file_is_read(tmp_path, monkeypatch):
 
 def test_rows_that_break_are_named_and_the_others_kept(tmp_path):
     rows = [json.dumps({"text": "The Nile flows through Egypt."}), "{" * 50_000, '{"text": 7}', "\ufffe"]
-    loaded = load_here(written(tmp_path / "a.jsonl", "\n".join(rows)))
+    loaded = load_unsandboxed(written(tmp_path / "a.jsonl", "\n".join(rows)))
     assert len(loaded.documents) == 1
     assert len(loaded.warnings) == 3

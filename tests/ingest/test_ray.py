@@ -71,7 +71,7 @@ def test_indexing_into_postgresql_outlives_a_lost_primary(world):
 
 def test_a_broken_and_a_poisoned_file_are_named_with_the_reason(world):
     broken, poison = world["problems"]
-    assert "broken.docx is no .docx that can be opened" in broken
+    assert "broken.docx is not a .docx that can be opened" in broken
     assert "poison.md: it could not be indexed: it ended its worker each time" in poison
 
 

@@ -148,7 +148,7 @@ def test_what_a_row_says_of_itself_cannot_break_the_index(docs):
     write(docs / "a.jsonl", "\n".join(map(json.dumps, rows)))
     said = index(docs)
     assert "2 documents indexed" in said
-    assert "#3 has no text" in said
+    assert "#3 skipped" in said
     assert "0 documents indexed, 2 unchanged, in" in index(docs)
     assert stored(docs, "ta") == {"a?", "b"}
 

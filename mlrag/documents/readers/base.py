@@ -1,4 +1,4 @@
-"""What a format's reader takes and gives."""
+"""What the reader of a format takes and returns."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mlrag.types import Document
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one file may cost: bytes on disk (and unpacked), seconds, bytes of memory."""
+    """Limits on one file: bytes on disk (and unpacked), seconds, bytes of memory."""
 
     size: int = 50_000_000
     seconds: float = 60.0
@@ -22,8 +22,8 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
-    """One text found in a file, with what the file says of it; "" where it does not."""
+class ExtractedText:
+    """One text of a file with the fields that the file gives for it; "" where it gives none."""
 
     text: str
     id: str = ""
@@ -33,15 +33,15 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
-    """The texts of one file in order; `warnings` are sentences about what was left out or looks wrong."""
+class ExtractedFile:
+    """The texts of one file in order; `warnings` are sentences about skipped or suspicious content."""
 
-    texts: tuple[Text, ...]
+    texts: tuple[ExtractedText, ...]
     warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadedFile:
     """The documents of one file, with the same warnings."""
 
     documents: tuple[Document, ...]
@@ -49,7 +49,7 @@ class Loaded:
 
 
 def read_bytes(path: Path, limits: Limits) -> bytes:
-    """The file's bytes. Raises DocumentError when it cannot be opened or is larger than the limit."""
+    """Read the file's bytes. Raises DocumentError when it cannot be opened or is larger than the limit."""
     try:
         size = path.stat().st_size
         check_size(path, size, limits)
@@ -59,7 +59,7 @@ def read_bytes(path: Path, limits: Limits) -> bytes:
 
 
 def check_size(path: Path, size: int, limits: Limits, what: str = "is") -> None:
-    """Raises DocumentError for more bytes than the limit."""
+    """Raise DocumentError for more bytes than the limit."""
     if size > limits.size:
         raise DocumentError(
             f"{path} {what} {size / 1e6:,.0f} MB, more than {limits.size / 1e6:,.0f} MB",

@@ -1,4 +1,4 @@
-"""Word documents: a zip of XML, unpacked within limits, read as a stream without entities."""
+"""Read Word documents: a zip of XML, unpacked within limits, parsed as a stream without entities."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from mlrag.documents.readers.base import Content, Limits, Text, check_size, read_bytes
+from mlrag.documents.readers.base import ExtractedFile, ExtractedText, Limits, check_size, read_bytes
 from mlrag.errors import DocumentError
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
@@ -16,14 +16,14 @@ _TITLE = "{http://purl.org/dc/elements/1.1/}title"
 _PARTS = ("word/document.xml", "word/footnotes.xml", "word/endnotes.xml")
 _COMPOUND = b"\xd0\xcf\x11\xe0"  # the older container: .doc, and every .docx with a password
 _SKIPPED = (
-    f"{_W}moveFrom",  # stands where it was moved to as well
-    "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback",  # the same again for older programs
+    f"{_W}moveFrom",  # repeated where it was moved to
+    "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback",  # repeats the content for older programs
 )
 _BREAKS = {f"{_W}tab": "\t", f"{_W}br": "\n", f"{_W}cr": "\n", f"{_W}noBreakHyphen": "-"}
 
 
-def read(path: Path, limits: Limits) -> Content:
-    """Raises DocumentError for a password, a zip bomb, entities in the XML, or a file that is no .docx."""
+def read(path: Path, limits: Limits) -> ExtractedFile:
+    """Read one text. Raises DocumentError for a password, a zip bomb, entities in the XML, or another kind of file."""
     data = read_bytes(path, limits)
     if data.startswith(_COMPOUND):
         raise DocumentError(f"{path} has a password or is an older .doc", "save it as .docx without a password")
@@ -31,13 +31,16 @@ def read(path: Path, limits: Limits) -> Content:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = [name for name in _PARTS if name in archive.namelist()]
             if _PARTS[0] not in names:
-                raise DocumentError(f"{path} has no {_PARTS[0]}: it is no Word document")
+                raise DocumentError(f"{path} has no {_PARTS[0]}: it is not a Word document")
             parts = [_unpack(archive, name, path, limits) for name in names]
             core = "docProps/core.xml"
-            title = _title(_unpack(archive, core, path, limits), path) if core in archive.namelist() else ""
+            properties = _unpack(archive, core, path, limits) if core in archive.namelist() else b""
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
-        raise DocumentError(f"{path} is no .docx that can be opened: {error}") from error
-    return Content((Text("\n\n".join(filter(None, (_paragraphs(p, path) for p in parts))), title=title),))
+        raise DocumentError(f"{path} is not a .docx that can be opened: {error}") from error
+    ends = (element for event, element in _events(properties, path) if event == "end") if properties else ()
+    title = next((element.text or "" for element in ends if element.tag == _TITLE), "")
+    texts = [_paragraphs(part, path) for part in parts]
+    return ExtractedFile((ExtractedText("\n\n".join(filter(None, texts)), title=title),))
 
 
 def _unpack(archive: zipfile.ZipFile, name: str, path: Path, limits: Limits) -> bytes:
@@ -63,10 +66,6 @@ def _events(data: bytes, path: Path) -> Any:
         raise DocumentError(
             f"{path} defines XML entities, which no Word document needs", "it may be hostile"
         ) from error
-
-
-def _title(data: bytes, path: Path) -> str:
-    return next((e.text or "" for event, e in _events(data, path) if event == "end" and e.tag == _TITLE), "")
 
 
 def _paragraphs(data: bytes, path: Path) -> str:

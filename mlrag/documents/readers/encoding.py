@@ -1,4 +1,4 @@
-"""Bytes to text in whatever encoding they are, and signs that somebody decoded them wrongly before."""
+"""Decode bytes of unknown encoding, and recognise text that was decoded wrongly before."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ _MARKS = (  # the longest first: UTF-32's mark begins with UTF-16's
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _SAMPLE = 200_000  # bytes that an encoding is guessed from
-_REFUSED = 0.05  # share of the letters from which a wrongly decoded text is of no use
+_REFUSED = 0.05  # proportion of damaged letters from which a text is refused: nothing could be found in it
 _HIGH = regex.compile(r"[\u0080-\u00ff\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013-\u2122]{2,}")
 _LETTER = regex.compile(r"\p{L}")
 
 
 def decode(data: bytes, path: Path, declared: str = "") -> tuple[str, tuple[str, ...]]:
-    """(text, warnings). A byte order mark decides, else the `declared` encoding, else UTF-8, else a guess.
+    """Return (text, warnings). A byte order mark decides, else the `declared` encoding, else UTF-8, else a guess.
 
-    A guess is a warning that names the encoding. Raises DocumentError for bytes that are no text.
+    A guess adds a warning with the encoding's name. Raises DocumentError for bytes that are not text.
     """
     for mark, encoding in _MARKS:
         if data.startswith(mark):
-            return _marked(data[len(mark) :], encoding, path)
-    for encoding in (declared, _without_mark(data), "utf-8"):
+            return _decode_marked(data[len(mark) :], encoding, path)
+    for encoding in (declared, _detect_utf16(data), "utf-8"):
         text = _try(data, encoding)
         if text is not None and ("\0" not in text):
-            return text, mojibake(text, path)
-    return _guessed(data, path)
+            return text, check_mojibake(text, path)
+    return _guess(data, path)
 
 
-def _marked(data: bytes, encoding: str, path: Path) -> tuple[str, tuple[str, ...]]:
+def _decode_marked(data: bytes, encoding: str, path: Path) -> tuple[str, tuple[str, ...]]:
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
@@ -46,11 +46,11 @@ def _marked(data: bytes, encoding: str, path: Path) -> tuple[str, tuple[str, ...
             f"{path} begins with the mark of {encoding.upper()} but breaks off at byte {error.start} ({error.reason})",
             "save it as UTF-8",
         ) from error
-    return text, mojibake(text, path)
+    return text, check_mojibake(text, path)
 
 
-def _without_mark(data: bytes) -> str:
-    """UTF-16 without a mark has a zero in nearly every second byte of its spaces and line ends."""
+def _detect_utf16(data: bytes) -> str:
+    """The UTF-16 encoding of bytes without a mark, recognised by the zeros in its spaces and line ends; else ""."""
     head = data[:2000]
     for encoding, space in (("utf-16-le", b" \0"), ("utf-16-be", b"\0 ")):
         zeros = head[encoding == "utf-16-le" :: 2].count(0)
@@ -66,26 +66,26 @@ def _try(data: bytes, encoding: str) -> str | None:
         return None
 
 
-def _guessed(data: bytes, path: Path) -> tuple[str, tuple[str, ...]]:
+def _guess(data: bytes, path: Path) -> tuple[str, tuple[str, ...]]:
     from charset_normalizer import from_bytes
 
     best = None if b"\0" in data else from_bytes(data[:_SAMPLE]).best()
     text = None if best is None else _try(data, best.encoding)
     if best is None or text is None:
-        raise DocumentError(f"{path} is not text in an encoding that can be told", "save it as UTF-8")
+        raise DocumentError(f"{path} is not text in a known encoding", "save it as UTF-8")
     return text, (f"{path} is not UTF-8: read as {best.encoding}, a guess; if it looks wrong, save it as UTF-8",)
 
 
-def mojibake(text: str, path: Path) -> tuple[str, ...]:
-    """A warning when characters are lost (U+FFFD) or UTF-8 was once read as Windows-1252 ("Ã©" for "é").
+def check_mojibake(text: str, path: Path) -> tuple[str, ...]:
+    """Return a warning when characters are lost (U+FFFD) or UTF-8 was once read as Windows-1252 ("Ã©" for "é").
 
-    Raises DocumentError when that is so in 5 % of the letters or more: nothing could be found in such a text.
+    Raises DocumentError when 5 % of the letters or more are damaged.
     """
     lost = text.count("\ufffd")
-    wrong = sum(len(run) for run in _misread(text))
+    wrong = sum(len(run) for run in _find_misread(text))
     if not lost and not wrong:
         return ()
-    example = "U+FFFD" if lost >= wrong else next(_misread(text))[:12]
+    example = "U+FFFD" if lost >= wrong else next(_find_misread(text))[:12]
     letters = len(_LETTER.findall(text))
     message = f"{path}: {lost + wrong} characters are damaged (such as {example}): its encoding was once misread"
     if lost + wrong >= _REFUSED * max(letters, 1):
@@ -93,8 +93,8 @@ def mojibake(text: str, path: Path) -> tuple[str, ...]:
     return (message,)
 
 
-def _misread(text: str) -> Iterator[str]:
-    """Runs of Windows-1252 characters that are UTF-8 if taken as bytes. A closing » after a capital is none."""
+def _find_misread(text: str) -> Iterator[str]:
+    """Runs of Windows-1252 characters that are UTF-8 if taken as bytes, except a closing » after a capital."""
     for match in _HIGH.finditer(text):
         run = match.group()
         if run[1:] == "»":

@@ -1,4 +1,4 @@
-"""Web pages: the main text by trafilatura; all visible text where it finds none."""
+"""Read web pages: the main text by trafilatura; all visible text where it finds none."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 
 import regex
 
-from mlrag.documents.readers.base import Content, Limits, Text, read_bytes
+from mlrag.documents.readers.base import ExtractedFile, ExtractedText, Limits, read_bytes
 from mlrag.documents.readers.encoding import decode
 from mlrag.errors import DocumentError
 
 _CHARSET = regex.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{1,40})", regex.IGNORECASE)
 _XML = regex.compile(rb"\A\s*<\?xml[^>]{0,200}?encoding\s*=\s*[\"']([A-Za-z0-9_.:-]{1,40})")
 _DECLARATION = regex.compile(r"\A\s*<\?xml[^>]*\?>")
-_SILENT = ("script", "style", "noscript", "template", "head", "svg")
+_HIDDEN = ("script", "style", "noscript", "template", "head", "svg")
 _INLINE = (
     "a",
     "abbr",
@@ -34,28 +34,28 @@ _INLINE = (
     "sup",
     "u",
 )
-# trafilatura drops the joiners that Sinhala, Persian and others are spelled with: Gothic letters stand in for them.
+# trafilatura drops the joiners that Sinhala, Persian and others are spelled with: Gothic letters replace them.
 _HIDE = {0x200D: "\U00010330", 0x200C: "\U00010331"}
-_SHOW = {ord(stand_in): joiner for joiner, stand_in in _HIDE.items()}
-_ENOUGH = 50  # characters that make a main text: trafilatura's own 250 are much in Chinese
+_SHOW = {ord(letter): joiner for joiner, letter in _HIDE.items()}
+_ENOUGH = 50  # characters of a main text: trafilatura's own 250 are a long text in Chinese
 _BLANKS = regex.compile(r"[^\S\n]+")
 _GAPS = regex.compile(r"\s*\n\s*")
 
 
-def read(path: Path, limits: Limits) -> Content:
-    """Raises DocumentError for a page that nests too deeply to be read whole."""
+def read(path: Path, limits: Limits) -> ExtractedFile:
+    """Read one text. Raises DocumentError for a page that nests its elements too deeply."""
     data = read_bytes(path, limits)
-    found = _CHARSET.search(data[:4096]) or _XML.match(data)
-    raw, warnings = decode(data, path, found.group(1).decode("ascii") if found else "")
+    declared = _CHARSET.search(data[:4096]) or _XML.match(data)
+    raw, warnings = decode(data, path, declared.group(1).decode("ascii") if declared else "")
     raw = _DECLARATION.sub("", raw)
-    title, text = _main(raw, path)
+    title, text = _extract_main_text(raw, path)
     if not text:
-        text = visible(raw)
-        warnings += (f"{path}: no main text found, so all its visible text is taken",) if text else ()
-    return Content((Text(text, title=title),), warnings)
+        text = extract_visible_text(raw)
+        warnings += (f"{path}: no main text found, so all its visible text is used",) if text else ()
+    return ExtractedFile((ExtractedText(text, title=title),), warnings)
 
 
-def _main(raw: str, path: Path) -> tuple[str, str]:
+def _extract_main_text(raw: str, path: Path) -> tuple[str, str]:
     """(title, main text), "" where there is none."""
     from lxml import html
     from lxml.etree import LxmlError
@@ -77,31 +77,31 @@ def _main(raw: str, path: Path) -> tuple[str, str]:
     return title, (extract(tree, include_comments=False, config=config) or "").translate(_SHOW)
 
 
-class _Visible(HTMLParser):
+class _VisibleText(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.parts: list[str] = []
-        self._silent = 0
+        self._hidden_depth = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         del attrs
-        self._silent += tag in _SILENT
+        self._hidden_depth += tag in _HIDDEN
         if tag not in _INLINE:
             self.parts.append("\n")
 
     def handle_endtag(self, tag: str) -> None:
-        self._silent = max(0, self._silent - (tag in _SILENT))
+        self._hidden_depth = max(0, self._hidden_depth - (tag in _HIDDEN))
         if tag not in _INLINE:
             self.parts.append("\n")
 
     def handle_data(self, data: str) -> None:
-        if not self._silent:
+        if not self._hidden_depth:
             self.parts.append(_BLANKS.sub(" ", data.replace("\n", " ")))
 
 
-def visible(raw: str) -> str:
-    """All text outside scripts, styles and the head; a line for each block."""
-    parser = _Visible()
+def extract_visible_text(raw: str) -> str:
+    """Return all text outside scripts, styles and the head; one line for each block."""
+    parser = _VisibleText()
     parser.feed(raw)
     parser.close()
     return _GAPS.sub("\n", "".join(parser.parts)).strip()

@@ -1,4 +1,4 @@
-"""The pages of a PDF with legacy fonts, from pdftohtml's XML, which names the font of every run of text."""
+"""Convert the pages of a PDF with legacy fonts, from pdftohtml's XML, which names the font of every run of text."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from xml.etree.ElementTree import ParseError
 import regex
 from defusedxml.ElementTree import fromstring
 
-from mlrag.documents.readers.legacy_fonts import is_legacy_text, legacy_font
+from mlrag.documents.readers.legacy_fonts import find_legacy_font, is_legacy_text
 from mlrag.errors import DocumentError
 
 _CONTROL = regex.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # poppler writes them though XML forbids them
-_NEAR = 3  # units of pdftohtml (1/108 inch) within which two runs stand on one line
+_NEAR = 3  # units of pdftohtml (1/108 inch) within which two runs are on one line
 
 
-def converted_pages(xml: str, path: Path) -> list[str]:
-    """One text a page, runs in legacy fonts converted. Raises DocumentError for XML that cannot be read."""
+def convert_pages(xml: str, path: Path) -> list[str]:
+    """Return one text a page, runs in legacy fonts converted. Raises DocumentError for XML that cannot be parsed."""
     try:
         root = fromstring(_CONTROL.sub("", xml).encode())
     except ParseError as error:
@@ -36,28 +36,28 @@ def _lines(page: Any, fonts: dict[str, str]) -> Iterator[str]:
     line: list[Any] = []
     top = 0
     for run in page.iter("text"):
-        here = int(run.get("top", "0"))
-        if line and abs(here - top) > _NEAR:
+        run_top = int(run.get("top", "0"))
+        if line and abs(run_top - top) > _NEAR:
             yield _line(line, fonts)
             line = []
         line.append(run)
-        top = here
+        top = run_top
     if line:
         yield _line(line, fonts)
 
 
 def _line(runs: list[Any], fonts: dict[str, str]) -> str:
-    """Neighbours in one font are converted together: a vowel sign may stand in the run before its letter."""
+    """The text of a line. Neighbours in one font are converted together: a vowel sign may precede its letter."""
     parts = []
     for name, group in groupby(runs, key=lambda run: fonts.get(run.get("font", ""), "")):
-        text = _spaced(list(group))
-        font = legacy_font(name)
+        text = _join(list(group))
+        font = find_legacy_font(name)
         parts.append(font.convert(text) if font and font.convert and is_legacy_text(text) else text)
     return " ".join(part.strip() for part in parts)
 
 
-def _spaced(runs: list[Any]) -> str:
-    """Their texts, with a space where there is a gap of a fifth of the line's height."""
+def _join(runs: list[Any]) -> str:
+    """The texts of the runs, with a space where there is a gap of 20 % of the line's height."""
     text, end = "", None
     for run in runs:
         left, width, height = (int(run.get(name, "0")) for name in ("left", "width", "height"))

@@ -1,4 +1,4 @@
-"""PDF through poppler's programs: exact for Indic scripts, where the Python readers are not."""
+"""Read PDFs with poppler's programs: exact for Indic scripts, where the Python readers are not."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any
 
 import regex
 
-from mlrag.documents.readers.base import Content, Limits, Text, check_size
-from mlrag.documents.readers.legacy_fonts import LegacyFont, legacy_font
-from mlrag.documents.readers.legacy_pdf import converted_pages
-from mlrag.documents.readers.poppler import poppler
+from mlrag.documents.readers.base import ExtractedFile, ExtractedText, Limits, check_size
+from mlrag.documents.readers.legacy_fonts import LegacyFont, find_legacy_font
+from mlrag.documents.readers.legacy_pdf import convert_pages
+from mlrag.documents.readers.poppler import run_poppler
 from mlrag.errors import DocumentError
 from mlrag.text.normalize import clean
 
 _LETTER = regex.compile(r"[\p{L}\p{N}]")
 
 
-def read(path: Path, limits: Limits) -> Content:
-    """One text, a blank line between pages; meta `pages` holds the offset at which each page begins.
+def read(path: Path, limits: Limits) -> ExtractedFile:
+    """Read one text, a blank line between pages; meta `pages` holds the offset at which each page begins.
 
-    Raises DocumentError for a missing poppler, a password, a scan without text, or a font that has no converter.
+    Raises DocumentError where poppler is missing, for a password, a scan without text, or a font without a converter.
     """
     check_size(path, path.stat().st_size, limits)
     legacy = _legacy_fonts(path, limits)
@@ -35,31 +35,31 @@ def read(path: Path, limits: Limits) -> Content:
     meta: dict[str, Any] = {"pages": _starts(pages)}
     if legacy:
         meta["converted_from"] = ", ".join(sorted({font.family for font in legacy}))
-    return Content((Text("\n\n".join(pages), meta=meta),), _warnings(path, blank, len(pages), legacy))
+    return ExtractedFile((ExtractedText("\n\n".join(pages), meta=meta),), _warnings(path, blank, len(pages), legacy))
 
 
 def _legacy_fonts(path: Path, limits: Limits) -> list[LegacyFont]:
-    """Raises DocumentError for one that cannot be converted."""
-    names = [line.split()[0] for line in poppler(path, limits, "pdffonts").splitlines()[2:] if line.strip()]
-    found = [font for name in names if (font := legacy_font(name))]
-    for font in found:
+    """The legacy fonts of the file. Raises DocumentError for one that cannot be converted."""
+    names = [line.split()[0] for line in run_poppler(path, limits, "pdffonts").splitlines()[2:] if line.strip()]
+    fonts = [font for name in names if (font := find_legacy_font(name))]
+    for font in fonts:
         if font.convert is None:
             raise DocumentError(
-                f"{path} is set in {font.family}, a {font.script} font from before Unicode that mlrag does not convert",
-                f"convert it first, with {font.tool}",
+                f"{path} is set in {font.family}, a {font.script} font from before Unicode that cannot be converted",
+                font.fix,
             )
-    return found
+    return fonts
 
 
 def _pages(path: Path, limits: Limits, by_font: bool) -> list[str]:
     if by_font:
         options = ("-xml", "-i", "-fontfullname", "-enc", "UTF-8", "-stdout")
-        return converted_pages(poppler(path, limits, "pdftohtml", *options), path)
-    return poppler(path, limits, "pdftotext", "-enc", "UTF-8", "-").split("\f")[:-1]
+        return convert_pages(run_poppler(path, limits, "pdftohtml", *options), path)
+    return run_poppler(path, limits, "pdftotext", "-enc", "UTF-8", "-").split("\f")[:-1]
 
 
 def _starts(pages: list[str]) -> list[int]:
-    """Offsets in the joined text without the blanks before its first word."""
+    """The offset of each page in the joined text, which begins with the first word of the first page with text."""
     starts, at = [], -sum(2 for _ in takewhile(lambda page: not page, pages))
     for page in pages:
         starts.append(max(0, at))
@@ -68,11 +68,11 @@ def _starts(pages: list[str]) -> list[int]:
 
 
 def _warnings(path: Path, blank: list[int], pages: int, legacy: list[LegacyFont]) -> tuple[str, ...]:
-    said = []
+    warnings = []
     if blank:
         shown = ", ".join(map(str, blank[:10])) + (" …" if len(blank) > 10 else "")
-        said.append(f"{path}: {len(blank)} of {pages} pages have no text, perhaps scans: {shown}")
+        warnings.append(f"{path}: {len(blank)} of {pages} pages have no text, perhaps scans: {shown}")
     if legacy:
         names = ", ".join(sorted({font.family for font in legacy}))
-        said.append(f"{path}: converted from {names}, a font from before Unicode; check a page")
-    return tuple(said)
+        warnings.append(f"{path}: converted from {names}, a font from before Unicode; check a page")
+    return tuple(warnings)

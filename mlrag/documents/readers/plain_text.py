@@ -1,4 +1,4 @@
-"""Markdown and plain text, in any encoding, with an optional front matter in YAML."""
+"""Read Markdown and plain text in any encoding, with an optional front matter in YAML."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import regex
 import yaml
 
-from mlrag.documents.readers.base import Content, Limits, Text, read_bytes
+from mlrag.documents.readers.base import ExtractedFile, ExtractedText, Limits, read_bytes
 from mlrag.documents.readers.encoding import decode
 from mlrag.errors import DocumentError
 
@@ -24,12 +24,13 @@ _DEPTH = 20
 _KNOWN_FIELDS = ("id", "title", "lang")
 
 
-def read(path: Path, limits: Limits) -> Content:
-    """Raises DocumentError when the file is not text or its front matter is broken."""
+def read(path: Path, limits: Limits) -> ExtractedFile:
+    """Read one text. Raises DocumentError when the file is not text or its front matter is broken."""
     raw, warnings = decode(read_bytes(path, limits), path)
     meta, body = _split(raw, path)
     known = {key: str(meta[key]) for key in _KNOWN_FIELDS if meta.get(key) is not None}
-    return Content((Text(body, **known, meta={k: v for k, v in meta.items() if k not in _KNOWN_FIELDS}),), warnings)
+    other = {key: value for key, value in meta.items() if key not in _KNOWN_FIELDS}
+    return ExtractedFile((ExtractedText(body, **known, meta=other),), warnings)
 
 
 def _split(raw: str, path: Path) -> tuple[dict[str, Any], str]:
@@ -47,7 +48,7 @@ def _split(raw: str, path: Path) -> tuple[dict[str, Any], str]:
 
 
 def _check(front: str, path: Path) -> None:
-    """Raises DocumentError for what makes a small YAML text large in memory or slow to read."""
+    """Raise DocumentError for what makes a small YAML text large in memory or slow to read."""
     depth = 0
     for token in yaml.scan(front):
         if isinstance(token, yaml.AliasToken):

@@ -1,4 +1,4 @@
-"""Files are read in a process of their own, so that a hostile one costs its own time and memory and no more."""
+"""Read files in a separate process, so that a hostile file costs bounded time and memory."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 
-from mlrag.documents.readers.base import Limits, Loaded
+from mlrag.documents.readers.base import Limits, LoadedFile
 from mlrag.errors import DocumentError
 from mlrag.types import Document
 
 
 class Sandbox:
-    """One reading process, started at the first file and again after each one that had to be killed."""
+    """A reading process, started at the first file and again after each file for which it had to be killed."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -34,9 +34,9 @@ class Sandbox:
     ) -> None:
         self.close()
 
-    def load(self, path: Path, lang: str | None, root: Path | None) -> Loaded:
-        """Raises DocumentError for all that is wrong with the file, its time and memory included."""
-        process = self._started()
+    def load(self, path: Path, lang: str | None, root: Path | None) -> LoadedFile:
+        """Read the documents of one file. Raises DocumentError, also for exceeded time and memory."""
+        process = self._start()
         request = {"path": str(path), "lang": lang, "root": root and str(root), "limits": asdict(self._limits)}
         assert process.stdin
         try:
@@ -52,22 +52,22 @@ class Sandbox:
         except (OSError, ValueError) as error:
             self.close()
             raise DocumentError(
-                f"{path} made its reader stop: it may need more than {self._limits.memory / 1e6:,.0f} MB of memory",
+                f"{path} ended its reader: it may need more than {self._limits.memory / 1e6:,.0f} MB of memory",
                 "split it, or raise max_file_memory_mb (MLRAG_MAX_FILE_MEMORY_MB)",
             ) from error
         if "error" in reply:
             raise DocumentError(reply["error"], reply["hint"])
-        return Loaded(tuple(Document(**d) for d in reply["documents"]), tuple(reply["warnings"]))
+        return LoadedFile(tuple(Document(**d) for d in reply["documents"]), tuple(reply["warnings"]))
 
     def _reply(self, process: subprocess.Popen[str]) -> str:
-        """The next line, "" when the process has ended. Raises queue.Empty when it takes too long."""
+        """The next line of the process, "" when it has ended. Raises queue.Empty when it takes too long."""
         assert process.stdout
         lines: queue.Queue[str] = queue.Queue()
         stdout = process.stdout
         threading.Thread(target=lambda: lines.put(stdout.readline()), daemon=True).start()
         return lines.get(timeout=self._limits.seconds)
 
-    def _started(self) -> subprocess.Popen[str]:
+    def _start(self) -> subprocess.Popen[str]:
         if self._process is None or self._process.poll() is not None:
             paths = os.pathsep.join(filter(None, [str(Path.cwd()) if "" in sys.path else "", *sys.path]))
             self._process = subprocess.Popen(
@@ -82,7 +82,7 @@ class Sandbox:
         return self._process
 
     def close(self) -> None:
-        """End the process and what it has started."""
+        """End the process and its children."""
         process, self._process = self._process, None
         if process is None:
             return

@@ -1,4 +1,4 @@
-"""The reading process: a request a line on stdin, a reply a line on stdout. Ends when stdin does."""
+"""The reading process: one request a line on stdin, one reply a line on stdout. Ends with stdin."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mlrag.documents.readers import load_here
+from mlrag.documents.readers import load_unsandboxed
 from mlrag.documents.readers.base import Limits
 from mlrag.errors import DocumentError
 
@@ -30,7 +30,7 @@ def _reply(request: dict[str, Any]) -> dict[str, Any]:
     path = Path(request["path"])
     _limit_memory(limits)
     try:
-        loaded = load_here(path, request["lang"], root, limits)
+        loaded = load_unsandboxed(path, request["lang"], root, limits)
     except DocumentError as error:
         return {"error": error.message, "hint": error.hint}
     except MemoryError:
@@ -39,7 +39,7 @@ def _reply(request: dict[str, Any]) -> dict[str, Any]:
             "hint": "split it, or raise max_file_memory_mb (MLRAG_MAX_FILE_MEMORY_MB)",
         }
     except Exception as error:  # a file that breaks a parser must not take the next files down
-        return {"error": f"{path} breaks its reader: {type(error).__name__}: {error}", "hint": ""}
+        return {"error": f"{path} cannot be read: {type(error).__name__}: {error}", "hint": ""}
     return {"documents": [asdict(d) for d in loaded.documents], "warnings": loaded.warnings}
 
 
