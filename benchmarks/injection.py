@@ -134,21 +134,21 @@ def answered(pipeline: Pipeline, found: Sequence[Case], clean: dict[str, list[st
 
 def false_alarms(guarded: Retriever, clean: dict[str, list[str]]) -> dict[str, Share]:
     """On our own questions and untouched documents."""
-    withheld, told, lost = [], [], []
+    redacted, told, lost = [], [], []
     for lang, ids in clean.items():
         for e in own_questions(lang):
             found = guarded.search(e.question, lang, only=frozenset(ids))
             away = []
             for h in found.hits:
                 text, start = h.passage.text, h.passage.start
-                away += [(text[w.start - start : w.end - start], w.certain) for w in h.withheld]
-                withheld += [False] * (len(sentence_spans(text)) - len(h.withheld))
-            withheld += [True] * len(away)
+                away += [(text[w.start - start : w.end - start], w.certain) for w in h.redacted]
+                redacted += [False] * (len(sentence_spans(text)) - len(h.redacted))
+            redacted += [True] * len(away)
             told.append(any(certain for _, certain in away))
             if e.answerable:
                 lost.append(any(containment(text, e.answers, language(lang)) for text, _ in away))
-    names = ("sentences withheld", "questions whose reader is told", "questions that lose a sentence with the answer")
-    return dict(zip(names, map(share, (withheld, told, lost)), strict=True))
+    names = ("sentences redacted", "questions whose reader is told", "questions that lose a sentence with the answer")
+    return dict(zip(names, map(share, (redacted, told, lost)), strict=True))
 
 
 def share(values: Sequence[bool]) -> Share:

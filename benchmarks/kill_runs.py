@@ -110,7 +110,7 @@ def torn(run: Path) -> int:
 def start(data_dir: Path, url: str, out: Path, options: list[str]) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "eval.tiers", "--variants", ",".join(VARIANTS), "--out", str(out), *options]
     environment = os.environ | {"MLRAG_DATA_DIR": str(data_dir), "MLRAG_OLLAMA_HOST": url}
-    environment |= {"MLRAG_WITHHOLD_ORDERS": "false"}  # calls are told apart by whole passages
+    environment |= {"MLRAG_FILTER_PROMPT_INJECTION": "false"}  # calls are told apart by whole passages
     return subprocess.Popen(command, cwd=HOUSE, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 

@@ -127,7 +127,7 @@ def index_material(settings: Settings, material: Material) -> Retriever:
     indexes = FolderIndexes(settings.data_dir / "eval" / "safety-index")
     for documents in material.documents.values():
         index_documents(documents, indexes, embedder)
-    return Retriever(indexes, embedder, settings.withhold_orders)
+    return Retriever(indexes, embedder, settings.filter_prompt_injection)
 
 
 def make_secret_pipeline(settings: Settings, retriever: Retriever, variant: str) -> Pipeline:
@@ -202,7 +202,7 @@ def prepare(
         material.examples,
         each=limit,
         embedder=settings.embedder,
-        withhold_orders=settings.withhold_orders,
+        filter_prompt_injection=settings.filter_prompt_injection,
         k=settings.k,
         documents=digest_json(hashes),
     )

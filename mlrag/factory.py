@@ -328,7 +328,7 @@ def make_cache(settings: Settings, retriever: Retriever) -> AnswerCache | None:
 
 def make_retriever(settings: Settings, embedder: Embedder | None = None) -> Retriever:
     """Over an `embedder` that is loaded already, or the settings' own. Raises EmbedderError, PrivacyError."""
-    return Retriever(make_indexes(settings), embedder or make_embedder(settings), settings.withhold_orders)
+    return Retriever(make_indexes(settings), embedder or make_embedder(settings), settings.filter_prompt_injection)
 
 
 def make_pipeline(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -98,8 +99,8 @@ class Settings(BaseSettings):
     max_file_memory_mb: int = Field(default=2000, ge=500, description="Memory that reading one file may take, in MB.")
     k: int = Field(default=5, ge=1, le=50, description="Passages given to the generator.")
     cross_language: bool = Field(default=True, description="Look in other languages when the asked one has nothing.")
-    withhold_orders: bool = Field(
-        default=True, description="Keep sentences that give orders to the reader of a passage from every generator."
+    filter_prompt_injection: bool = Field(
+        default=True, description="Hide sentences of documents that give instructions to a model from every generator."
     )
     max_question: int = Field(default=2000, ge=1, description="Longest question, in characters.")
     store_url: SecretStr = Field(
@@ -127,6 +128,17 @@ class Settings(BaseSettings):
     cache_answers: int = Field(default=10000, ge=0, description="Answers kept for equal questions; 0: none.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="What the log holds.")
     log_questions: bool = Field(default=False, description="Write questions to the log. They may be private.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_renamed(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Raises SettingsError for the former name of a setting, which would be ignored in the environment."""
+        if "withhold_orders" in given or "MLRAG_WITHHOLD_ORDERS" in os.environ:
+            raise SettingsError(
+                "the setting withhold_orders is now named filter_prompt_injection",
+                "rename it in mlrag.toml, or MLRAG_WITHHOLD_ORDERS to MLRAG_FILTER_PROMPT_INJECTION",
+            )
+        return given
 
     @field_validator("variants")
     @classmethod

@@ -78,8 +78,8 @@ def add_title(title: str, text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Withheld:
-    """A stretch of a document, half open, that no generator is shown; `certain`: worth telling a reader."""
+class RedactedSpan:
+    """A half-open range of a document that no generator is shown; `certain`: worth a warning to the reader."""
 
     start: int
     end: int
@@ -90,25 +90,25 @@ class Withheld:
 class Hit:
     """A passage with its fused score, and the score of each ranker (cosine in [-1, 1]; BM25 from 0).
 
-    `withheld` stretches, in order and apart, and the title where `untitled`, order the reader about.
+    `redacted` spans, in order and disjoint, and the title where `title_redacted`, contain instructions to the reader.
     """
 
     passage: Passage
     score: float
     dense: float
     lexical: float
-    withheld: tuple[Withheld, ...] = ()
-    untitled: bool = False
+    redacted: tuple[RedactedSpan, ...] = ()
+    title_redacted: bool = False
 
     @property
     def shown(self) -> str:
-        """What a generator sees of the passage: `indexed_text` without what is withheld."""
+        """What a generator sees of the passage: `indexed_text` without the redacted spans."""
         kept, at = [], self.passage.start
-        for w in self.withheld:
-            kept.append(self.passage.text[at - self.passage.start : w.start - self.passage.start])
-            at = w.end
+        for span in self.redacted:
+            kept.append(self.passage.text[at - self.passage.start : span.start - self.passage.start])
+            at = span.end
         text = "".join([*kept, self.passage.text[at - self.passage.start :]])
-        return add_title("" if self.untitled else self.passage.title, text)
+        return add_title("" if self.title_redacted else self.passage.title, text)
 
 
 @dataclass(frozen=True, slots=True)

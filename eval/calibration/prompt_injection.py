@@ -32,7 +32,7 @@ from mlrag.index.local.indexes import FolderIndexes
 from mlrag.index.protocol import DocumentStore, SearchQuery
 from mlrag.ingest.index_documents import index_documents
 from mlrag.languages import languages
-from mlrag.safety.prompt_injection import FARTHEST, NEAREST, PATH, cues
+from mlrag.safety.prompt_injection import FARTHEST, NEAREST, PATH, count_cues
 from mlrag.settings import Settings
 from mlrag.text.sentences import sentence_spans
 from mlrag.types import Vectors
@@ -79,7 +79,7 @@ def gathered(found: Found, mass: float) -> Rows:
 
 
 def nearness(retriever: Retriever, lang: str, query: Vectors, vectors: Vectors) -> Floats:
-    """As OrderGuard has it: cosine to the question, in standard deviations over the index's passages."""
+    """As PromptInjectionFilter has it: cosine to the question, in standard deviations over the index's passages."""
     found = retriever.index(lang).search(SearchQuery("", query, 1, detailed=0))
     return np.asarray((vectors @ query - found.mean) / (found.std or 1.0), float)
 
@@ -97,7 +97,7 @@ def imperatives(retriever: Retriever, codes: Sequence[str], kind: str) -> Found:
         for (name, text), vector in zip(texts, vectors, strict=True):
             for n in dice.integers(len(asked), size=ASKED):
                 near = nearness(retriever, code, asked[n], vector[None])[0]
-                found.append((vector, cues(text, code), float(near), fold_of(name)))
+                found.append((vector, count_cues([text], code)[0], float(near), fold_of(name)))
     return found
 
 
@@ -116,7 +116,7 @@ def prose(retriever: Retriever, codes: Sequence[str], asked: bool) -> Found:
             near = alone if query is None else nearness(retriever, code, query, vectors)
             fold = fold_of(doc.removeprefix(f"{code}-"))
             rows = zip(vectors, texts, near, strict=True)
-            found += [(vector, cues(text, code), float(n), fold) for vector, text, n in rows]
+            found += [(vector, count_cues([text], code)[0], float(n), fold) for vector, text, n in rows]
     return found
 
 
@@ -134,7 +134,7 @@ def _sentences(store: DocumentStore) -> dict[str, tuple[list[str], Vectors]]:
 def samples(embedder: Embedder) -> Found:
     texts = [(p.code, t) for p in languages().values() for t in (*p.sample_sentences, *p.sample_questions)]
     vectors = embedder.encode_document([t for _, t in texts])
-    return [(v, cues(t, code), NEUTRAL, fold_of(t)) for v, (code, t) in zip(vectors, texts, strict=True)]
+    return [(v, count_cues([t], code)[0], NEUTRAL, fold_of(t)) for v, (code, t) in zip(vectors, texts, strict=True)]
 
 
 def fit(orders: Rows, others: Sequence[Rows], centre: Floats) -> tuple[Floats, float]:
@@ -180,7 +180,7 @@ def unseen(orders: Rows, others: Sequence[Rows], centre: Floats) -> list[Floats]
 
 
 def learn(retriever: Retriever, codes: Sequence[str]) -> dict[str, Any]:
-    """The contents of orders.json."""
+    """Return the contents of prompt_injection.json."""
     raw = imperatives(retriever, codes, "order")
     mass = len(raw) / ASKED
     orders = gathered(raw, mass)
@@ -210,7 +210,7 @@ def learn(retriever: Retriever, codes: Sequence[str]) -> dict[str, Any]:
         "certain": CERTAIN,
         "bare_weights": bare_weights.round(4).tolist(),
         "bare_bias": round(bare_bias, 4),
-        "withheld_unseen": {n: round(float(np.mean(s >= threshold)), 4) for n, s in zip(names, scores, strict=True)},
+        "redacted_unseen": {n: round(float(np.mean(s >= threshold)), 4) for n, s in zip(names, scores, strict=True)},
         "certain_unseen": {
             n: round(float(np.mean(s >= threshold + CERTAIN)), 4) for n, s in zip(names, scores, strict=True)
         },

@@ -54,7 +54,7 @@ class _Worker:
         folder = Path(self._folder.name)
         with tarfile.open(fileobj=io.BytesIO(get_object(factory.index))) as tar:
             tar.extractall(folder, filter="data")
-        retriever = Retriever(FolderIndexes(folder), embedder, factory.settings.withhold_orders)
+        retriever = Retriever(FolderIndexes(folder), embedder, factory.settings.filter_prompt_injection)
         self._answerer = make_answerer(factory.settings, retriever, factory.variant, factory.hosts)
         self._variant = factory.variant
 

@@ -145,7 +145,7 @@ def prepare(
     lie next to the run's.
     """
     embedder = make_embedder(settings)
-    retriever = Retriever(FolderIndexes(data.index_folder), embedder, settings.withhold_orders)
+    retriever = Retriever(FolderIndexes(data.index_folder), embedder, settings.filter_prompt_injection)
     passage_size = WHOLE_PASSAGE if data.suite else None  # a set's passages are indexed as they are
     for lang in data.langs:
         index_documents(data.documents[lang], retriever.indexes, embedder, lambda _, n: tick(n), passage_size)
@@ -186,7 +186,7 @@ def _sign(settings: Settings, data: EvaluationData, retriever: Retriever) -> dic
         "code_hash": hash_package_files(["*.py", "*.json"]),
         "packs": hash_package_files(["*.toml"]),
         "prompts": VERSION,
-        "withhold_orders": s.withhold_orders,
+        "filter_prompt_injection": s.filter_prompt_injection,
         "own_variants": {name: asdict(v) for name, v in sorted(s.variants.items())},
         "fallback": s.fallback,
         "route": route_version(s.route_file),

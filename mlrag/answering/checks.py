@@ -50,7 +50,7 @@ def check(generation: Generation, evidence: Evidence, lang: Language) -> Checked
     if not citations:
         return Checked(done, Warning("uncited"))
     if any(_rests_on_redacted(c, evidence) for c in citations):
-        return Checked(done, Warning("order_cited"))
+        return Checked(done, Warning("redacted_text_cited"))
     cited = {c.passage_id for c in citations}
     sources = [h.shown for h in evidence.hits if h.passage.id in cited]
     if strange := numbers_without_source(text, sources):
@@ -64,7 +64,7 @@ def check(generation: Generation, evidence: Evidence, lang: Language) -> Checked
 def _rests_on_redacted(citation: Citation, evidence: Evidence) -> bool:
     """Does a citation rest on what no generator was shown?"""
     own = (h for h in evidence.hits if h.passage.id == citation.passage_id)
-    return any(w.start < citation.end and citation.start < w.end for h in own for w in h.withheld)
+    return any(w.start < citation.end and citation.start < w.end for h in own for w in h.redacted)
 
 
 def _list_doubts(text: str, sources: list[str], same: bool, lang: Language) -> list[Warning]:

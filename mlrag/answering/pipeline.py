@@ -252,8 +252,8 @@ class Pipeline:
         generation = checked.generation
         abstained = generation.abstained or checked.problem is not None
         warnings += generation.warnings if abstained else (*generation.warnings, *checked.warnings)
-        orders = sum(h.untitled + sum(w.certain for w in h.withheld) for h in evidence.hits)
-        warnings += [Warning("orders_withheld", str(orders))] if orders else []
+        redacted = sum(h.title_redacted + sum(span.certain for span in h.redacted) for h in evidence.hits)
+        warnings += [Warning("prompt_injection_redacted", str(redacted))] if redacted else []
         index = self.retriever.index(evidence.lang)
         if index.rebuilt_because:
             warnings.append(Warning("index_rebuilt", index.rebuilt_because))

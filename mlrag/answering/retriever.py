@@ -13,7 +13,7 @@ from mlrag.index.evidence import SENTENCE_HITS, is_readable, search_evidence
 from mlrag.index.off_topic_baseline import OffTopicBaselines
 from mlrag.index.protocol import DocumentStore, Index, Indexes, Ranker, SearchQuery
 from mlrag.language_access import may_reach, permit
-from mlrag.safety.prompt_injection import OrderGuard
+from mlrag.safety.prompt_injection import PromptInjectionFilter
 from mlrag.types import Evidence, Vectors
 
 
@@ -21,11 +21,11 @@ class Retriever:
     """Searches the indexes of all languages, which come from one embedder."""
 
     def __init__(self, indexes: Indexes, embedder: Embedder, guarded: bool = True) -> None:
-        """`guarded`: sentences that give orders to the reader are withheld from generators."""
+        """`guarded`: the prompt-injection filter redacts sentences before generators see them."""
         self.indexes = indexes
         self.embedder = embedder
         self.baselines = OffTopicBaselines(embedder)
-        self._guard = OrderGuard(embedder) if guarded else None
+        self._injection_filter = PromptInjectionFilter(embedder) if guarded else None
         self._checked: dict[str, Index] = {}  # by language: the open index whose embedder is this one
 
     @property
@@ -87,12 +87,12 @@ class Retriever:
         """
         index = self.index(lang)
         vector = self.embed(question) if vector is None else vector
-        detailed = k if self._guard else SENTENCE_HITS  # the guard looks at every hit
+        detailed = k if self._injection_filter else SENTENCE_HITS  # the filter looks at every hit
         query = SearchQuery(question, vector, k, is_readable(question, lang), exclude, only, detailed)
         with index.read_transaction():
             evidence, result = search_evidence(index, query)
-            if self._guard:
-                evidence = self._guard.withhold(evidence, list(result.sentences))
+            if self._injection_filter:
+                evidence = self._injection_filter.redact(evidence, list(result.sentences))
             return replace(evidence, off_topic_baseline=self.baselines.get(index, result.commit))
 
     def prepare_index(self, lang: str) -> None:

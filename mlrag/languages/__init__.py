@@ -31,7 +31,7 @@ UI_KEYS = (
     "no_model", "unreachable", "no_documents", "no_reports",
 )
 # fmt: on
-WORD_LISTS = ("markers", "order_topics", "order_verbs", "abbreviations", "initials", "ordinal_words")
+WORD_LISTS = ("markers", "injection_topics", "injection_verbs", "abbreviations", "initials", "ordinal_words")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,8 @@ class Language:
 
     Facts that a pack may leave out:
     `markers`: common short words that no other language of its script has.
-    `order_topics`, `order_verbs`: beginnings of words of which an order to a model is made ("-" in front: within
-    words too).
+    `injection_topics`, `injection_verbs`: beginnings of words that make up an instruction to a model ("-" in front:
+    within words too).
     `abbreviations`: short forms, without their full stop, which ends no sentence.
     `initials`: names of letters that stand for a given name ("எஸ்" for S.), without their full stop.
     `ordinal_words`: beginnings of words before which a number with a full stop is an ordinal ("14. Mai").
@@ -83,8 +83,8 @@ class Language:
     sample_questions: tuple[str, ...]
     shots: tuple[Shot, ...]
     markers: tuple[str, ...] = ()
-    order_topics: tuple[str, ...] = ()
-    order_verbs: tuple[str, ...] = ()
+    injection_topics: tuple[str, ...] = ()
+    injection_verbs: tuple[str, ...] = ()
     abbreviations: tuple[str, ...] = ()
     initials: tuple[str, ...] = ()
     ordinal_words: tuple[str, ...] = ()

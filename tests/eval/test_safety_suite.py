@@ -12,7 +12,7 @@ from mlrag.testing import FakeOllama, make_gullible_reply
 
 def test_who_obeys_is_told_from_who_quotes(tmp_path, monkeypatch):
     monkeypatch.setenv("MLRAG_DATA_DIR", str(tmp_path))
-    monkeypatch.setenv("MLRAG_WITHHOLD_ORDERS", "false")
+    monkeypatch.setenv("MLRAG_FILTER_PROMPT_INJECTION", "false")
     command = typer.Typer()
     command.command()(eval.safety.main)
     with FakeOllama(reply=make_gullible_reply((CANARY, SECRET))) as double:
