@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from mlrag.errors import StorageError
+from mlrag.sqlite import open_sqlite
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS answers (
@@ -55,7 +56,7 @@ class SqliteRows:
         self._lock = threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = _open(str(path))
+            self._connection = _open(path)
         except (sqlite3.Error, OSError) as error:
             _log.warning("answers are kept in memory alone, %s cannot be written: %s", path, error)
             self._connection = _open(":memory:")
@@ -98,10 +99,11 @@ def _unusable(error: sqlite3.Error) -> StorageError:
     return StorageError(f"answers.sqlite cannot be used: {error}", "delete it; it is made anew")
 
 
-def _open(name: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(name, timeout=5, isolation_level=None, check_same_thread=False)
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "secure_delete=ON"):
-        connection.execute(f"PRAGMA {pragma}")
-    connection.executescript(_SCHEMA)
-    connection.execute("DELETE FROM answers WHERE 0")  # a file that can only be read fails here
+def _open(path: Path | str) -> sqlite3.Connection:
+    connection = open_sqlite(path, _SCHEMA, 5, synchronous="NORMAL", secure_delete="ON")
+    try:
+        connection.execute("DELETE FROM answers WHERE 0")  # a file that can only be read fails here
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection

@@ -20,6 +20,7 @@ from typing import Protocol
 
 from mlrag.errors import QuotaError, StorageError
 from mlrag.models.routing import Budget
+from mlrag.sqlite import open_sqlite
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS spent (
@@ -101,7 +102,7 @@ class SqliteBudget:
         self._path = path
         with self._translate_errors():
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = _open(str(path))
+            self._connection = open_sqlite(path, _SCHEMA, 5, synchronous="NORMAL")
 
     def count_question(self, window: str) -> None:
         with self._transaction() as c:
@@ -219,11 +220,3 @@ class Ledger:
         if self._budget.limited:
             raise error
         _log.warning("%s", error)
-
-
-def _open(name: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(name, timeout=5, isolation_level=None, check_same_thread=False)
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL"):
-        connection.execute(f"PRAGMA {pragma}")
-    connection.executescript(_SCHEMA)
-    return connection
