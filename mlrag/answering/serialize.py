@@ -14,7 +14,7 @@ _NAMES = {kind: tuple(f.name for f in fields(kind)) for kind in (Answer, Citatio
 
 
 def wire(answer: Answer, explained: Iterable[Evidence] = ()) -> dict[str, Any]:
-    """Plain dicts and lists; hits carry the passage's place and the scores of each leg.
+    """Return an answer as plain dicts and lists; hits carry the passage's position and the scores of each ranker.
 
     `explained`: the evidence of each search, which the answer then explains under `explanation`.
     """
@@ -59,25 +59,25 @@ def wire_hits(hits: Iterable[Hit]) -> list[dict[str, Any]]:
 
 
 def wire_search(evidence: Evidence) -> dict[str, Any]:
-    """One search explained: what each leg thought of the hits, best first, and what abstaining is decided by.
+    """Return one search explained: its hits in the order of each ranker, and the features that decide on abstaining.
 
-    `above_null`: how far each feature of the question stands above what off-topic questions get from this index;
-    None where that is unknown.
+    `off_topic_baseline`: the features that off-topic questions get from this index; `above_null`: the difference from
+    them. Both are None where the baseline is unknown, the difference also without hits.
     """
-    features = answerability(evidence) if evidence.hits else None
-    above = None if features is None or evidence.off_topic_baseline is None else features - evidence.off_topic_baseline
-    names = [h.passage.id for h in evidence.hits]
+    hits, baseline = evidence.hits, evidence.off_topic_baseline
+    features = answerability(evidence) if hits else None
+    above = None if features is None or baseline is None else features - baseline
+    ids = [h.passage.id for h in hits]
+    dense = _rank_scores(ids, [h.dense for h in hits])
+    lexical = _rank_scores(ids, [h.lexical for h in hits])
+    fused = _rank_scores(ids, [h.score for h in hits])
     return {
         "lang": evidence.lang,
         "query": evidence.question,
-        "legs": {
-            "dense": _rank_scores(names, [h.dense for h in evidence.hits]),
-            "lexical": _rank_scores(names, [h.lexical for h in evidence.hits]),
-            "fused": _rank_scores(names, [h.score for h in evidence.hits]),
-        },
+        "rankers": {"dense": dense, "lexical": lexical, "fused": fused},
         "idf": {token: round(weight, 4) for token, weight in evidence.idf.items()},
         "features": _name_features(features),
-        "null": _name_features(evidence.off_topic_baseline),
+        "off_topic_baseline": _name_features(baseline),
         "above_null": _name_features(above),
     }
 

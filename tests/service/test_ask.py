@@ -63,17 +63,17 @@ def test_filters_of_a_get_are_field_and_value(client):
     assert client.get("/ask", params=DENGUE | {"filters": many}).status_code == 422
 
 
-def test_explain_tells_what_each_leg_thought(client):
+def test_explain_tells_the_order_of_each_ranker(client):
     plain, told = ask(client, **DENGUE), ask(client, **DENGUE, explain=True)
     assert "explanation" not in plain
     assert {"dense", "lexical", "score"} <= set(plain["hits"][0])
     search = told["explanation"]["searches"][0]
     assert told["explanation"]["threshold"] <= told["explanation"]["confidence"]
-    for leg, key in (("dense", "dense"), ("lexical", "lexical"), ("fused", "score")):
-        scores = [row["score"] for row in search["legs"][leg]]
+    for ranker, key in (("dense", "dense"), ("lexical", "lexical"), ("fused", "score")):
+        scores = [row["score"] for row in search["rankers"][ranker]]
         assert scores == sorted((hit[key] for hit in told["hits"]), reverse=True)
     for name, above in search["above_null"].items():
-        assert above == pytest.approx(search["features"][name] - search["null"][name], abs=2e-4)
+        assert above == pytest.approx(search["features"][name] - search["off_topic_baseline"][name], abs=2e-4)
 
 
 def test_search_gives_the_passages_of_ask(client):
