@@ -218,12 +218,12 @@ def main(
 
 def _costs(url: str, times: int) -> dict[str, float]:
     """Milliseconds of one call, the median."""
-    from mlrag.state.answers_postgres import SharedAnswers
+    from mlrag.state.answers_postgres import PostgresAnswers
     from mlrag.state.postgres import Dispensable, shared_server
-    from mlrag.state.rate_limit_postgres import SharedRates
+    from mlrag.state.rate_limit_postgres import PostgresRateLimiter
 
     server = Dispensable(shared_server(url))
-    rates, answers, rate = SharedRates(server, "benchmark"), SharedAnswers(server), parse("60/minute")
+    rates, answers, rate = PostgresRateLimiter(server, "benchmark"), PostgresAnswers(server), parse("60/minute")
     answers.keep(CacheKey("state", "key"), b"x" * 5000, 10)
     calls = {
         "a hit of 60/minute": lambda n: rates.hit(rate, f"asker {n // 60}"),

@@ -31,11 +31,11 @@ from mlrag.models.routing import Budget, Routes
 from mlrag.models.variants import Variant, parse_variant
 from mlrag.safety.shieldgemma import ShieldGemma, Translator
 from mlrag.settings import Settings
-from mlrag.state.answers import SqliteRows
+from mlrag.state.answers import SqliteAnswers
 from mlrag.state.budget import BudgetStore, Ledger, SqliteBudget
 from mlrag.state.jobs import InProcessJobStatus, JobStatusStore
 from mlrag.state.keys import FileKeys, KeyStore
-from mlrag.state.rate_limit import Rates, RateWindow
+from mlrag.state.rate_limit import InProcessRateLimiter, RateLimiter
 
 if TYPE_CHECKING:
     from mlrag.index.postgres.server import Server
@@ -77,7 +77,7 @@ def _keep_private(settings: Settings, name: str, host: str) -> None:
 @cache
 def _gate(host: str, concurrency: int, per_minute: int | None, store_url: str) -> BackendLimits:
     """One gate a backend, shared by all that call it; calls a minute are counted by all replicas together."""
-    return BackendLimits(host, concurrency, per_minute, _rates(store_url, "backend") if per_minute else None)
+    return BackendLimits(host, concurrency, per_minute, _rate_limiter(store_url, "backend") if per_minute else None)
 
 
 def _gate_of(settings: Settings, host: str) -> BackendLimits:
@@ -281,23 +281,23 @@ def make_keys(settings: Settings) -> KeyStore:
     url = _shared_url(settings)
     if not url:
         return FileKeys(settings.keys_file)
-    from mlrag.state.keys_postgres import SharedKeys
+    from mlrag.state.keys_postgres import PostgresKeys
 
-    return SharedKeys(_server(url))
+    return PostgresKeys(_server(url))
 
 
-def make_rates(settings: Settings, of: str) -> Rates:
+def make_rate_limiter(settings: Settings, of: str) -> RateLimiter:
     """Counts of one kind. Raises SettingsError, PrivacyError, StorageError."""
-    return _rates(_shared_url(settings), of)
+    return _rate_limiter(_shared_url(settings), of)
 
 
-def _rates(url: str, of: str) -> Rates:
+def _rate_limiter(url: str, of: str) -> RateLimiter:
     if not url:
-        return RateWindow()
+        return InProcessRateLimiter()
     from mlrag.state.postgres import Dispensable
-    from mlrag.state.rate_limit_postgres import SharedRates
+    from mlrag.state.rate_limit_postgres import PostgresRateLimiter
 
-    return SharedRates(Dispensable(_server(url)), of)
+    return PostgresRateLimiter(Dispensable(_server(url)), of)
 
 
 def make_job_statuses(settings: Settings) -> JobStatusStore:
@@ -316,13 +316,13 @@ def make_cache(settings: Settings, retriever: Retriever) -> AnswerCache | None:
     if not settings.cache_answers:
         return None
     if not url:
-        return AnswerCache(SqliteRows(settings.cache_file), settings, retriever.embedder, StoreContents(retriever))
+        return AnswerCache(SqliteAnswers(settings.cache_file), settings, retriever.embedder, StoreContents(retriever))
     from mlrag.index.postgres.indexes import PostgresIndexes
-    from mlrag.state.answers_postgres import SharedAnswers
+    from mlrag.state.answers_postgres import PostgresAnswers
     from mlrag.state.postgres import Dispensable
 
     assert isinstance(retriever.indexes, PostgresIndexes)
-    rows = SharedAnswers(Dispensable(_server(url)))
+    rows = PostgresAnswers(Dispensable(_server(url)))
     return AnswerCache(rows, settings, retriever.embedder, retriever.indexes.stamps)
 
 

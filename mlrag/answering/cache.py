@@ -26,7 +26,7 @@ from mlrag.language_access import allowed_languages
 from mlrag.languages import FOLDER
 from mlrag.models.route_file import route_version
 from mlrag.settings import Settings
-from mlrag.state.answers import AnswerRows, CacheKey
+from mlrag.state.answers import AnswerStore, CacheKey
 from mlrag.text.normalize import clean
 from mlrag.types import Answer, Usage, Warning
 
@@ -91,7 +91,7 @@ class AnswerCache:
     A cache that fails costs its hits, never an answer: its errors go to the log.
     """
 
-    def __init__(self, rows: AnswerRows, settings: Settings, embedder: Embedder, contents: Contents) -> None:
+    def __init__(self, rows: AnswerStore, settings: Settings, embedder: Embedder, contents: Contents) -> None:
         self._rows = rows
         self._size = settings.cache_answers
         self._settings = settings.model_dump_json(exclude=_ASIDE)

@@ -24,7 +24,7 @@ from mlrag.errors import (
     UnfinishedReplyError,
 )
 from mlrag.generation.backends.base import Call, ChatModel, CompletionChunk, Finish, TextScorer, Timeouts
-from mlrag.state.rate_limit import Rates, RateWindow
+from mlrag.state.rate_limit import InProcessRateLimiter, RateLimiter
 
 if TYPE_CHECKING:
     from limits import RateLimitItem
@@ -69,14 +69,14 @@ class BackendLimits:
     """
 
     def __init__(
-        self, host: str, concurrency: int = 4, per_minute: int | None = None, rates: Rates | None = None
+        self, host: str, concurrency: int = 4, per_minute: int | None = None, rates: RateLimiter | None = None
     ) -> None:
         self.host = host
         self._slots = BoundedSemaphore(concurrency)
         self._inside = 0
         self._counting = Lock()
         self._rate = _a_minute(per_minute) if per_minute else None
-        self._window = rates or RateWindow()
+        self._window = rates or InProcessRateLimiter()
         self._breaker = CircuitBreaker(_FAILURES, _REST, exclude=[_callers_own], throw_new_error_on_trip=False)
 
     @contextmanager

@@ -37,19 +37,21 @@ class Kept:
     age: float
 
 
-class AnswerRows(Protocol):
+class AnswerStore(Protocol):
     """Raises StorageError where they cannot be reached."""
 
     def find(self, key: str) -> Kept | None: ...
 
-    def keep(self, place: CacheKey, body: bytes, size: int) -> None:
-        """Keep it in the place of what has its key; drop those of other states, and the least lately used beyond
-        `size`."""
+    def keep(self, key: CacheKey, body: bytes, size: int) -> None:
+        """Store an answer in place of the previous one with its key.
+
+        Answers of other states are deleted, and the least recently used ones beyond `size`.
+        """
 
     def close(self) -> None: ...
 
 
-class SqliteRows:
+class SqliteAnswers:
     """One file; in memory alone where it cannot be written."""
 
     def __init__(self, path: Path) -> None:
@@ -78,15 +80,13 @@ class SqliteRows:
             raise _unusable(error) from error
         return Kept(row[1], max(0.0, now - row[0]))
 
-    def keep(self, place: CacheKey, body: bytes, size: int) -> None:
+    def keep(self, key: CacheKey, body: bytes, size: int) -> None:
         now = time.time()
         try:
             with self._lock, self._connection as c:
                 c.execute("BEGIN IMMEDIATE")
-                c.execute("DELETE FROM answers WHERE state != ?", (place.state,))
-                c.execute(
-                    "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)", (place.key, place.state, now, now, body)
-                )
+                c.execute("DELETE FROM answers WHERE state != ?", (key.state,))
+                c.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)", (key.key, key.state, now, now, body))
                 c.execute(
                     "DELETE FROM answers WHERE key IN (SELECT key FROM answers ORDER BY used DESC LIMIT -1 OFFSET ?)",
                     (size,),

@@ -23,7 +23,7 @@ DELETE FROM mlrag.answer WHERE key IN (
 """
 
 
-class SharedAnswers:
+class PostgresAnswers:
     """Each statement stands by itself: replicas that keep at once never wait for each other's locks in turn."""
 
     def __init__(self, server: Dispensable) -> None:
@@ -33,10 +33,10 @@ class SharedAnswers:
         row = self._server.do(lambda connection: connection.execute(_FIND, {"key": key}).fetchone())
         return Kept(bytes(row[0]), row[1]) if row else None
 
-    def keep(self, place: CacheKey, body: bytes, size: int) -> None:
+    def keep(self, key: CacheKey, body: bytes, size: int) -> None:
         def work(connection: Connection) -> None:
-            connection.execute(_OTHERS, (place.state,))
-            connection.execute(_KEEP, (place.key, place.state, body))
+            connection.execute(_OTHERS, (key.state,))
+            connection.execute(_KEEP, (key.key, key.state, body))
             connection.execute(_OVER, (size,))
 
         self._server.do(work)

@@ -40,7 +40,7 @@ _SUM = (
     "FROM spent WHERE window = ?"
 )
 _log = logging.getLogger(__name__)
-Allows = Callable[["Spent"], bool]
+Allows = Callable[["BudgetUsage"], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,8 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
-class Reserved:
-    """A cost that was paid beforehand, and its window."""
+class Reservation:
+    """A cost that was paid before its call, and the window it counts in."""
 
     window: str
     variant: str
@@ -71,15 +71,15 @@ class Reserved:
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
-    """What all variants spent in one window, and the number of questions in it."""
+class BudgetUsage:
+    """The cost of all variants in one window, and the number of questions in it."""
 
     cost: Cost
     questions: int
 
 
 class BudgetStore(Protocol):
-    """Where spending is written down. Methods raise StorageError."""
+    """Stores the costs of a budget. Methods raise StorageError."""
 
     def count_question(self, window: str) -> None:
         """Count one more question."""
@@ -87,7 +87,7 @@ class BudgetStore(Protocol):
     def pay(self, window: str, variant: str, cost: Cost, allows: Allows | None = None) -> bool:
         """Write a cost down in one transaction, unless `allows` is false for what was spent before it."""
 
-    def total(self, window: str) -> Spent: ...
+    def total(self, window: str) -> BudgetUsage: ...
 
     def by_variant(self, window: str) -> dict[str, Cost]: ...
 
@@ -115,7 +115,7 @@ class SqliteBudget:
             c.execute(_ADD, (window, variant, *astuple(cost)))
         return True
 
-    def total(self, window: str) -> Spent:
+    def total(self, window: str) -> BudgetUsage:
         with self._translate_errors(), self._lock:
             return _total(self._connection, window)
 
@@ -143,9 +143,9 @@ class SqliteBudget:
             ) from error
 
 
-def _total(connection: sqlite3.Connection, window: str) -> Spent:
+def _total(connection: sqlite3.Connection, window: str) -> BudgetUsage:
     row = connection.execute("SELECT questions FROM asked WHERE window = ?", (window,)).fetchone()
-    return Spent(Cost(*connection.execute(_SUM, (window,)).fetchone()), row[0] if row else 0)
+    return BudgetUsage(Cost(*connection.execute(_SUM, (window,)).fetchone()), row[0] if row else 0)
 
 
 class Ledger:
@@ -179,7 +179,7 @@ class Ledger:
     def affords(self, cost: Cost) -> bool:
         return not self._budget.limited or self._allows(cost, self._store.total(self.window))
 
-    def reserve(self, variant: str, cost: Cost) -> Reserved:
+    def reserve(self, variant: str, cost: Cost) -> Reservation:
         """Pay for a call beforehand. Raises QuotaError where the budget does not allow it."""
         window = self.window
         if not self._pay(window, variant, cost, lambda spent: self._allows(cost, spent)):
@@ -187,9 +187,9 @@ class Ledger:
                 f"the route's budget of this {self._budget.window} does not hold a call of {variant}",
                 "wait for the next one, or install the route with a larger --spend",
             )
-        return Reserved(window, variant, cost)
+        return Reservation(window, variant, cost)
 
-    def settle(self, reserved: Reserved, cost: Cost) -> None:
+    def settle(self, reserved: Reservation, cost: Cost) -> None:
         """Replace a reserved cost by the real one."""
         self._pay(reserved.window, reserved.variant, cost.plus(reserved.cost, -1))
 
@@ -207,7 +207,7 @@ class Ledger:
             self._log_unless_limited(error)
             return True
 
-    def _allows(self, cost: Cost, spent: Spent) -> bool:
+    def _allows(self, cost: Cost, spent: BudgetUsage) -> bool:
         b, then = self._budget, spent.cost.plus(cost)
         if not b.limited:
             return True

@@ -1,11 +1,11 @@
-"""What all replicas have spent, in PostgreSQL."""
+"""The budget that all replicas share, in PostgreSQL."""
 
 from __future__ import annotations
 
 from dataclasses import astuple
 
 from mlrag.index.postgres.server import Connection, Server
-from mlrag.state.budget import Allows, Cost, Spent
+from mlrag.state.budget import Allows, BudgetUsage, Cost
 
 _ASK = """
 INSERT INTO mlrag.asked AS a VALUES (%s, 1) ON CONFLICT (asked_in) DO UPDATE SET questions = a.questions + 1
@@ -43,7 +43,7 @@ class PostgresBudget:
 
         return self._server.write(work)
 
-    def total(self, window: str) -> Spent:
+    def total(self, window: str) -> BudgetUsage:
         return self._server.write(lambda connection: _total(connection, window))
 
     def by_variant(self, window: str) -> dict[str, Cost]:
@@ -54,7 +54,7 @@ class PostgresBudget:
         """Do nothing: the connection is shared."""
 
 
-def _total(connection: Connection, window: str) -> Spent:
+def _total(connection: Connection, window: str) -> BudgetUsage:
     row = connection.execute(_TOTAL, {"window": window}).fetchone()
     assert row is not None
-    return Spent(Cost(*row[:4]), row[4])
+    return BudgetUsage(Cost(*row[:4]), row[4])

@@ -12,7 +12,7 @@ _READ = "SELECT name, id, salt, hash, scope, languages, created FROM mlrag.api_k
 _ADD = "INSERT INTO mlrag.api_key (name, id, salt, hash, scope, languages, created) VALUES (%s, %s, %s, %s, %s, %s, %s)"
 
 
-class SharedKeys:
+class PostgresKeys:
     """While no host answers, no key is good: nobody could say that it was not revoked, and there is nothing to read."""
 
     waits = True

@@ -1,4 +1,4 @@
-"""How often something may happen, whatever the clock does."""
+"""Rate limits: a protocol, and the limiter inside this process. `rate_limit_postgres` is the shared one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _JUMP = 1.0  # seconds that the clock may be put right by without a word
 
 
-class Rates(Protocol):
+class RateLimiter(Protocol):
     """A moving window over what each `who` did. `waits`: a call may wait on another machine, and an event loop may
     not."""
 
@@ -26,7 +26,7 @@ class Rates(Protocol):
         """Seconds until the next one may come."""
 
 
-class RateWindow:
+class InProcessRateLimiter:
     """In this process. `limits` counts by the clock of the wall: where that is put back, hits would lie in the future
     and bar the way until it has caught up, so a jump empties the window."""
 

@@ -1,4 +1,4 @@
-"""Limits that all replicas count together."""
+"""Rate limits that all replicas count together, in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from limits import RateLimitItem
 
 from mlrag.errors import StorageError
 from mlrag.state.postgres import Dispensable
-from mlrag.state.rate_limit import RateWindow
+from mlrag.state.rate_limit import InProcessRateLimiter
 
 # A row holds the last `amount` moments, the oldest first, by the server's clock. Hits that lie ahead of it were made
 # before the clock was put back: they are dropped, as if it were another row.
@@ -28,8 +28,10 @@ WHERE what = %(what)s AND who = %(who)s AND cardinality(hits) >= %(amount)s
 _log = logging.getLogger(__name__)
 
 
-class SharedRates:
-    """One statement a hit: no two replicas count the same place. `of`: what is limited; each has counts of its own.
+class PostgresRateLimiter:
+    """One statement per hit, so that no two replicas count the same slot.
+
+    `of`: what is limited; each has counts of its own.
 
     While the server cannot be reached, each replica counts by itself: a limit holds back excess, it keeps nobody out,
     so that refusing everyone would do what the limit is there to prevent. N replicas then let through N times the rate.
@@ -40,7 +42,7 @@ class SharedRates:
     def __init__(self, server: Dispensable, of: str) -> None:
         self._server = server
         self._of = of
-        self._own = RateWindow()
+        self._own = InProcessRateLimiter()
 
     def hit(self, rate: RateLimitItem, who: str) -> bool:
         given = self._parameters(rate, who)

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 from starlette.middleware.cors import CORSMiddleware
 
-from mlrag.factory import make_keys, make_rates
+from mlrag.factory import make_keys, make_rate_limiter
 from mlrag.settings import Settings
 from mlrag.state.keys import KeyRing
 from service.metrics import Metrics, metrics_page
@@ -38,7 +38,7 @@ def add_middleware(app: FastAPI, settings: Settings) -> Metrics:
     app.add_middleware(QuestionQueue, settings=settings, slots=slots)
     app.add_middleware(Deadline, settings=settings)
     app.add_middleware(BodyLimit, settings=settings)
-    app.add_middleware(RateLimit, settings=settings, window=make_rates(settings, "request"))
+    app.add_middleware(RateLimit, settings=settings, window=make_rate_limiter(settings, "request"))
     app.add_middleware(Auth, settings=settings, keys=KeyRing(make_keys(settings)))
     if settings.cors_origins:
         app.add_middleware(

@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mlrag.settings import Settings
-from mlrag.state.rate_limit import Rates
+from mlrag.state.rate_limit import RateLimiter
 from service.middleware.asgi import (
     Rejection,
     ReplySender,
@@ -84,7 +84,7 @@ async def _send_too_large(send: Send, limit: int) -> None:
 class RateLimit:
     """429 for a key that asks too often; without keys only this machine is answered, without a limit."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, window: Rates) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, window: RateLimiter) -> None:
         self._app = app
         self._setting = settings.rate_limit
         self._window = window

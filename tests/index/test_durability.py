@@ -28,8 +28,8 @@ from mlrag.index.local.store import Store
 from mlrag.index.types import EmbeddedPassage
 from mlrag.ingest.index_documents import index_documents
 from mlrag.settings import Settings
-from mlrag.state.answers import CacheKey, SqliteRows
-from mlrag.state.rate_limit import RateWindow
+from mlrag.state.answers import CacheKey, SqliteAnswers
+from mlrag.state.rate_limit import InProcessRateLimiter
 from mlrag.types import Document, Passage, Span
 
 STAND_IN = Hashed()  # vectors from hashes: the store cannot tell
@@ -177,7 +177,7 @@ def test_a_folder_that_cannot_be_written_is_read_and_named(tmp_path):
         with pytest.raises(StorageError, match="may not be written"):
             retriever.index("ta").store.delete(["d1"])
         assert len(retriever.search("நகரம் 3", "ta", k=50).hits) == 8
-        rows = SqliteRows(disk / "answers.sqlite")
+        rows = SqliteAnswers(disk / "answers.sqlite")
         cache = AnswerCache(rows, Settings(data_dir=disk), STAND_IN, StoreContents(retriever))
         assert cache.find(CacheKey("state", "key")) is None
 
@@ -206,12 +206,12 @@ def test_two_writers_take_turns_and_one_that_waits_too_long_is_told(tmp_path, mo
 
 @pytest.mark.parametrize("jump", [-3600, 3600])
 def test_a_clock_that_jumps_bars_nobody_and_lets_no_age_be_negative(tmp_path, monkeypatch, jump):
-    window, rate = RateWindow(), parse("2/minute")
+    window, rate = InProcessRateLimiter(), parse("2/minute")
     assert [window.hit(rate, "anna") for _ in range(3)] == [True, True, False]
     index_documents([document(n) for n in range(8)], FolderIndexes(tmp_path / "index"), STAND_IN)
     retriever = Retriever(FolderIndexes(tmp_path / "index"), STAND_IN)
     answer = Pipeline(retriever, Extractive(shipped_calibration(STAND_IN.name))).ask("நகரம் 3", "ta")
-    rows, place = SqliteRows(tmp_path / "a.sqlite"), CacheKey("state", "key")
+    rows, place = SqliteAnswers(tmp_path / "a.sqlite"), CacheKey("state", "key")
     cache = AnswerCache(rows, Settings(data_dir=tmp_path), STAND_IN, StoreContents(retriever))
     cache.keep(place, replace(answer, abstained=False))
     real = time.time

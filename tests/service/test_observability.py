@@ -14,7 +14,7 @@ from mlrag.ingest.index_documents import index_documents
 from mlrag.language_access import only
 from mlrag.languages import languages
 from mlrag.settings import Settings
-from mlrag.state.answers import SqliteRows
+from mlrag.state.answers import SqliteAnswers
 from mlrag.testing import FakeOllama
 from mlrag.types import Document
 from service.app import create_app
@@ -199,7 +199,7 @@ async def test_an_index_made_anew_is_another_though_it_has_as_many_commits(tmp_p
 def test_equal_options_share_a_place_and_others_do_not(folder, embedder):
     settings = Settings(data_dir=folder)
     retriever = Retriever(FolderIndexes(settings.index_dir), embedder)
-    cache = AnswerCache(SqliteRows(folder / "other.sqlite"), settings, embedder, StoreContents(retriever))
+    cache = AnswerCache(SqliteAnswers(folder / "other.sqlite"), settings, embedder, StoreContents(retriever))
 
     def place(lang="ta", variant="extractive", **options):
         return cache.key("வைகை?", lang, variant, options)

@@ -8,11 +8,11 @@ import pytest
 from limits import parse
 
 from mlrag.errors import StorageError
-from mlrag.state.answers import CacheKey, SqliteRows
-from mlrag.state.budget import Cost, Spent, SqliteBudget
+from mlrag.state.answers import CacheKey, SqliteAnswers
+from mlrag.state.budget import BudgetUsage, Cost, SqliteBudget
 from mlrag.state.jobs import InProcessJobStatus, JobStatus
 from mlrag.state.keys import FileKeys, KeyRing, make_key
-from mlrag.state.rate_limit import RateWindow
+from mlrag.state.rate_limit import InProcessRateLimiter
 
 NOW = CacheKey("documents of today", "question 1")
 
@@ -37,25 +37,25 @@ def server(request):
 
 @pytest.fixture
 def keys(server, tmp_path):
-    from mlrag.state.keys_postgres import SharedKeys
+    from mlrag.state.keys_postgres import PostgresKeys
 
-    return SharedKeys(server) if server else FileKeys(tmp_path / "keys.json")
+    return PostgresKeys(server) if server else FileKeys(tmp_path / "keys.json")
 
 
 @pytest.fixture
 def rates(server):
     from mlrag.state.postgres import Dispensable
-    from mlrag.state.rate_limit_postgres import SharedRates
+    from mlrag.state.rate_limit_postgres import PostgresRateLimiter
 
-    return SharedRates(Dispensable(server), "request") if server else RateWindow()
+    return PostgresRateLimiter(Dispensable(server), "request") if server else InProcessRateLimiter()
 
 
 @pytest.fixture
 def rows(server, tmp_path):
-    from mlrag.state.answers_postgres import SharedAnswers
+    from mlrag.state.answers_postgres import PostgresAnswers
     from mlrag.state.postgres import Dispensable
 
-    return SharedAnswers(Dispensable(server)) if server else SqliteRows(tmp_path / "answers.sqlite")
+    return PostgresAnswers(Dispensable(server)) if server else SqliteAnswers(tmp_path / "answers.sqlite")
 
 
 @pytest.fixture
@@ -146,11 +146,11 @@ def test_a_job_status_is_found_by_whoever_reads_the_store(statuses):
 
 
 def test_what_is_paid_is_counted_by_window_and_variant(book):
-    assert book.total("today") == Spent(Cost(), 0)
+    assert book.total("today") == BudgetUsage(Cost(), 0)
     assert book.pay("today", "e4b", Cost(1, 100, 2.0, 0.5)) and book.pay("today", "e2b", Cost(1, 10, 1.0, 0.25))
     assert book.pay("today", "e4b", Cost(0, -50, -1.0, -0.25)) and book.pay("tomorrow", "e4b", Cost(1))
     book.count_question("today"), book.count_question("today")
-    assert book.total("today") == Spent(Cost(2, 60, 2.0, 0.5), 2)
+    assert book.total("today") == BudgetUsage(Cost(2, 60, 2.0, 0.5), 2)
     assert book.by_variant("today") == {"e2b": Cost(1, 10, 1.0, 0.25), "e4b": Cost(1, 50, 1.0, 0.25)}
     assert not book.pay("today", "e4b", Cost(1), lambda spent: spent.cost.calls < 2)
     assert book.total("today").cost.calls == 2
@@ -183,9 +183,9 @@ def test_a_dead_process_leaves_its_notices_silent(shared):
 
 
 def test_without_its_table_limits_are_counted_by_each_process_and_answers_are_missed(shared):
-    from mlrag.state.answers_postgres import SharedAnswers
+    from mlrag.state.answers_postgres import PostgresAnswers
     from mlrag.state.postgres import Dispensable
-    from mlrag.state.rate_limit_postgres import SharedRates
+    from mlrag.state.rate_limit_postgres import PostgresRateLimiter
 
     server, rate = shared, parse("2/minute")
 
@@ -194,7 +194,7 @@ def test_without_its_table_limits_are_counted_by_each_process_and_answers_are_mi
 
     rename("rate", "rate_away"), rename("answer", "answer_away")
     try:
-        rates, rows = SharedRates(Dispensable(server), "request"), SharedAnswers(Dispensable(server))
+        rates, rows = PostgresRateLimiter(Dispensable(server), "request"), PostgresAnswers(Dispensable(server))
         assert [rates.hit(rate, "anna") for _ in range(3)] == [True, True, False]
         assert 0 < rates.opens_in(rate, "anna") <= 60
         with pytest.raises(StorageError):
