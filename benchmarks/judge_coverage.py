@@ -51,7 +51,7 @@ def rows(values: np.ndarray) -> Rows:
 
 
 def draw(it: Setting, rng: Rng) -> tuple[Rows, Rows, Rows]:
-    """ClaimVerdicts on the run, on the exam's right answers, on its others."""
+    """Verdicts on the run, on the exam's right answers, on its others."""
     truth = clustered(rng, it.truth, ALIKE, it.topics, 3)
     said = np.where(truth, clustered(rng, it.sensitivity, ALIKE, *truth.shape), 0)
     said += np.where(1 - truth, clustered(rng, 1 - (it.on_run or it.specificity), ALIKE, *truth.shape), 0)

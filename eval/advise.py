@@ -35,7 +35,7 @@ from mlrag.settings import Settings
 
 
 def mix(langs: str | None, log: Path | None, corpus: Path | None, corpora: Path) -> dict[str, float]:
-    """Languages with their shares: as given, of a log, of a corpus, or alike for every starter corpus."""
+    """Return the weights of the languages: given, of a log, of a corpus, or equal for every starter corpus."""
     given = [x for x in (langs, log, corpus) if x]
     if len(given) > 1:
         raise ValueError("give one of --langs, --log and --corpus")
@@ -49,7 +49,7 @@ def mix(langs: str | None, log: Path | None, corpus: Path | None, corpora: Path)
 
 
 def folders(data_dir: Path, runs: list[str], published: bool) -> list[Path]:
-    """The runs asked for; the latest without, and none where there is none yet."""
+    """Return the folders of the named runs, else of the latest; empty where there is none yet."""
     if published:
         return []
     if runs:
@@ -61,7 +61,7 @@ def folders(data_dir: Path, runs: list[str], published: bool) -> list[Path]:
 
 
 def parse_numbers(text: str) -> dict[str, float]:
-    """ "quality=2,tools=1" as numbers. Raises ValueError."""
+    """Parse "quality=2,tools=1". Raises ValueError."""
     try:
         pairs = (part.split("=") for part in text.split(",") if part.strip())
         return {name.strip(): float(value) for name, value in pairs}
@@ -70,14 +70,14 @@ def parse_numbers(text: str) -> dict[str, float]:
 
 
 def main(
-    langs: Annotated[str | None, typer.Option(help="With weights, e.g. ta=3,si=1; every language without.")] = None,
+    langs: Annotated[str | None, typer.Option(help="With weights, e.g. ta=3,si=1; default: every language.")] = None,
     log: Annotated[Path | None, typer.Option(help="A log of questions to take the weights from.")] = None,
     corpus: Annotated[Path | None, typer.Option(help="Documents to take the weights from.")] = None,
     scenario: Annotated[
         str | None, typer.Option(help="A private, B edge with audio, C API, D fine-tuned, E research and agents.")
     ] = None,
     regime: Annotated[str | None, typer.Option(help="gdpr, pdpa-lk, pdpl-uae: information, not legal advice.")] = None,
-    ram: Annotated[float | None, typer.Option(min=0, help="GB of RAM to plan for; this machine's without.")] = None,
+    ram: Annotated[float | None, typer.Option(min=0, help="GB of RAM to plan for; default: this machine.")] = None,
     vram: Annotated[float | None, typer.Option(min=0, help="GB of GPU memory to plan for.")] = None,
     disk: Annotated[float | None, typer.Option(min=0, help="GB of free disk to plan for.")] = None,
     reserve: Annotated[float | None, typer.Option(min=0, help="GB of RAM left to everything else; 2.")] = None,
@@ -88,20 +88,22 @@ def main(
     audio: Annotated[bool | None, typer.Option("--audio", help="It must take audio.")] = None,
     images: Annotated[bool | None, typer.Option("--images", help="It must take images.")] = None,
     tools: Annotated[bool | None, typer.Option("--tools", help="It must use tools reliably.")] = None,
-    tools_floor: Annotated[float | None, typer.Option(help="What counts as reliably: Tau2, mean of 3; 60.")] = None,
+    tools_floor: Annotated[
+        float | None, typer.Option(help="Least score that counts as reliable: Tau2, mean of 3; 60.")
+    ] = None,
     finetune: Annotated[bool | None, typer.Option("--finetune", help="It will be fine-tuned.")] = None,
     budget: Annotated[float | None, typer.Option(min=0, help="Dollars for 1,000 questions.")] = None,
     cost: Annotated[str | None, typer.Option(help="seconds, memory or money: what cheapest means.")] = None,
     margin: Annotated[float | None, typer.Option(help="Points that may be given up for a cheaper one; 2.")] = None,
-    answerable: Annotated[float | None, typer.Option(help="Share of questions that documents answer; 0.5.")] = None,
+    answerable: Annotated[
+        float | None, typer.Option(help="Proportion of questions that documents answer; 0.5.")
+    ] = None,
     weights: Annotated[str, typer.Option(help="Of the matrix, e.g. quality=2,tools=1.")] = "",
     gamma: Annotated[float, typer.Option(min=0, help="How strongly cost counts in the adjusted score.")] = GAMMA,
-    run: Annotated[
-        list[str] | None, typer.Option(help="A run to go by, several times for several; the latest.")
-    ] = None,
-    published: Annotated[bool, typer.Option("--published", help="By published figures alone.")] = False,
+    run: Annotated[list[str] | None, typer.Option(help="A run to use; repeatable; default: the latest.")] = None,
+    published: Annotated[bool, typer.Option("--published", help="By published scores alone.")] = False,
     compare: Annotated[str | None, typer.Option(help="A fine-tune of yours: its gain over its base.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Where the page and advice.json go; var/reports/advice.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the page and advice.json; var/reports/advice.")] = None,
     as_json_: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
 ) -> None:
     """The cheapest variant that is not worse than the best that fits, by your own runs; docs/choosing.md."""
@@ -131,18 +133,21 @@ def main(
         machine = plan_hardware(measure_memory(), settings.data_dir, wanted)
         by_dimension = weigh_dimensions(preset, parse_numbers(weights))
         evidence = _evidence(settings, need, run or [], published, console)
-        gained = _gained(evidence, compare, settings)
+        gained = _measure_gain(evidence, compare, settings)
         advice = advise(need, machine, evidence, settings.variants)
         matrix = make_matrix(advice, by_dimension, gamma, () if published else read_reports(settings.data_dir))
     except (MlragError, ValueError, OSError) as error:
         print_error(error)
         raise typer.Exit(1) from None
-    made = _made(scenario, regime, by_dimension, compare)
+    made = _describe_call(scenario, regime, by_dimension, compare)
     folder = out or settings.data_dir / "reports" / "advice"
-    told = as_json(advice, matrix, made) | ({"gain": _rows(gained)} if gained else {})
-    _write(folder, told, advice, matrix, made, gained)
+    result = as_json(advice, matrix, made)
+    if gained:
+        head, rows, base = gained
+        result["gain"] = {"base": base, "rows": [dict(zip(head, row, strict=True)) for row in rows]}
+    _write(folder, result, advice, matrix, made, gained)
     if as_json_:
-        print(json.dumps(told, ensure_ascii=False, allow_nan=False))  # noqa: T201
+        print(json.dumps(result, ensure_ascii=False, allow_nan=False))  # noqa: T201
     else:
         print_advice(advice, matrix, made, gained, Console())
     console.print(f"page: {folder}/advice.html, to follow: {folder}/advice.json", markup=False)
@@ -158,19 +163,17 @@ def _evidence(
         return read_evidence(chosen, need.weights, settings.variants, lambda name: status.update(f"scoring {name}"))
 
 
-def _gained(evidence: RunEvidence, compare: str | None, settings: Settings) -> tuple[Any, ...]:
-    """Head and rows, for the terminal and the page."""
+def _measure_gain(evidence: RunEvidence, compare: str | None, settings: Settings) -> tuple[Any, ...]:
+    """Return the head, the rows and the base's name; empty without `compare`."""
     if compare is None:
         return ()
-    base, found = gain.measure_gains(evidence, compare, settings.variants)
-    return gain.GAIN_HEAD, gain.describe_gains(found), base
+    base, gains = gain.measure_gains(evidence, compare, settings.variants)
+    return gain.GAIN_HEAD, gain.describe_gains(gains), base
 
 
-def _rows(gained: tuple[Any, ...]) -> dict[str, Any]:
-    return {"base": gained[2], "rows": [dict(zip(gained[0], row, strict=True)) for row in gained[1]]}
-
-
-def _made(scenario: str | None, regime: str | None, weights: dict[str, float], compare: str | None) -> dict[str, Any]:
+def _describe_call(
+    scenario: str | None, regime: str | None, weights: dict[str, float], compare: str | None
+) -> dict[str, Any]:
     law = find_preset("regime", regime) if regime else {}
     return {
         "scenario": scenario,
@@ -184,10 +187,10 @@ def _made(scenario: str | None, regime: str | None, weights: dict[str, float], c
 
 
 def _write(
-    folder: Path, told: Any, advice: Advice, matrix: Matrix, made: dict[str, Any], gained: tuple[Any, ...]
+    folder: Path, result: Any, advice: Advice, matrix: Matrix, made: dict[str, Any], gained: tuple[Any, ...]
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(told, ensure_ascii=False, indent=1, allow_nan=False)
+    text = json.dumps(result, ensure_ascii=False, indent=1, allow_nan=False)
     (folder / "advice.json").write_text(text, encoding="utf-8")
     write_page(folder / "advice.html", advice, matrix, made, gained)
 

@@ -47,7 +47,7 @@ class Desk:
         return self.labels.read().get(self.rater, {})
 
     def page(self, at: int | None) -> str:
-        """AnswerRow number `at`, from 1; the first without a label for None."""
+        """Render row number `at`, from 1; None: the first without a label."""
         labels = self.read_labels()
         keys = [(variant, fingerprint(row.item)) for variant, row in self.rows]
         first = next((n for n, key in enumerate(keys, 1) if key not in labels), len(keys) + 1)

@@ -1,4 +1,4 @@
-"""Can it run at all, and if not: why, and what is the smallest change that would admit it."""
+"""Check whether a candidate can run; if not, say why and what is the smallest change that would admit it."""
 
 from __future__ import annotations
 
@@ -23,16 +23,20 @@ TOOLS = "Tau2, mean of 3"
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One way to answer. `name` is what `--variant` takes; `key` tells the same way under other names.
+    """A variant at a backend.
 
-    `quantisation` is None where nothing runs here or the size is not known; `own`: a tag of the user's with a base.
+    Args:
+        name: what `--variant` takes.
+        key: equal for other names of the same variant.
+        quantisation: None where it runs remotely or the size is unknown.
+        own: a variant of the user's with a base.
     """
 
     name: str
     key: tuple[str, str, bool]
     spec: VariantSpec | None
     quantisation: Quantisation | None
-    place: Location
+    location: Location
     think: bool
     own: bool = False
 
@@ -43,7 +47,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """Why a candidate is excluded, and the smallest change of the wishes or the machine that would admit it."""
+    """Why a candidate is excluded, and the smallest change of requirements or hardware that would admit it."""
 
     reason: str
     change: str
@@ -51,7 +55,7 @@ class Obstacle:
 
 @dataclass(frozen=True, slots=True)
 class Feasibility:
-    """`memory` in GB for weights, caches and runtime, `disk` in GB; None where not known. No obstacles: feasible."""
+    """The result of a check. `memory` (weights, caches, runtime) and `disk` in GB; None where unknown."""
 
     candidate: Candidate
     memory: float | None
@@ -66,17 +70,17 @@ class Feasibility:
 
 
 def parse_candidate(name: str, own: Mapping[str, CustomVariant] | None = None) -> Candidate:
-    """From a name as `--variant` takes it. Raises ValueError as `parse_variant` does."""
+    """Parse a name as `--variant` takes it. Raises ValueError as `parse_variant` does."""
     chosen = parse_variant(name, own)
     custom = bool(own) and name.removesuffix("+think") in (own or {})
-    place = _place(chosen)
-    here = place == "here" and chosen.spec is not None
+    location = _find_location(chosen)
+    here = location == "here" and chosen.spec is not None
     size = _quantisation(chosen, custom) if here else None
     key = (chosen.backend, chosen.model, chosen.think)
-    return Candidate(chosen.label, key, chosen.spec, size, place, chosen.think, custom)
+    return Candidate(chosen.label, key, chosen.spec, size, location, chosen.think, custom)
 
 
-def _place(chosen: Variant) -> Location:
+def _find_location(chosen: Variant) -> Location:
     if chosen.backend == "gemini":
         return "gemini"
     routed = chosen.spec.ids.get("openrouter") if chosen.spec else None
@@ -84,10 +88,10 @@ def _place(chosen: Variant) -> Location:
 
 
 def _quantisation(chosen: Variant, custom: bool) -> Quantisation | None:
-    """What the name says; Ollama's own tags are q4_k_m, a server's full weights bf16; a fine-tune is as its base."""
-    said = next((q for q in QUANTISATIONS if re.search(rf"{q}(?![a-z0-9])", chosen.model.casefold())), None)
-    if said or not chosen.spec:
-        return said
+    """Read it from the name; Ollama's own tags are q4_k_m, a server's full weights bf16, a fine-tune as its base."""
+    named = next((q for q in QUANTISATIONS if re.search(rf"{q}(?![a-z0-9])", chosen.model.casefold())), None)
+    if named or not chosen.spec:
+        return named
     if chosen.backend == "openai":
         return "bf16"
     plain = chosen.model in (chosen.spec.ids["ollama"], "gemma4", "gemma4:latest")
@@ -95,7 +99,7 @@ def _quantisation(chosen: Variant, custom: bool) -> Quantisation | None:
 
 
 def find_variant_name(spec: VariantSpec, quantisation: Quantisation) -> str | None:
-    """The name under which mlrag runs a member so; None where no backend of it has that."""
+    """Return the variant name of a family member in this quantisation; None where no backend has it."""
     names = {
         "q4_k_m": spec.name,
         "q4_0": f"llamacpp:gemma-4-{spec.name}-it-q4_0.gguf",
@@ -105,24 +109,24 @@ def find_variant_name(spec: VariantSpec, quantisation: Quantisation) -> str | No
 
 
 def list_candidates() -> list[Candidate]:
-    """extractive, and every member in every way that mlrag can run it or reach it, with thinking off and on."""
+    """Return extractive, and every family member at every backend, with thinking off and on."""
     names = ["extractive"]
     for spec in family().values():
         here = [n for q in _NAMED if (n := find_variant_name(spec, q))]  # type: ignore[arg-type]
-        there = [f"gemini:{spec.name}"] if "gemini" in spec.ids else []
+        remote = [f"gemini:{spec.name}"] if "gemini" in spec.ids else []
         routed = [f"openai:{spec.ids['openrouter']}"] if "openrouter" in spec.ids else []
-        names += [n + t for n in (*here, *there, *routed) for t in ("", "+think")]
+        names += [n + t for n in (*here, *remote, *routed) for t in ("", "+think")]
     return [parse_candidate(name) for name in names]
 
 
 def disk_gb(spec: VariantSpec, quantisation: Quantisation) -> float:
-    """Ollama's file as published; the others from Google's memory figures less their fifth of overhead."""
+    """Return GB on disk: Ollama's file as published, others from Google's memory sizes without 20 % overhead."""
     published = spec.memory[quantisation]
     return published if quantisation == "q4_k_m" else published * _GIB / _OVERHEAD
 
 
 def find_available_memory(need: Requirements, machine: TargetHardware) -> tuple[float | None, str]:
-    """GB for one model, and where: GPU memory, or RAM less the reserve, whichever is more; None if not known."""
+    """Return GB for one model and where: GPU memory, or RAM less the reserve, whichever is more; None: unknown."""
     ram = None if machine.ram is None else max(0.0, machine.ram - need.reserve)
     if machine.vram and machine.vram >= (ram or 0.0):
         return machine.vram, "GPU memory"
@@ -132,13 +136,18 @@ def find_available_memory(need: Requirements, machine: TargetHardware) -> tuple[
 def check_candidate(
     one: Candidate, need: Requirements, machine: TargetHardware, p95: float | None = None, dollars: float | None = None
 ) -> Feasibility:
-    """Hold a candidate to every constraint. `p95`: its measured seconds, `dollars`: its price of 1,000 questions."""
+    """Check a candidate against every constraint.
+
+    Args:
+        p95: its measured seconds, if any.
+        dollars: its price of 1,000 questions, if known.
+    """
     spec, size = one.spec, one.quantisation
     memory = memory_gb(spec, size, need.context, need.concurrency) if spec and size else None
     disk = disk_gb(spec, size) if spec and size else None
-    offer = presets()["offer"].get(one.place)
+    offer = presets()["offer"].get(one.location)
     price = tuple(offer["dollars"]) if offer and "dollars" in offer else None
-    found = [
+    obstacles = [
         _where(one, need),
         _senses(one, need),
         _tools(one, need),
@@ -149,13 +158,15 @@ def check_candidate(
         _dear(dollars, need),
     ]
     notes = _notes(one, need, machine, memory, p95, dollars)
-    return Feasibility(one, 0.0 if one.modelless else memory, disk, price, tuple(o for o in found if o), tuple(notes))
+    return Feasibility(
+        one, 0.0 if one.modelless else memory, disk, price, tuple(o for o in obstacles if o), tuple(notes)
+    )
 
 
 def _where(one: Candidate, need: Requirements) -> Obstacle | None:
-    if one.place == "here":
+    if one.location == "here":
         return None
-    title = presets()["offer"][one.place]["title"]
+    title = presets()["offer"][one.location]["title"]
     if need.locality != "any":
         return Obstacle(f"questions and passages would go to {title}; asked for: {need.locality}", "--locality any")
     if need.finetune:
@@ -186,34 +197,36 @@ def _tools(one: Candidate, need: Requirements) -> Obstacle | None:
 def _context(one: Candidate, need: Requirements) -> Obstacle | None:
     if one.spec is None or need.context <= one.spec.context:
         return None
-    return Obstacle(f"it ends at {one.spec.context} tokens of context", f"--context {one.spec.context}")
+    return Obstacle(f"its longest context is {one.spec.context} tokens", f"--context {one.spec.context}")
 
 
 def _memory(one: Candidate, need: Requirements, machine: TargetHardware, memory: float | None) -> Obstacle | None:
-    if one.place != "here" or one.modelless:
+    if one.location != "here" or one.modelless:
         return None
-    there, place = find_available_memory(need, machine)
+    available, kind = find_available_memory(need, machine)
     if memory is None:
-        return Obstacle("how much memory it needs is not known", "name its base under [variants.NAME] in mlrag.toml")
-    if there is None or memory <= there:
+        return Obstacle("its memory use is unknown", "name its base under [variants.NAME] in mlrag.toml")
+    if available is None or memory <= available:
         return None
-    short = memory - there
-    return Obstacle(f"it needs {memory:.1f} GB and has {there:.1f} of {place}", _smaller(one, need, there, short))
+    short = memory - available
+    return Obstacle(
+        f"it needs {memory:.1f} GB and has {available:.1f} of {kind}", _find_smaller(one, need, available, short)
+    )
 
 
-def _smaller(one: Candidate, need: Requirements, there: float, short: float) -> str:
-    """The first that suffices of: fewer at once, a shorter context, fewer bits, more memory."""
+def _find_smaller(one: Candidate, need: Requirements, available: float, short: float) -> str:
+    """Return the first change that suffices: fewer requests at once, a shorter context, fewer bits, more memory."""
     assert one.spec and one.quantisation
     spec, size = one.spec, one.quantisation
     for parallel in range(need.concurrency - 1, 0, -1):
-        if memory_gb(spec, size, need.context, parallel) <= there:
+        if memory_gb(spec, size, need.context, parallel) <= available:
             return f"--concurrency {parallel}"
     for context in (c for c in (2**n for n in range(17, 10, -1)) if c < need.context):
-        if memory_gb(spec, size, context, need.concurrency) <= there:
+        if memory_gb(spec, size, context, need.concurrency) <= available:
             return f"--context {context}"
     for fewer in QUANTISATIONS:
         needed = memory_gb(spec, fewer, need.context, need.concurrency)
-        if needed <= there and spec.memory[fewer] < spec.memory[size]:
+        if needed <= available and spec.memory[fewer] < spec.memory[size]:
             return f"{fewer} weights ({needed:.1f} GB), or {short:.1f} GB more"
     return f"{short:.1f} GB more"
 
@@ -247,7 +260,7 @@ def _notes(
     p95: float | None,
     dollars: float | None,
 ) -> list[str]:
-    """What was not held against it, because nobody knows."""
+    """Return what could not be checked, and other remarks."""
     notes = []
     if need.p95 is not None and p95 is None and not one.modelless:
         notes.append("its seconds are not measured: the p95 that was asked for is not checked")
@@ -255,10 +268,10 @@ def _notes(
         notes.append(f"it fits into RAM and not into {machine.vram:g} GB of GPU memory: expect it to be slow")
     if one.key[0] == "llamacpp" and not Path(one.key[1]).is_file():
         notes.append("the name stands for the path of a GGUF file of those weights: put yours in its place")
-    if need.budget is not None and one.place != "here" and dollars is None:
+    if need.budget is not None and one.location != "here" and dollars is None:
         notes.append("its price is not known: the budget is not checked")
     if need.audio or need.images:
         notes.append("mlrag itself hands no audio and no images to a model")
-    if need.finetune and one.spec and one.place == "here":
+    if need.finetune and one.spec and one.location == "here":
         notes.append(f"its weights in 16 bits, where a fine-tune begins: {disk_gb(one.spec, 'bf16'):.1f} GB")
     return notes

@@ -20,15 +20,15 @@ from eval.statistics import wilson
 from eval.statistics.student import student_quantile, student_tails
 
 Floats = NDArray[np.float64]
-Places = NDArray[np.intp]
-ALPHA = 0.05  # a wrong choice at most so often
+Indices = NDArray[np.intp]
+ALPHA = 0.05  # upper bound of the rate of wrong choices
 POWER = 0.8  # of the n that is said to be needed
 _PRIOR_CLUSTERS, _LEAST_DESIGN = 0.2, 0.5  # as in eval/statistics/moments.py
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What candidates got on the same rows, in [0, 1].
+    """Scores of candidates on the same rows, in [0, 1].
 
     `values` is (candidates, rows). A row is of a stratum (a language and kind of question), whose `weights` sum to 1,
     and of a cluster of rows that depend on each other; a cluster may reach over strata.
@@ -36,8 +36,8 @@ class Table:
 
     names: tuple[str, ...]
     values: Floats
-    stratum: Places
-    cluster: Places
+    stratum: Indices
+    cluster: Indices
     weights: Floats
 
 
@@ -54,9 +54,11 @@ class Losses:
 
 @dataclass(frozen=True, slots=True)
 class RankedCandidate:
-    """Where a candidate stands. `p`: adjusted, for "its loss is at least the margin".
+    """A candidate compared with its strongest rival.
 
-    `behind` is how far it is behind the best of the others (negative: ahead), with its two-sided 95 % interval.
+    Args:
+        behind: mean of the rival minus its own (negative: ahead), with the two-sided 95 % interval low, high.
+        p: adjusted, of "its loss is at least the margin".
     """
 
     name: str
@@ -74,17 +76,17 @@ class RankedCandidate:
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """`chosen` is None where nothing can be told; `more` then says how many more rows, by stratum, would."""
+    """The result of the rule. `chosen` is None where it cannot decide; `more`: rows by stratum that would."""
 
     chosen: str | None
-    standings: tuple[RankedCandidate, ...]
+    ranking: tuple[RankedCandidate, ...]
     more: Mapping[int, int]
     pair: tuple[str, str] | None
 
     @property
     def leader(self) -> str:
-        """The highest mean, whatever it is worth."""
-        return max(self.standings, key=lambda s: s.mean).name
+        """The candidate with the highest mean."""
+        return max(self.ranking, key=lambda s: s.mean).name
 
 
 def compute_losses(table: Table) -> Losses:
@@ -109,8 +111,8 @@ def compute_losses(table: Table) -> Losses:
 def _squares(rows: Floats) -> Floats:
     """Σ (a − b)² for every pair of rows."""
     gram = rows @ rows.T
-    own = np.diag(gram)
-    return np.asarray(np.maximum(own[:, None] + own[None, :] - 2 * gram, 0.0))
+    norms = np.diag(gram)
+    return np.asarray(np.maximum(norms[:, None] + norms[None, :] - 2 * gram, 0.0))
 
 
 def _design(table: Table, robust: Floats, loose: Floats, rows: float, share: Floats, groups: int) -> Floats:
@@ -130,34 +132,34 @@ def _differing(table: Table, a: int, b: int, groups: int) -> int:
 
 
 def decide(table: Table, cost: Sequence[float], margin: float) -> Ruling:
-    """Choose. `cost` by candidate: the least is the cheapest; `margin` in (0, 1]. ValueError for fewer than two."""
+    """Choose the cheapest candidate within `margin` (in (0, 1]) of the best. ValueError for fewer than two."""
     if len(table.names) < 2 or not 0 < margin <= 1:
         raise ValueError(f"the rule compares two or more at a margin in (0, 1], got {table.names} and {margin}")
     found = compute_losses(table)
-    standings = _standings(table.names, found, margin)
-    within = [i for i, s in enumerate(standings) if s.within]
+    ranking = _rank(table.names, found, margin)
+    within = [i for i, s in enumerate(ranking) if s.within]
     if within:
-        chosen = min(within, key=lambda i: (cost[i], -standings[i].mean))
-        return Ruling(table.names[chosen], standings, {}, None)
+        chosen = min(within, key=lambda i: (cost[i], -ranking[i].mean))
+        return Ruling(table.names[chosen], ranking, {}, None)
     pair, target = _needed_error(found, margin)
     more = _more(table, pair, target, float(found.variance[pair]))
-    return Ruling(None, standings, more, (table.names[pair[0]], table.names[pair[1]]))
+    return Ruling(None, ranking, more, (table.names[pair[0]], table.names[pair[1]]))
 
 
-def _standings(names: Sequence[str], found: Losses, margin: float) -> tuple[RankedCandidate, ...]:
+def _rank(names: Sequence[str], found: Losses, margin: float) -> tuple[RankedCandidate, ...]:
     error = np.sqrt(found.variance)
     steps = (margin - found.gap) / error
     np.fill_diagonal(steps, np.inf)
     rivals = steps.argmin(1)
     adjusted = _holm_with_a_best([_above(float(steps[c, r]), found.df) for c, r in enumerate(rivals)])
     half = student_quantile(found.df)
-    made = []
+    ranking = []
     for c, r in enumerate(rivals):
         gap, wide = float(found.gap[c, r]), half * float(error[c, r])
-        made.append(
+        ranking.append(
             RankedCandidate(names[c], float(found.means[c]), gap, gap - wide, gap + wide, adjusted[c], names[r])
         )
-    return tuple(made)
+    return tuple(ranking)
 
 
 def _above(t: float, df: int) -> float:
@@ -171,14 +173,14 @@ def _above(t: float, df: int) -> float:
 def _holm_with_a_best(p: Sequence[float]) -> list[float]:
     """Holm's adjusted p values for claims of which one at least is true."""
     k, adjusted, largest = len(p), [0.0] * len(p), 0.0
-    for done, place in enumerate(sorted(range(k), key=lambda i: p[i])):
-        largest = max(largest, min(1.0, min(k - 1, k - done) * p[place]))
-        adjusted[place] = largest
+    for done, index in enumerate(sorted(range(k), key=lambda i: p[i])):
+        largest = max(largest, min(1.0, min(k - 1, k - done) * p[index]))
+        adjusted[index] = largest
     return adjusted
 
 
 def _needed_error(found: Losses, margin: float) -> tuple[tuple[int, int], float]:
-    """The claim that is nearest to be made: its weakest pair, and the standard error that would make it."""
+    """Return the weakest pair of the claim nearest to rejection, and the standard error that would reject it."""
     k = len(found.means)
     z = NormalDist().inv_cdf(1 - ALPHA / (k - 1)) + NormalDist().inv_cdf(POWER)
     room = np.where(found.gap < margin, margin - found.gap, np.nan) / z
@@ -219,11 +221,11 @@ def _more(table: Table, pair: tuple[int, int], target: float, now: float) -> dic
     return more or dict(enumerate(sizes.tolist()))
 
 
-def compute_mean(table: Table, place: int) -> tuple[float, float, float]:
-    """One candidate's weighted mean and the ends of its 95 % interval: Wilson's on the effective number of rows."""
+def compute_mean(table: Table, candidate: int) -> tuple[float, float, float]:
+    """Return one candidate's weighted mean and its 95 % interval: Wilson's on the effective number of rows."""
     strata, groups = len(table.weights), int(table.cluster.max()) + 1
     sizes = np.bincount(table.stratum, minlength=strata)
-    share, v = table.weights[table.stratum] / sizes[table.stratum], table.values[place]
+    share, v = table.weights[table.stratum] / sizes[table.stratum], table.values[candidate]
     means = np.bincount(table.stratum, v, strata) / sizes
     moved = np.bincount(table.cluster, (v - means[table.stratum]) * share, groups)
     mean, variance = float(means @ table.weights), float(moved @ moved) * groups / max(1, groups - 1)

@@ -1,4 +1,4 @@
-"""What a fine-tune gained over the member it was tuned from: the same questions, paired, language by language."""
+"""Measure the gain of a fine-tune over its base: the same questions, paired, by language."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from eval.advice.constraints import parse_candidate
 from eval.advice.evidence import CandidateResults, RunEvidence
+from eval.report.tables import format_estimate
 from eval.statistics import Difference, holm, paired_difference
 from mlrag.errors import CorpusFormatError
 from mlrag.models.variants import CustomVariant, parse_variant
@@ -14,7 +15,7 @@ from mlrag.models.variants import CustomVariant, parse_variant
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """Tuned minus base in one language, in shares of right replies; `p` after Holm over the languages."""
+    """Tuned minus base in one language, as proportions of right replies; `p` after Holm over the languages."""
 
     lang: str
     difference: Difference
@@ -22,7 +23,7 @@ class Gain:
 
 
 def measure_gains(evidence: RunEvidence, tuned: str, own: Mapping[str, CustomVariant]) -> tuple[str, list[Gain]]:
-    """The base's name and the gains. Raises CorpusFormatError where one of the two has no rows to pair."""
+    """Return the base's name and the gains. Raises CorpusFormatError where one of the two has no rows to pair."""
     first = _find(evidence, parse_candidate(tuned, own).key, tuned)
     chosen = parse_variant(tuned, own)
     if chosen.spec is None:
@@ -54,12 +55,11 @@ GAIN_HEAD = ("language", "tuned minus base, points [95 %]", "n", "Holm p")
 
 
 def describe_gains(found: list[Gain]) -> list[list[str]]:
-    """Rows under GAIN_HEAD."""
+    """Return rows under GAIN_HEAD."""
     return [
         [
             g.lang,
-            f"{100 * g.difference.value:+.1f} [{100 * g.difference.interval.low:+.1f}, "
-            f"{100 * g.difference.interval.high:+.1f}]",
+            format_estimate(g.difference.value, g.difference.interval, signed=True),
             str(g.difference.n),
             f"{g.p:.3f}",
         ]

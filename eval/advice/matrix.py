@@ -1,7 +1,7 @@
 """The decision matrix: dimensions × candidates. Each cell says measured, published, computed or unknown.
 
 total      T = Σ w_d · s_d / Σ w_d, s_d in [0, 1], over the dimensions that are known of every candidate with a total;
-           one of which less than half of the weights is known has none
+           a candidate with less than half of the weights known has none
 efficiency E = T · (c_min / c)^γ, c the candidate's cost, at least a hundredth of the dearest one's, c_min the least
 
 Once over the measured dimensions, once over the published ones; the two are never added.
@@ -10,7 +10,7 @@ Once over the measured dimensions, once over the published ones; the two are nev
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,7 +22,9 @@ from eval.advice.need import CostBasis, presets
 from eval.advice.published import find_scores
 from eval.advice.totals import Costs, Total, compute_totals, rank_costs
 from eval.probes.history import HEADLINES, StoredMetric, StoredReport, find_metric
+from eval.report.tables import format_estimate
 from eval.results.metric_value import MetricValue
+from eval.statistics import Interval
 from mlrag.models.variants import CustomVariant, family
 
 Kind = Literal["measured", "published"]
@@ -33,10 +35,10 @@ GAMMA = 0.25  # how strongly cost counts: sixteen times the cost halves the scor
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """`score` in [0, 1] counts in a total; None does not. `said` is what is shown, `why` where it comes from."""
+    """One cell: its `text` and `why`, the origin. `score` in [0, 1] counts in a total; None does not."""
 
     source: CellSource
-    said: str
+    text: str
     why: str = ""
     score: float | None = None
 
@@ -67,47 +69,52 @@ class Matrix:
 
 
 def weigh_dimensions(scenario: Mapping[str, Any] | None, given: Mapping[str, float]) -> dict[str, float]:
-    """By dimension: the preset's, the scenario's in their place, then those given. Raises ValueError for others."""
-    found = {d["name"]: float(d["weight"]) for d in presets()["dimension"]}
+    """Return weights by dimension: preset, then scenario, then `given`. Raises ValueError for an unknown dimension."""
+    weights = {d["name"]: float(d["weight"]) for d in presets()["dimension"]}
     changed = {**(scenario or {}).get("weights", {}), **given}
-    if strange := set(changed) - set(found):
-        raise ValueError(f"there is no dimension {', '.join(sorted(strange))}; known: {', '.join(found)}")
+    if unknown := set(changed) - set(weights):
+        raise ValueError(f"there is no dimension {', '.join(sorted(unknown))}; known: {', '.join(weights)}")
     if any(w < 0 for w in changed.values()):
         raise ValueError(f"a weight is 0 or more, not {changed}")
-    return found | {name: float(w) for name, w in changed.items()}
+    return weights | {name: float(w) for name, w in changed.items()}
 
 
 def make_matrix(
     advice: Advice, weights: Mapping[str, float], gamma: float = GAMMA, stored: Sequence[StoredReport] = ()
 ) -> Matrix:
-    """`weights` by dimension; what the columns are says `shown`. `stored`: results of suites on this machine."""
+    """Build the matrix.
+
+    Args:
+        weights: by dimension.
+        stored: results of probes on this machine.
+    """
     fits = select_columns(advice)
     names = tuple(f.candidate.name for f in fits)
     priced: dict[Kind, Costs] = {"measured": advice.costs, "published": rank_costs(fits, {}, advice.need, "memory")}
     rows = [_dimension_row(d, fits, advice, weights[d["name"]], stored) for d in presets()["dimension"]]
-    sums = {kind: _totals([r for r in rows if r.kind == kind], names, priced[kind], gamma) for kind in KINDS}
+    sums = {kind: _sum_up([r for r in rows if r.kind == kind], names, priced[kind], gamma) for kind in KINDS}
     basis = {kind: priced[kind].basis for kind in KINDS}
     return Matrix(names, (*rows, *_facts(fits, advice, stored)), sums, gamma, basis)
 
 
 def select_columns(advice: Advice) -> list[Feasibility]:
-    """The columns: what is feasible and measured, and the first way of each other feasible member and thinking."""
+    """Return what is feasible and measured, and each other feasible member once with and once without thinking."""
     measured = [f for f in advice.feasible if f.candidate.name in advice.evidence.measured]
     first: dict[tuple[str, bool], Feasibility] = {}
     for f in (*measured, *advice.feasible):
         if f.candidate.spec and not f.candidate.own:
             first.setdefault((f.candidate.spec.name, f.candidate.think), f)
-    return sorted([*measured, *(f for f in first.values() if f not in measured)], key=_place_in_line)
+    return sorted([*measured, *(f for f in first.values() if f not in measured)], key=_column_order)
 
 
-def _place_in_line(found: Feasibility) -> tuple[int, str, bool]:
-    """extractive, then the family from the smallest up, each without and with thinking, then strangers."""
+def _column_order(found: Feasibility) -> tuple[int, str, bool]:
+    """Sort key: extractive, the family from the smallest up (without, with thinking), then others."""
     one = found.candidate
     size = list(family()).index(one.spec.name) if one.spec else -1 if one.modelless else len(family())
     return size, one.name.removesuffix("+think"), one.think
 
 
-def _totals(rows: Sequence[MatrixRow], names: Sequence[str], priced: Costs, gamma: float) -> tuple[Total, ...]:
+def _sum_up(rows: Sequence[MatrixRow], names: Sequence[str], priced: Costs, gamma: float) -> tuple[Total, ...]:
     score = np.array([[math.nan if c.score is None else c.score for c in r.cells] for r in rows], float)
     return compute_totals(names, score, np.array([r.weight for r in rows], float), priced, gamma)
 
@@ -116,42 +123,46 @@ def _dimension_row(
     d: Mapping[str, Any], fits: Sequence[Feasibility], advice: Advice, weight: float, stored: Sequence[StoredReport]
 ) -> MatrixRow:
     if "suite" in d:
-        there = suite_cells(d["suite"], d["headline"], [f.candidate for f in fits], list(advice.need.weights), stored)
-        counted = any(c.score is not None for c in there)  # what nobody has is no gap in what is known
-        return MatrixRow(d["name"], d["title"], d["kind"], weight if counted else 0.0, there)
-    cells = [_measured_cell(d, f.candidate.name, advice) if d["kind"] == "measured" else _published_cell(d, f.candidate)
-             for f in fits]  # fmt: skip
+        of_suite = suite_cells(
+            d["suite"], d["headline"], [f.candidate for f in fits], list(advice.need.weights), stored
+        )
+        has_score = any(c.score is not None for c in of_suite)  # a dimension without any score has no weight
+        return MatrixRow(d["name"], d["title"], d["kind"], weight if has_score else 0.0, of_suite)
+    if d["kind"] == "measured":
+        cells = [_measured_cell(d, f.candidate.name, advice) for f in fits]
+    else:
+        cells = [_published_cell(d, f.candidate) for f in fits]
     return MatrixRow(d["name"], d["title"], d["kind"], weight, tuple(cells))
 
 
 def _measured_cell(d: Mapping[str, Any], name: str, advice: Advice) -> Cell:
-    found = advice.evidence.measured.get(name)
-    if found is None:
+    results = advice.evidence.measured.get(name)
+    if results is None:
         return UNKNOWN
-    by = "a stand-in" if found.stand_in else ", ".join(found.models)
+    models = "a stand-in" if results.stand_in else ", ".join(results.models)
     if "figure" not in d:
         mean = advice.mix.means.get(name)
         if mean is None:
             return UNKNOWN
-        said = f"{100 * mean.value:.1f} [{100 * mean.low:.1f}, {100 * mean.high:.1f}] n={mean.n}"
-        return Cell("measured", said, by, mean.value)
-    figure = found.figure(d["figure"])
-    if figure.value is None or figure.interval is None:
+        text = format_estimate(mean.value, Interval(mean.low, mean.high), mean.n)
+        return Cell("measured", text, models, mean.value)
+    metric = results.compute_metric(d["figure"])
+    if metric.value is None or metric.interval is None:
         return UNKNOWN
-    value, low, high = figure.value, figure.interval.low, figure.interval.high
+    value, interval = metric.value, metric.interval
     if d.get("less"):
-        value, low, high = 1 - value, 1 - high, 1 - low
-    return Cell("measured", f"{100 * value:.1f} [{100 * low:.1f}, {100 * high:.1f}] n={figure.n}", by, value)
+        value, interval = 1 - value, Interval(1 - interval.high, 1 - interval.low)
+    return Cell("measured", format_estimate(value, interval, metric.n), models, value)
 
 
 def suite_cells(
     suite: str, title: str, candidates: Sequence[Candidate], langs: Sequence[str], stored: Sequence[StoredReport]
 ) -> tuple[Cell, ...]:
-    """A suite's write_headline for each candidate, from its latest result; unknown where there is none.
+    """Return a suite's headline for each candidate, from its latest result; unknown where there is none.
 
-    Over exactly the languages wanted it counts; over others it is shown, with their number.
+    Over exactly these languages it counts; over others it is shown with their number.
     """
-    write_headline = next(h for h in HEADLINES if (h.probe, h.title) == (suite, title))
+    headline = next(h for h in HEADLINES if (h.probe, h.title) == (suite, title))
 
     def cell(wanted: Candidate) -> Cell:
         def same(name: str, one: StoredReport) -> bool:
@@ -159,9 +170,9 @@ def suite_cells(
             found = parse_candidate(name, own)
             return found.name == wanted.name or (found.key == wanted.key and not found.own and not wanted.own)
 
-        if exact := find_metric(stored, write_headline, same, langs):
+        if exact := find_metric(stored, headline, same, langs):
             return _suite_cell(exact, True)
-        return _suite_cell(find_metric(stored, write_headline, same, langs, of_all_languages=True), False)
+        return _suite_cell(find_metric(stored, headline, same, langs, of_all_languages=True), False)
 
     return tuple(map(cell, candidates))
 
@@ -175,7 +186,7 @@ def _suite_cell(found: StoredMetric | None, exact: bool) -> Cell:
 
 
 def _published_cell(d: Mapping[str, Any], one: Candidate) -> Cell:
-    """A fine-tune's base was published, not the fine-tune."""
+    """Show the published score; that of a fine-tune's base does not count for the fine-tune."""
     this, other = find_scores(one.spec, d["benchmark"], one.think)
     score = this or other
     if score is None:
@@ -192,27 +203,33 @@ def _published_cell(d: Mapping[str, Any], one: Candidate) -> Cell:
 
 def _facts(fits: Sequence[Feasibility], advice: Advice, stored: Sequence[StoredReport]) -> list[MatrixRow]:
     measured = advice.evidence.measured
-    seconds = [_seconds(measured[f.candidate.name].p95) if f.candidate.name in measured else UNKNOWN for f in fits]
-    speed = suite_cells("efficiency", "write tokens/s", [f.candidate for f in fits], (), stored)
-    told = (
-        ("memory", f"memory at {advice.need.context} tokens, GB", [_memory(f) for f in fits]),
-        ("context", "longest context, tokens", [_spec(f, "context") for f in fits]),
-        ("senses", "takes", [_spec(f, "modalities") for f in fits]),
+    speeds = suite_cells("efficiency", "write tokens/s", [f.candidate for f in fits], (), stored)
+    speed = MatrixRow("speed", "tokens written a second, one stream", None, 0.0, speeds)
+
+    def seconds(fit: Feasibility) -> Cell:
+        p95 = measured[fit.candidate.name].p95 if fit.candidate.name in measured else None
+        return UNKNOWN if p95 is None else Cell("measured", f"{p95:.2f}")
+
+    def location(fit: Feasibility) -> Cell:
+        at = fit.candidate.location
+        return Cell("computed", "on your machine" if at == "here" else presets()["offer"][at]["title"])
+
+    facts: tuple[tuple[str, str, Callable[[Feasibility], Cell]], ...] = (
+        ("memory", f"memory at {advice.need.context} tokens, GB", _memory),
+        ("context", "longest context, tokens", lambda f: _spec(f, "context")),
+        ("senses", "takes", lambda f: _spec(f, "modalities")),
         ("seconds", "seconds, p95", seconds),
-        ("speed", "tokens written a second, one stream", speed),
-        ("place", "runs", [Cell("computed", _place(f)) for f in fits]),
-        ("price", "$ for a million tokens in / out", [_price(f) for f in fits]),
-        ("licence", "licence", [_spec(f, "licence") for f in fits]),
+        ("place", "runs", location),
+        ("price", "$ for a million tokens in / out", _price),
+        ("licence", "licence", lambda f: _spec(f, "licence")),
     )
-    return [MatrixRow(name, title, None, 0.0, tuple(cells)) for name, title, cells in told]
-
-
-def _seconds(value: float | None) -> Cell:
-    return UNKNOWN if value is None else Cell("measured", f"{value:.2f}")
+    rows = [MatrixRow(name, title, None, 0.0, tuple(map(cell, fits))) for name, title, cell in facts]
+    after_seconds = [r.name for r in rows].index("seconds") + 1
+    return [*rows[:after_seconds], speed, *rows[after_seconds:]]
 
 
 def _memory(found: Feasibility) -> Cell:
-    if found.candidate.place != "here":
+    if found.candidate.location != "here":
         return Cell("computed", "0 (not here)")
     why = "published weights, computed caches (docs/variants.md)"
     return UNKNOWN if found.memory is None else Cell("computed", f"{found.memory:.1f}", why)
@@ -225,23 +242,17 @@ def _spec(found: Feasibility, name: str) -> Cell:
     return Cell("published", ", ".join(value) if isinstance(value, tuple) else str(value), "model card")
 
 
-def _place(found: Feasibility) -> str:
-    return "on your machine" if found.candidate.place == "here" else presets()["offer"][found.candidate.place]["title"]
-
-
 def _price(found: Feasibility) -> Cell:
-    if found.candidate.place == "here":
+    if found.candidate.location == "here":
         return Cell("computed", "0")
-    source = presets()["offer"][found.candidate.place]["source"]
-    return (
-        Cell("published", "{:g} / {:g}".format(*found.dollars), source)
-        if found.dollars
-        else Cell("unknown", "–", source)
-    )
+    source = presets()["offer"][found.candidate.location]["source"]
+    if not found.dollars:
+        return Cell("unknown", "–", source)
+    return Cell("published", "{:g} / {:g}".format(*found.dollars), source)
 
 
 def find_frontier(advice: Advice) -> list[str]:
-    """The measured candidates that no other one beats in both mean and cost, from the cheapest up."""
+    """Return the measured candidates that no other one beats in both mean and cost, the cheapest first."""
     means = advice.mix.means
     priced = {n: v for n in means if (v := advice.costs.values.get(n)) is not None}
     kept, best = [], -1.0
@@ -253,12 +264,12 @@ def find_frontier(advice: Advice) -> list[str]:
 
 
 def list_sources(matrix: Matrix) -> list[str]:
-    """Where published cells come from: dimension, source, and the value of each candidate that has one from there."""
-    said = []
+    """List the sources of published cells: dimension, values of the candidates, source."""
+    sources = []
     for row in (r for r in matrix.rows if r.kind == "published"):
-        found: dict[str, list[str]] = {}
+        by_source: dict[str, list[str]] = {}
         for name, c in zip(matrix.names, row.cells, strict=True):
             if c.source == "published":
-                found.setdefault(c.why, []).append(f"{name} {c.said}")
-        said += [f"{row.title}: {', '.join(values)} ({why})" for why, values in found.items()]
-    return said
+                by_source.setdefault(c.why, []).append(f"{name} {c.text}")
+        sources += [f"{row.title}: {', '.join(values)} ({why})" for why, values in by_source.items()]
+    return sources

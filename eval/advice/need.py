@@ -1,4 +1,4 @@
-"""What somebody needs: languages with weights, constraints, and the machine to plan for."""
+"""Requirements: languages with weights, constraints, and the hardware to plan for."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COSTS: tuple[CostBasis, ...] = ("seconds", "memory", "money")
 
 @dataclass(frozen=True, slots=True)
 class TargetHardware:
-    """The machine that models would run on. GB of 10^9 bytes; None: not known. `source` is "probed" or "given"."""
+    """The machine that models would run on. GB of 10^9 bytes; None: unknown. `source` is "probed" or "given"."""
 
     ram: float | None
     vram: float
@@ -37,11 +37,18 @@ class TargetHardware:
 
 @dataclass(frozen=True, slots=True)
 class Requirements:
-    """One person's wishes. `weights` by language sum to 1.
+    """What the user asks for.
 
-    `context` in tokens, `concurrency` questions at once, `p95` in seconds and `budget` in dollars for 1,000 questions:
-    None sets no limit. `reserve`: GB of RAM left to everything else. `margin`: what may be given up for a cheaper
-    variant, a share of questions; `answerable`: what share of them the documents answer; `tools_floor`: per cent.
+    Args:
+        weights: by language; they sum to 1.
+        context: tokens.
+        concurrency: questions at once.
+        p95: seconds; None: no limit.
+        budget: dollars for 1,000 questions; None: no limit.
+        reserve: GB of RAM left to everything else.
+        margin: proportion of questions that may be lost for a cheaper variant.
+        answerable: proportion of questions that the documents answer.
+        tools_floor: percent of the tool benchmark that counts as reliable.
     """
 
     weights: Mapping[str, float]
@@ -63,12 +70,12 @@ class Requirements:
 
 @cache
 def presets() -> dict[str, Any]:
-    """scenarios.toml: scenario, regime, offer, dimension."""
+    """Read scenarios.toml: scenario, regime, offer, dimension."""
     return tomllib.loads(Path(__file__).with_name("scenarios.toml").read_text(encoding="utf-8"))
 
 
 def find_preset(kind: str, name: str) -> dict[str, Any]:
-    """One scenario or regime. Raises ValueError with those there are."""
+    """Return a scenario or regime. Raises ValueError for an unknown name."""
     found = presets()[kind]
     if name not in found:
         raise ValueError(f"there is no {kind} {name!r}; known: {', '.join(found)}")
@@ -78,7 +85,7 @@ def find_preset(kind: str, name: str) -> dict[str, Any]:
 def build_requirements(
     weights: Mapping[str, float], scenario: str | None, regime: str | None, given: Mapping[str, Any]
 ) -> Requirements:
-    """Defaults, then the scenario, then the regime's locality, then what was `given` (None: not). Raises ValueError."""
+    """Apply the defaults, the scenario, the regime's locality, then what is `given` (not None). Raises ValueError."""
     names = {f.name for f in fields(Requirements)}
     need = Requirements(weights)
     for layer in (
@@ -96,10 +103,10 @@ def build_requirements(
 
 
 def plan_hardware(memory: Memory, folder: Path, given: Mapping[str, float | None]) -> TargetHardware:
-    """The probed machine, with what was `given` (ram, vram, disk) in its place."""
-    there = next(p for p in (folder, *folder.absolute().parents) if p.is_dir())
+    """Return the probed hardware, replaced by what is `given` (ram, vram, disk)."""
+    existing = next(p for p in (folder, *folder.absolute().parents) if p.is_dir())
     probed = TargetHardware(
-        memory.ram_total, memory.vram_total, shutil.disk_usage(there).free / 1e9, count_physical_cores(), "probed"
+        memory.ram_total, memory.vram_total, shutil.disk_usage(existing).free / 1e9, count_physical_cores(), "probed"
     )
     chosen = {k: v for k, v in given.items() if v is not None}
     return replace(probed, **chosen, source="given") if chosen else probed  # type: ignore[arg-type]
@@ -118,7 +125,7 @@ def parse_weights(text: str) -> dict[str, float]:
 
 
 def normalize_weights(found: Mapping[str, float]) -> dict[str, float]:
-    """The same, summing to 1. Raises ValueError where nothing or less than nothing is there."""
+    """Scale weights to a sum of 1. Raises ValueError for none, or one that is not above 0."""
     total = sum(found.values())
     if not found or min(found.values()) <= 0:
         raise ValueError("weights of languages are above 0; for example: --langs ta=3,si=1")
@@ -126,20 +133,20 @@ def normalize_weights(found: Mapping[str, float]) -> dict[str, float]:
 
 
 def weights_of_log(path: Path) -> dict[str, float]:
-    """Shares of the languages of a log of questions: a line a question, or JSON lines with a "question"."""
+    """Weigh languages by a log of questions: one per line, or JSON lines with a "question"."""
     if path.suffix == ".jsonl":
         texts: Iterable[str] = (str(row.get("question") or row.get("q") or "") for row in read_jsonl(path))
     else:
         texts = path.read_text(encoding="utf-8").splitlines()
-    return _counted((detect(text), 1.0) for text in texts if text.strip())
+    return _count_weights((detect(text), 1.0) for text in texts if text.strip())
 
 
 def weights_of_corpus(path: Path) -> dict[str, float]:
-    """Shares of the languages of a folder of documents, by characters."""
-    return _counted((d.lang, float(len(d.text))) for d in read_documents([path]))
+    """Weigh languages by the characters of a folder of documents."""
+    return _count_weights((d.lang, float(len(d.text))) for d in read_documents([path]))
 
 
-def _counted(found: Iterable[tuple[str, float]]) -> dict[str, float]:
+def _count_weights(found: Iterable[tuple[str, float]]) -> dict[str, float]:
     counts: Counter[str] = Counter()
     for code, amount in found:
         if code in languages():

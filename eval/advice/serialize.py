@@ -1,4 +1,4 @@
-"""advice.json, in the schema of docs/choosing.md: whole, and short enough to be followed by a service."""
+"""advice.json, in the schema of docs/choosing.md; its `route` can be followed by a service."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 from eval.advice import wording
 from eval.advice.decide import MIX, Advice, GroupDecision
 from eval.advice.matrix import Matrix, find_frontier
+from eval.results.groups import tier_name
 from eval.results.jsonable import to_jsonable
-from mlrag.languages import language
 
 SCHEMA = "mlrag.advice/1"
 
 
 def as_json(advice: Advice, matrix: Matrix, made: Mapping[str, Any]) -> Any:
-    """`made` says how it was asked for: scenario, regime, weights."""
+    """Return the advice as plain values. `made`: the scenario, regime and weights that it was asked with."""
     return to_jsonable(
         {
             "schema": SCHEMA,
@@ -44,21 +44,17 @@ def as_json(advice: Advice, matrix: Matrix, made: Mapping[str, Any]) -> Any:
 
 
 def make_route(advice: Advice) -> dict[str, Any]:
-    """Who answers, by default, by tier and by language, with what to do when it fails or is not sure."""
+    """Return the variants by default, tier and language, with fallbacks and escalation."""
     by_group = {line.group: line for line in advice.lines}
     default = _step(by_group[MIX], advice, None)
-    tiers = {t: _step(by_group.get(t), advice, default) for t in sorted({_tier(x) for x in advice.need.weights})}
-    langs = {x: _step(by_group.get(x), advice, tiers[_tier(x)]) for x in advice.need.weights}
+    tiers = {t: _step(by_group.get(t), advice, default) for t in sorted({tier_name(x) for x in advice.need.weights})}
+    langs = {x: _step(by_group.get(x), advice, tiers[tier_name(x)]) for x in advice.need.weights}
     budget = {"p95_seconds": advice.need.p95, "dollars_per_1000": advice.need.budget}
     return {"default": default, "tiers": tiers, "languages": langs, "budget": budget}
 
 
-def _tier(lang: str) -> str:
-    return f"T{language(lang).tier}"
-
-
 def _step(line: GroupDecision | None, advice: Advice, wider: dict[str, Any] | None) -> dict[str, Any]:
-    """A group's own choice where the rule stands behind it, else that of the wider group, which says whose it is."""
+    """Return the group's choice where the rule decided, else the step of the wider group."""
     if wider is not None and (line is None or line.chosen is None):
         return wider
     name = (line.chosen if line else None) or advice.choice
@@ -76,7 +72,7 @@ def _step(line: GroupDecision | None, advice: Advice, wider: dict[str, Any] | No
 
 
 def _fallbacks(name: str | None, advice: Advice) -> list[str]:
-    """In order, when it fails: the next best feasible at another backend, then extractive, which needs no server."""
+    """Return what to try on failure: the next best at another backend, then extractive, which needs no server."""
     backend = {f.candidate.name: f.candidate.key[0] for f in advice.feasible}
     means = advice.mix.means
     others = [n for n in means if n != name and backend[n] not in (backend.get(name or ""), "extractive")]
@@ -85,7 +81,7 @@ def _fallbacks(name: str | None, advice: Advice) -> list[str]:
 
 
 def _escalation(name: str | None, line: GroupDecision | None, advice: Advice) -> str | None:
-    """Who is asked when `name` abstains or fails a check: the best dearer one that was measured, if it leads at all."""
+    """Return the best costlier measured variant, to ask when `name` abstains or fails a check."""
     if line is None or name is None or name not in line.means:
         return None
     ranks, means = advice.costs.ranks, line.means
@@ -94,7 +90,7 @@ def _escalation(name: str | None, line: GroupDecision | None, advice: Advice) ->
 
 
 def _lighter(name: str | None, line: GroupDecision | None, advice: Advice) -> str | None:
-    """Who stands in while `name` is busy: the best of the cheaper ones that were measured."""
+    """Return the best cheaper measured variant, to use while `name` is busy."""
     if line is None or name is None or name not in line.means:
         return None
     ranks, means = advice.costs.ranks, line.means
@@ -103,7 +99,7 @@ def _lighter(name: str | None, line: GroupDecision | None, advice: Advice) -> st
 
 
 def _line(line: GroupDecision) -> dict[str, Any]:
-    standings = [asdict(s) | {"within": s.within} for s in line.ruling.standings] if line.ruling else []
+    ranking = [asdict(s) | {"within": s.within} for s in line.ruling.ranking] if line.ruling else []
     return {
         "group": line.group,
         "weights": dict(line.weights),
@@ -113,7 +109,7 @@ def _line(line: GroupDecision) -> dict[str, Any]:
         "runner_up": line.runner_up,
         "rows": line.n,
         "means": {n: asdict(m) for n, m in line.means.items()},
-        "standings": standings,
+        "ranking": ranking,
         "left_out": dict(line.left_out),
         "more": dict(line.more),
         "command": wording.command_to_decide(line),
@@ -126,7 +122,7 @@ def _fit(found: Any) -> dict[str, Any]:
         "variant": one.name,
         "base": one.spec.name if one.spec else None,
         "quantisation": one.quantisation,
-        "place": one.place,
+        "place": one.location,
         "thinking": one.think,
         "feasible": found.feasible,
         "memory_gb": found.memory,

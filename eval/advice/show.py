@@ -1,4 +1,4 @@
-"""The advice as one HTML page: static, without scripts, in the report's own clothes."""
+"""Show the advice: one static HTML page in the style of the report, and tables on a terminal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mlrag.languages import language
 
 
 def write_page(path: Path, advice: Advice, matrix: Matrix, made: Mapping[str, Any], gained: Sequence[Any] = ()) -> None:
-    """One file."""
+    """Write the page as one file without scripts."""
     packs = [language(code) for code in advice.need.weights]
     page = render(
         "advice.html",
@@ -44,7 +44,7 @@ def write_page(path: Path, advice: Advice, matrix: Matrix, made: Mapping[str, An
 
 
 def _frontier(advice: Advice) -> Markup:
-    """Right replies of the mix against cost; empty where fewer than two were measured."""
+    """Draw right replies of the mix against cost; empty for fewer than two measured candidates."""
     means, values = advice.mix.means, advice.costs.values
     spots = [
         Spot(name, index, max(value, 1e-3), MetricValue(m.value, m.n, Interval(m.low, m.high)))
@@ -62,7 +62,7 @@ def _frontier(advice: Advice) -> Markup:
 def print_advice(
     advice: Advice, matrix: Matrix, made: Mapping[str, Any], gained: tuple[Any, ...], console: Console
 ) -> None:
-    """Choice, list_cautions, commands, lines, totals, what is excluded."""
+    """Print the choice, cautions, commands, decisions, totals and what is excluded."""
 
     def say(text: str) -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)

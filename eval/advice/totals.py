@@ -21,10 +21,12 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """One candidate's totals over one kind; None where too little is known. `known`: of what share of the weights.
+    """One candidate's totals over one kind; None where too little is known.
 
-    `first`: in what share of 2,000 draws of the weights its efficiency-adjusted score is the highest; `ranks`: the 5th
-    and 95th of a hundred of its ranks there.
+    Args:
+        known: proportion of the weights whose dimension is known.
+        first: proportion of 2,000 draws of the weights in which its adjusted score is the highest.
+        ranks: the 5th and 95th percentile of its ranks in those draws.
     """
 
     name: str
@@ -38,44 +40,44 @@ class Total:
 def compute_totals(
     names: Sequence[str], score: Floats, weight: Floats, priced: Costs, gamma: float
 ) -> tuple[Total, ...]:
-    """`score` is (dimensions, candidates) in [0, 1], nan where it is not known."""
+    """Compute the totals from `score`, (dimensions, candidates) in [0, 1], nan where unknown."""
     share = (weight @ ~np.isnan(score)) / max(float(weight.sum()), 1e-12)
-    there = [i for i in range(len(names)) if share[i] >= LEAST_KNOWN]
-    common = ~np.isnan(score[:, there]).any(1)
+    ranked = [i for i in range(len(names)) if share[i] >= LEAST_KNOWN]
+    common = ~np.isnan(score[:, ranked]).any(1)
     blank = {n: Total(n, None, None, float(share[i]), 0.0, None) for i, n in enumerate(names)}
-    if not there or not weight[common].sum():
+    if not ranked or not weight[common].sum():
         return tuple(blank.values())
-    return tuple((blank | _ranked(names, there, score[common], weight[common], priced, gamma, share)).values())
+    return tuple((blank | _rank(names, ranked, score[common], weight[common], priced, gamma, share)).values())
 
 
-def _ranked(
+def _rank(
     names: Sequence[str],
-    there: Sequence[int],
+    ranked: Sequence[int],
     score: Floats,
     weight: Floats,
     priced: Costs,
     gamma: float,
     share: Floats,
 ) -> dict[str, Total]:
-    """Those that have a total, with how often they are first when every weight is drawn anew around its value."""
-    found = score[:, there]
-    discount = _discounts([names[i] for i in there], priced, gamma)
+    """Compute the totals, and how often each is first when every weight is drawn at random around its value."""
+    known = score[:, ranked]
+    discount = _discounts([names[i] for i in ranked], priced, gamma)
     drawn = weight * np.exp(SPREAD * np.random.default_rng(_SEED).standard_normal((DRAWS, len(weight))))
-    adjusted = (drawn @ found) / drawn.sum(1, keepdims=True) * discount
+    adjusted = (drawn @ known) / drawn.sum(1, keepdims=True) * discount
     ranks = (-adjusted).argsort(1, kind="stable").argsort(1) + 1
-    total = weight @ found / weight.sum()
-    made = {}
-    for place, i in enumerate(there):
-        ends = np.quantile(ranks[:, place], [0.05, 0.95], method="nearest")
-        first = float(np.mean(ranks[:, place] == 1))
+    total = weight @ known / weight.sum()
+    totals = {}
+    for column, i in enumerate(ranked):
+        ends = np.quantile(ranks[:, column], [0.05, 0.95], method="nearest")
+        first = float(np.mean(ranks[:, column] == 1))
         low, high = int(ends[0]), int(ends[1])
-        effective = float(total[place] * discount[place])
-        made[names[i]] = Total(names[i], float(total[place]), effective, float(share[i]), first, (low, high))
-    return made
+        effective = float(total[column] * discount[column])
+        totals[names[i]] = Total(names[i], float(total[column]), effective, float(share[i]), first, (low, high))
+    return totals
 
 
 def _discounts(names: Sequence[str], priced: Costs, gamma: float) -> Floats:
-    """(c_min / c)^γ; a cost that is not known counts as the dearest."""
+    """Return (c_min / c)^γ; an unknown cost counts as the highest."""
     values = np.array([math.nan if (v := priced.values.get(n)) is None else v for n in names], float)
     if np.isnan(values).all():
         return np.ones(len(values))
@@ -89,7 +91,7 @@ UNITS: Mapping[CostBasis, str] = {"seconds": "s a question", "memory": "GB", "mo
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """By candidate's name; None where it is not known. `ranks`: 0 is the cheapest."""
+    """Costs by name of the candidate; None where unknown. `ranks`: 0 is the cheapest."""
 
     basis: CostBasis
     values: Mapping[str, float | None]
@@ -97,10 +99,10 @@ class Costs:
 
 
 def price(one: Candidate, measured: CandidateResults | None) -> float | None:
-    """Of 1,000 questions at the upper end of the recorded price and the tokens counted; 0 where it runs here."""
-    if one.place == "here":
+    """Return dollars for 1,000 questions at the upper end of the recorded price; 0 where it runs here."""
+    if one.location == "here":
         return 0.0
-    price = presets()["offer"][one.place].get("dollars")
+    price = presets()["offer"][one.location].get("dollars")
     if price is None or measured is None or measured.tokens is None:
         return None
     return sum(t * float(p) for t, p in zip(measured.tokens, price, strict=True)) / 1000
@@ -112,13 +114,13 @@ def rank_costs(
     need: Requirements,
     basis: CostBasis | None = None,
 ) -> Costs:
-    """On the basis asked for, else seconds where all have them, else memory. Ties: size, then thinking, then name."""
+    """Rank by the basis asked for, else seconds where all have them, else memory; ties by size, thinking, name."""
     names = [f.candidate.name for f in fits]
     timed = bool(names) and all(n in measured and measured[n].seconds is not None for n in names)
     chosen: CostBasis = basis or need.cost or ("seconds" if timed else "memory")
     values = {f.candidate.name: _value(f, measured.get(f.candidate.name), chosen) for f in fits}
     order = sorted(fits, key=lambda f: _key(f, values[f.candidate.name]))
-    return Costs(chosen, values, {f.candidate.name: place for place, f in enumerate(order)})
+    return Costs(chosen, values, {f.candidate.name: rank for rank, f in enumerate(order)})
 
 
 def _value(found: Feasibility, measured: CandidateResults | None, basis: CostBasis) -> float | None:
@@ -126,7 +128,7 @@ def _value(found: Feasibility, measured: CandidateResults | None, basis: CostBas
         return price(found.candidate, measured)
     if basis == "seconds":
         return measured.seconds if measured else None
-    return found.memory if found.candidate.place == "here" else 0.0
+    return found.memory if found.candidate.location == "here" else 0.0
 
 
 def _key(found: Feasibility, value: float | None) -> tuple[float, float, bool, str]:

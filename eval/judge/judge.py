@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from eval.judge.items import LABELS, Grade, JudgeItem, Label, Preference
 from eval.judge.prompts import AS_WORD, CHOICES, VERSION, build_grading_prompt, build_preference_prompt, verdict_schema
-from eval.runner.jsonl_log import append, at_once, rows
+from eval.runner.jsonl_log import append, resume, rows
 from mlrag.errors import GeneratorBusyError, GeneratorError, GeneratorUnavailableError
 from mlrag.generation.backends.base import Call, ChatMessage
 from mlrag.generation.client import ModelClient
@@ -158,10 +158,8 @@ def grade_all(
         tick()
         return grade
 
-    keys = [fingerprint(item) for item in items]
-    missing = {key: item for key, item in zip(keys, items, strict=True) if key not in done}
-    for _ in range(sum(key in done for key in keys)):
-        tick()
-    grades = at_once(grade, list(missing.values()), concurrency, judge.name)
-    done |= dict(zip(missing, grades, strict=True))
-    return [replace(done[key], id=item.id) for key, item in zip(keys, items, strict=True)]
+    for item in items:
+        if fingerprint(item) in done:
+            tick()
+    grades = resume(done, items, fingerprint, grade, concurrency, judge.name)
+    return [replace(g, id=item.id) for g, item in zip(grades, items, strict=True)]

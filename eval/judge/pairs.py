@@ -16,7 +16,7 @@ from eval.judge.verdict_columns import ALONE, Tick, is_own_model, measure_self_p
 from eval.metrics.outcome import Outcome, outcome
 from eval.probes.metrics import compute_rate, group_languages
 from eval.results.metric_value import MetricValue
-from eval.runner.jsonl_log import append, at_once, file_name, rows
+from eval.runner.jsonl_log import append, file_name, resume, rows
 from eval.statistics import Estimate
 from mlrag.errors import GeneratorError
 from mlrag.languages import language
@@ -134,9 +134,7 @@ def prefer_all(
         tick()
         return preference
 
-    missing = {p.key: p for p in pairs if p.key not in done}
-    done |= dict(zip(missing, at_once(prefer, list(missing.values()), concurrency, judge.name), strict=True))
-    return [done[p.key] for p in pairs]
+    return resume(done, pairs, lambda pair: pair.key, prefer, concurrency, judge.name)
 
 
 def _make_group(

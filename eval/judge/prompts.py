@@ -75,7 +75,7 @@ def _format_material(item: JudgeItem) -> list[str]:
 
 
 def format_section(title: str, text: str) -> str:
-    """A format_section text, as material."""
+    """Return a text as material under a title."""
     return f"{title}:\n{mark_lines(text) or MARK}"
 
 

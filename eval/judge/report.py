@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -11,7 +10,7 @@ from rich.console import Console
 from eval.judge.claim_columns import CLAIMS, mean_claim_metrics
 from eval.judge.pairs import CHOSEN, Pairwise, swap_rate
 from eval.judge.verdict_columns import Column, Judgement
-from eval.report.tables import DETAILS, format_metric, markdown_table, rich_table
+from eval.report.tables import DETAILS, format_estimate, format_metric, markdown_table, rich_table
 from eval.results.jsonable import to_jsonable
 from eval.statistics import Estimate
 
@@ -33,21 +32,13 @@ EXAM = ("lang", "admitted", "sensitivity", "specificity", "sum - 1", "kappa", "u
 
 
 def percent(found: Estimate | None) -> str:
-    """ "81.5 [70.2, 89.1]"; "–" for nothing."""
-    if found is None or math.isnan(found.value):
-        return "–"
-    return f"{100 * found.value:.1f} [{100 * found.interval.low:.1f}, {100 * found.interval.high:.1f}]"
+    """Format an estimate in percent: "81.5 [70.2, 89.1]"; "–" for None."""
+    return format_estimate(found.value, found.interval) if found else "–"
 
 
 def ratio(found: Estimate) -> str:
-    """The same between -1 and 1."""
-    return (
-        "–" if math.isnan(found.value) else f"{found.value:.2f} [{found.interval.low:.2f}, {found.interval.high:.2f}]"
-    )
-
-
-def column_rows(found: Judgement) -> list[list[str]]:
-    return [_row(column) for column in found.columns]
+    """Format an estimate in [-1, 1]: "0.71 [0.52, 0.84]"."""
+    return format_estimate(found.value, found.interval, scale=1, digits=2)
 
 
 def _row(c: Column) -> list[str]:
@@ -70,11 +61,11 @@ def exam_rows(found: Judgement) -> list[list[str]]:
 def claim_rows(found: Judgement) -> list[list[str]]:
     rows = []
     for c in found.claims:
-        there = mean_claim_metrics([c], c.variant, [c.lang])
+        metrics = mean_claim_metrics([c], c.variant, [c.lang])
         cells = (
             [f"no cell: {c.why}", *["–"] * (len(CLAIMS) - 1)]
             if c.why
-            else [format_metric(there.get(name)) for name in CLAIMS]
+            else [format_metric(metrics.get(name)) for name in CLAIMS]
         )
         unscored = f"{c.unscored}: {c.unread}" if c.unscored else "0"
         rows.append([c.variant, c.lang, *cells, str(c.n), unscored, ratio(c.exam.youden) if c.exam else "–"])
@@ -87,8 +78,7 @@ def self_preference_lines(found: Judgement | Pairwise) -> list[str]:
     for variant, gap in found.gaps.items():
         points = "unknown"
         if gap is not None:
-            low, high = 100 * gap.interval.low, 100 * gap.interval.high
-            points = f"{100 * gap.value:+.1f} points [{low:+.1f}, {high:+.1f}], n={gap.n}"
+            points = f"{format_estimate(gap.value, gap.interval, gap.n, signed=True)} points"
         lines.append(
             f"{variant} was judged by its own model ({found.model}). Self-preference gap, its verdicts less those on "
             f"others' answers of the same language and gold correctness: {points}."
@@ -103,7 +93,7 @@ def markdown(found: Judgement) -> str:
         "Percent [95 % interval] of the answers to answerable questions that are right. What each column means: "
         "docs/judge.md.",
         "",
-        *markdown_table(COLUMNS, column_rows(found)),
+        *markdown_table(COLUMNS, [_row(column) for column in found.columns]),
         "",
         *self_preference_lines(found),
         "",
@@ -161,7 +151,7 @@ def show_pairs(found: Pairwise, console: Console) -> None:
 
 def show(found: Judgement, console: Console) -> None:
     for title, titles, rows in (
-        (f"Judged by {found.judge} ({found.model})", COLUMNS, column_rows(found)),
+        (f"Judged by {found.judge} ({found.model})", COLUMNS, [_row(column) for column in found.columns]),
         ("Claims", CLAIM_COLUMNS, claim_rows(found)),
         (f"The exam of {found.judge} ({found.model})", EXAM, exam_rows(found)),
     ):

@@ -24,14 +24,16 @@ def compute_statistics(rows: Sequence[TrainingRow]) -> dict[str, Any]:
     for split in SPLITS:
         in_split = [r for r in rows if r.split == split]
         abstentions = sum(r.kind != "answered" for r in in_split)
+        documents = {d for r in in_split for d in r.gold}
+        tokens = [r.tokens for r in in_split]
         statistics[split] = {
             "rows": len(in_split),
             "abstentions": abstentions,
             "abstentions_share": round(abstentions / len(in_split), 3) if in_split else None,
             "kinds": dict(sorted(Counter(r.kind for r in in_split).items())),
-            "documents": len({d for r in in_split for d in r.gold}),
-            "tokens": [sum(r.tokens[0] for r in in_split), sum(r.tokens[1] for r in in_split)],
-            "longest_row_tokens": max((r.tokens[1] for r in in_split), default=0),
+            "documents": len(documents),
+            "tokens": list(map(sum, zip(*tokens, strict=True))) or [0, 0],
+            "longest_row_tokens": max((high for _, high in tokens), default=0),
         }
     return statistics
 
@@ -81,4 +83,4 @@ def make_card(
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
-    return markdown_table(head, [[" ".join(str(cell).split()) for cell in row] for row in rows])
+    return markdown_table(head, [list(map(str, row)) for row in rows])

@@ -41,10 +41,10 @@ def test_what_a_laptop_of_8_gb_can_run():
         ("openai:google/gemma-4-31b-it:free", {}, "would go to OpenRouter", "--locality any"),
         ("31b", {"audio": True}, "takes no audio", "e2b, e4b, 12b"),
         ("e4b", {"tools": True}, "42.2 is below 60", "--tools-floor 42.2"),
-        ("e4b", {"context": 200_000}, "ends at 131072", "--context 131072"),
+        ("e4b", {"context": 200_000}, "context is 131072", "--context 131072"),
         ("31b", {"context": 262_144}, "it needs 43.3", "--context 131072"),
         ("gemini:31b", {"locality": "any", "finetune": True}, "not a fine-tune", "a machine of yours"),
-        ("some:tag", {}, "not known", "mlrag.toml"),
+        ("some:tag", {}, "unknown", "mlrag.toml"),
         ("extractive", {"tools": True}, "no tool use", "leave --tools out"),
     ],
 )
@@ -89,8 +89,8 @@ def test_names_tell_the_same_way_apart_from_another():
     assert parse_candidate("my-si", own).spec.name == "e4b"
     assert parse_candidate("my-si", own).quantisation == "q4_k_m"
     assert parse_candidate("openai:31b").quantisation == "bf16"
-    assert parse_candidate("openai:31b").place == "here"
-    assert parse_candidate("openai:google/gemma-4-31b-it:free").place == "openrouter"
+    assert parse_candidate("openai:31b").location == "here"
+    assert parse_candidate("openai:google/gemma-4-31b-it:free").location == "openrouter"
     assert len({c.key for c in list_candidates()}) == len(list_candidates())
 
 

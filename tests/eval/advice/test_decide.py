@@ -45,7 +45,7 @@ def test_who_was_not_asked_in_a_language_is_left_out_and_said():
     found = advise(need(), SERVER, evidence(measured("e4b", 0.9), measured("31b", 0.9, langs=("ta",))))
     assert found.mix.left_out == {"31b": "0 of 1400 rows in si"}
     assert found.mix.status == "one measured"
-    assert any("By published figures alone it would be 31b+think" in c for c in list_cautions(found))
+    assert any("By published scores alone it would be 31b+think" in c for c in list_cautions(found))
     assert {line.group: line.status for line in found.lines}["T4"] == "one measured"
 
 
@@ -67,7 +67,7 @@ def test_published_figures_decide_where_nothing_was_measured_and_say_so():
     found = advise(need(), TargetHardware(8.0, 0.0, 100.0, 4, "given"), NOTHING)
     assert found.choice == "llamacpp:gemma-4-e4b-it-q4_0.gguf+think"
     assert found.mix.status == "nothing measured"
-    assert found.published.silent == ("ta", "si")
+    assert found.published.uncovered == ("ta", "si")
     assert any("1.7 GB more" in f for f in found.flips)
     assert any("GGUF file" in c for c in list_cautions(found))
     assert (
@@ -96,9 +96,9 @@ def test_totals_are_weighted_means_and_measured_ones_never_meet_published_ones()
     assert by_name["measured"]["12b+think"].total is None
     row = {r.name: dict(zip(matrix.names, r.cells, strict=True)) for r in matrix.rows}
     think = row["multilingual"]["31b+think"]
-    assert (think.said, think.source, think.score) == ("88.4", "published", 0.884)
-    assert row["multilingual"]["e4b"].said == "76.6 (thinking on)"
-    assert (row["sea"]["e4b+think"].said, row["sea"]["e4b+think"].score) == ("66.01 (unverified)", None)
+    assert (think.text, think.source, think.score) == ("88.4", "published", 0.884)
+    assert row["multilingual"]["e4b"].text == "76.6 (thinking on)"
+    assert (row["sea"]["e4b+think"].text, row["sea"]["e4b+think"].score) == ("66.01 (unverified)", None)
     assert row["quality"]["12b"].source == "unknown"
     sinhala = [s for s in list_sources(matrix) if "SinhalaMMLU" in s]
     assert len(sinhala) == 1

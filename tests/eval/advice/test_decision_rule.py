@@ -37,8 +37,8 @@ def test_a_cheap_one_that_is_far_behind_is_passed_over():
     rows = rng.random((2, 500)) < [[0.5], [0.9]]
     ruling = decide(table(rows), [0, 1], 0.02)
     assert ruling.chosen == "b"
-    assert [s.within for s in ruling.standings] == [False, True]
-    assert ruling.standings[1].rival == "a"
+    assert [s.within for s in ruling.ranking] == [False, True]
+    assert ruling.ranking[1].rival == "a"
 
 
 def test_few_rows_tell_nothing_even_where_none_differ():

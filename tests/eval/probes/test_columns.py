@@ -66,7 +66,7 @@ def test_the_latest_result_counts_and_a_stand_in_is_named(tmp_path):
         (path,) = (tmp_path / "runs" / f"reasoning-{run}").glob("*.json")
         os.utime(path, (1000 - age, 1000 - age))
     found = cell("reasoning", "e4b", ["ta"], read_reports(tmp_path))
-    assert (found.source, found.score, found.said) == ("measured", 0.75, "75.0 [50.0, 90.0] n=12")
+    assert (found.source, found.score, found.text) == ("measured", 0.75, "75.0 [50.0, 90.0] n=12")
     assert found.why.startswith("reasoning-new, stand-in")
 
 
@@ -75,7 +75,7 @@ def test_the_matrix_counts_what_is_of_the_languages_wanted_and_shows_the_rest(tm
     stored = read_reports(tmp_path)
     assert cell("reasoning", "e4b", ["en", "ta", "si"], stored).score == 0.5
     other = cell("reasoning", "e4b", ["zh", "ar"], stored)
-    assert (other.score, other.said) == (None, "50.0 [30.0, 70.0] n=24 (3 languages)")
+    assert (other.score, other.text) == (None, "50.0 [30.0, 70.0] n=24 (3 languages)")
     assert cell("reasoning", "12b", ["en", "ta", "si"], stored).source == "unknown"
     assert cell("reasoning", "ollama:gemma4:e4b", ["ta"], stored).score == 0.75  # the same under another name
 
@@ -90,8 +90,8 @@ def test_shares_that_are_bad_are_turned_and_amounts_are_none(tmp_path):
         tmp_path,
     )
     stored = read_reports(tmp_path)
-    assert cell("safety", "e4b", ["si"], stored).said == "25.0 [10.0, 50.0] n=12"
-    assert (cell("efficiency", "e4b", [], stored).said, cell("efficiency", "e4b", [], stored).score) == (
+    assert cell("safety", "e4b", ["si"], stored).text == "25.0 [10.0, 50.0] n=12"
+    assert (cell("efficiency", "e4b", [], stored).text, cell("efficiency", "e4b", [], stored).score) == (
         "12.5 [11.0, 14.0] n=3",
         None,
     )
@@ -109,7 +109,7 @@ def test_the_longest_context_with_a_figure_is_taken(tmp_path):
         ),
         tmp_path,
     )
-    assert cell("longcontext", "e4b", ["ar"], read_reports(tmp_path)).said == "50.0 [30.0, 70.0] n=24 at 8,000"
+    assert cell("longcontext", "e4b", ["ar"], read_reports(tmp_path)).text == "50.0 [30.0, 70.0] n=24 at 8,000"
 
 
 def test_an_unknown_probe_is_refused(tmp_path):
