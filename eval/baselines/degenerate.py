@@ -159,7 +159,7 @@ def degenerate_baselines(keys: AnswerKeys, lang: str, silent: bool) -> dict[str,
     found = {
         "always_abstains": Scripted("always_abstains", keys, lang, _silent, _silent),
         "always_answers": Scripted("always_answers", keys, lang, _honest, _mistaken),
-        "abstains_by_coin": _mixed("abstains_by_coin", keys, lang, COIN, _silent, COIN),
+        "abstains_by_coin": _mix_outcomes("abstains_by_coin", keys, lang, COIN, _silent, COIN),
     }
     for script, reply in DEGENERATE_REPLIES.items():
         lost: Reply = _silent if silent else _mistaken if script in BENDS_ANSWER else reply
@@ -174,10 +174,10 @@ def honest(keys: AnswerKeys, lang: str) -> Scripted:
 
 def noisy_honest(keys: AnswerKeys, lang: str) -> Scripted:
     """Honest, but wrong in 30 of 100 answers, and answering 20 of 100 questions it should not."""
-    return _mixed("noisy_honest", keys, lang, RIGHT, _mistaken, SILENT)
+    return _mix_outcomes("noisy_honest", keys, lang, RIGHT, _mistaken, SILENT)
 
 
-def _mixed(script: str, keys: AnswerKeys, lang: str, right: float, otherwise: Reply, silent: float) -> Scripted:
+def _mix_outcomes(script: str, keys: AnswerKeys, lang: str, right: float, otherwise: Reply, silent: float) -> Scripted:
     """Right in exactly this share of the answerable questions, silent in exactly this share of each other kind."""
     key = keys[lang]
     answered = key.chosen(True, right)

@@ -55,7 +55,7 @@ def logistic(x: Floats, y: Floats, weight: Floats, ridge: float = 1.0) -> tuple[
     return beta[:-1], float(beta[-1])
 
 
-def balanced(kinds: NDArray[np.str_]) -> Floats:
+def balance_weights(kinds: NDArray[np.str_]) -> Floats:
     """Row weights: half of the mass to the answerable, the other half in equal parts to each kind of negative."""
     others = len(set(kinds)) - 1
     share = {k: 0.5 if k == ANSWERABLE else 0.5 / others for k in set(kinds)}
@@ -125,7 +125,7 @@ def main() -> None:
             crossing = crossing or cross_threshold(retriever, codes)
     x, kind = np.concatenate(rows), np.array(kinds)
     scale = x[kind == OFF_TOPIC].std(0)
-    weights, _ = logistic(x / scale, (kind == ANSWERABLE).astype(float), balanced(kind))
+    weights, _ = logistic(x / scale, (kind == ANSWERABLE).astype(float), balance_weights(kind))
     weights = weights / scale
     score = x @ weights
     bias = {caution: -float(np.quantile(score[kind == ANSWERABLE], share)) for caution, share in ERROR.items()}

@@ -73,7 +73,7 @@ def fold_of(name: str) -> int:
     return hashlib.sha256(name.encode()).digest()[0] % FOLDS
 
 
-def gathered(found: Found, mass: float) -> Rows:
+def make_rows(found: Found, mass: float) -> Rows:
     vectors, held, near, folds = zip(*found, strict=True)
     return Rows(np.array(vectors, float), np.array(held), np.array(near, float), np.array(folds), mass)
 
@@ -183,12 +183,12 @@ def learn(retriever: Retriever, codes: Sequence[str]) -> dict[str, Any]:
     """Return the contents of prompt_injection.json."""
     raw = imperatives(retriever, codes, "order")
     mass = len(raw) / ASKED
-    orders = gathered(raw, mass)
+    orders = make_rows(raw, mass)
     others = [
-        gathered(prose(retriever, codes, asked=False), mass / 2),
-        gathered(prose(retriever, codes, asked=True), mass / 2),
-        gathered(samples(retriever.embedder), mass / 20),
-        gathered(imperatives(retriever, codes, "quoted"), HARMLESS * mass),
+        make_rows(prose(retriever, codes, asked=False), mass / 2),
+        make_rows(prose(retriever, codes, asked=True), mass / 2),
+        make_rows(samples(retriever.embedder), mass / 20),
+        make_rows(imperatives(retriever, codes, "quoted"), HARMLESS * mass),
     ]
     centre = others[0].vectors.mean(0)
     scores = unseen(orders, others, centre)

@@ -56,7 +56,7 @@ class Dataset:
     def languages(self) -> list[str]:
         return sorted({*self.documents, *self.questions})
 
-    def removed(self, example: Example) -> Example | None:
+    def remove_article(self, example: Example) -> Example | None:
         """The example with its article hidden (all passages of the gold passages' title), None without gold."""
         if not example.gold_docs or example.only is not None:
             return None

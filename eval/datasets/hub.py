@@ -41,7 +41,7 @@ def fetch(name: str, langs: Sequence[str], cache: Path, load: Load | None = None
     nothing.
     """
     dataset, *rest = name.removeprefix(PREFIX).split(":")
-    asked = _asked(dataset, rest, langs)
+    asked = _list_files(dataset, rest, langs)
     folder = cache / "hub" / dataset.replace("/", "--")
     folder.mkdir(parents=True, exist_ok=True)
     for lang, config, split in asked:
@@ -51,7 +51,7 @@ def fetch(name: str, langs: Sequence[str], cache: Path, load: Load | None = None
     return folder / f"{asked[0][0] or asked[0][1]}.jsonl" if len(asked) == 1 else folder
 
 
-def _asked(dataset: str, rest: Sequence[str], langs: Sequence[str]) -> list[tuple[str, str, str]]:
+def _list_files(dataset: str, rest: Sequence[str], langs: Sequence[str]) -> list[tuple[str, str, str]]:
     """(language, configuration, split) of each file."""
     if rest:
         config, split = (*rest, "test")[:2]

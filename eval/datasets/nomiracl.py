@@ -28,12 +28,12 @@ def read(rows: Iterable[SourceRow], lang: str) -> Iterator[DatasetItem]:
     for row in rows:
         if not lang:
             raise row.fault("has no language: name the file or its folder after it (hindi/dev.jsonl), or give --langs")
-        good = [_judged(p, lang, row) for p in row.need("positive_passages", list)]
-        bad = [_judged(p, lang, row) for p in row.need("negative_passages", list)]
+        good = [_read_judged_passage(p, lang, row) for p in row.need("positive_passages", list)]
+        bad = [_read_judged_passage(p, lang, row) for p in row.need("negative_passages", list)]
         yield _item(row.text("query_id"), lang, row.text("query"), good, bad, row)
 
 
-def _judged(found: Any, lang: str, row: SourceRow) -> Document:
+def _read_judged_passage(found: Any, lang: str, row: SourceRow) -> Document:
     if not isinstance(found, dict):
         raise row.fault("has a passage that is not an object")
     inner = SourceRow(row.path, row.number, found)
@@ -104,7 +104,7 @@ def _corpus(folder: Path, lang: str, wanted: set[str]) -> dict[str, Document]:
     """The judged passages only: a whole Wikipedia is neither needed nor kept."""
     files = [p for p in sorted(folder.rglob("*.jsonl*")) if p.name.endswith((".jsonl", ".jsonl.gz"))]
     rows = (row for p in files if language_of(p) == lang for row in read_rows(p) if row.values.get("docid") in wanted)
-    return {str(row.values["docid"]): _judged(row.values, lang, row) for row in rows}
+    return {str(row.values["docid"]): _read_judged_passage(row.values, lang, row) for row in rows}
 
 
 FORMAT = Format(CARD, frozenset({"query_id", "query", "positive_passages", "negative_passages"}), read)

@@ -46,7 +46,7 @@ def _lines(path: Path) -> Iterator[Any]:
     with open_text(path) as file:
         for number, line in enumerate(file, 1):
             if line.strip():
-                yield _parsed(line, f"{path}: line {number}")
+                yield _parse_json(line, f"{path}: line {number}")
 
 
 def _json(path: Path) -> Iterator[Any]:
@@ -55,7 +55,7 @@ def _json(path: Path) -> Iterator[Any]:
     if "\n" in text.strip() and text.lstrip().startswith("{") and _is_lines(text):
         yield from _lines(path)  # JSON lines under the name .json, as hub exports have it
         return
-    whole = _parsed(text, str(path))
+    whole = _parse_json(text, str(path))
     data = whole.get("data", [whole]) if isinstance(whole, dict) else whole
     if not isinstance(data, list):
         raise CorpusFormatError(f"{path}: 'data' is not a list")
@@ -80,7 +80,7 @@ def _csv(path: Path) -> Iterator[Any]:
         yield from csv.DictReader(file)
 
 
-def _parsed(text: str, place: str) -> Any:
+def _parse_json(text: str, place: str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:

@@ -89,7 +89,7 @@ def _compute(rows: ByLanguage, langs: Sequence[str], values: Values) -> MetricVa
     return compute_rate({x: [(c.task.topic, value) for c in rows[x] for value in values(c)] for x in langs})
 
 
-def _decided(verdicts: Sequence[Compliance]) -> Iterator[float]:
+def _score_decided(verdicts: Sequence[Compliance]) -> Iterator[float]:
     return (float(v is Compliance.FOLLOWED) for v in verdicts if v is not Compliance.UNDECIDED)
 
 
@@ -100,7 +100,7 @@ def _if_known(value: bool | None) -> Iterator[float]:
 
 def compute_each_followed(rows: ByLanguage, langs: Sequence[str], level: int) -> MetricValue:
     """Return the rate of decided constraints that were followed, in tasks with `level` of them."""
-    return _compute(rows, langs, lambda c: _decided(c.verdicts) if c.level == level else iter(()))
+    return _compute(rows, langs, lambda c: _score_decided(c.verdicts) if c.level == level else iter(()))
 
 
 def compute_all_followed(rows: ByLanguage, langs: Sequence[str], level: int) -> MetricValue:
@@ -117,7 +117,7 @@ def compute_unasked_rate(rows: ByLanguage, kind: str) -> MetricValue:
     """Return how often replies keep to a kind that was not asked for: what following it has to beat."""
 
     def values(c: CheckedReply) -> Iterator[float]:
-        return _decided([v for other, v in zip(c.task.others, c.unasked, strict=True) if other.kind == kind])
+        return _score_decided([v for other, v in zip(c.task.others, c.unasked, strict=True) if other.kind == kind])
 
     return _compute(rows, list(rows), values)
 

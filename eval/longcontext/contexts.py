@@ -72,7 +72,7 @@ def make_hunts(lang: str, filler: Sequence[Filler], lengths: Sequence[int], ques
 
 def _hunts(pack: Language, example: Example, filler: Sequence[Filler], length: int) -> Iterator[Hunt]:
     gold = _gold(pack, example, filler)
-    others = [f for f in _turned(filler, example.id) if f.passage.doc_id not in example.gold_docs]
+    others = [f for f in _rotate(filler, example.id) if f.passage.doc_id not in example.gold_docs]
     others = [f for f in others if not containment(f.passage.indexed_text, example.answers, pack)]
     room = length - estimate_tokens(_prompt(pack, example.question, ())) - gold.tokens
     if sum(f.tokens for f in others) < room:
@@ -100,7 +100,7 @@ def _gold(pack: Language, example: Example, filler: Sequence[Filler]) -> Filler:
     raise CorpusFormatError(f"no passage answers {example.id!r} in {pack.code!r}", "set MLRAG_CORPORA to our corpora")
 
 
-def _turned(filler: Sequence[Filler], name: str) -> list[Filler]:
+def _rotate(filler: Sequence[Filler], name: str) -> list[Filler]:
     """Another beginning for every question."""
     start = random.Random(f"{SEED} {name}").randrange(len(filler))
     return [*filler[start:], *filler[:start]]

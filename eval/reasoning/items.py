@@ -74,7 +74,7 @@ def _example(item: ReasoningItem, lang: str) -> Example:
     return Example(
         id=item.id,
         lang=lang,
-        question=f"{make_question(item, lang)}\n\n{_asked(lang, among)}",
+        question=f"{make_question(item, lang)}\n\n{_format_instruction(lang, among)}",
         answerable=True,
         answers=(right,),
         kind=item.kind,
@@ -84,7 +84,7 @@ def _example(item: ReasoningItem, lang: str) -> Example:
     )
 
 
-def _asked(lang: str, among: Sequence[str]) -> str:
+def _format_instruction(lang: str, among: Sequence[str]) -> str:
     """How the last line is to be written."""
     text: str = read_texts(lang)["option" if among else "number"]
     return text.replace("{label}", language(lang).prompt["answer"]).replace("{options}", " / ".join(among))

@@ -117,7 +117,7 @@ def suite_examples(suite: Dataset, lang: str, limit: int | None) -> list[Example
     questions = sample_examples(suite.questions.get(lang, []), limit)
     unanswerable = sample_examples(suite.unanswerable.get(lang, []), limit)
     if not unanswerable:
-        removed = [suite.removed(e) for e in questions if e.answerable]
+        removed = [suite.remove_article(e) for e in questions if e.answerable]
         unanswerable = [e for e in removed if e]
     return questions + unanswerable
 

@@ -46,7 +46,7 @@ def index_paths(
     the address of a Ray cluster that reads and embeds. Raises DocumentError for a path that is not there,
     UnknownLanguageError, EmbedderMismatchError, SettingsError for a cluster that cannot be used.
     """
-    roots, files = _found(paths, lang)
+    roots, files = _find_paths(paths, lang)
     place = place or make_indexes(settings)
     with _at(ray, settings, roots, lang) as where:
         return _run(where, place, files, roots, None, console, lambda: embedder or make_embedder(settings))
@@ -56,7 +56,7 @@ def watch_paths(settings: Settings, paths: Sequence[Path], lang: str | None, con
     """As `index_paths`, and again for whatever changes, until interrupted."""
     from watchfiles import watch
 
-    roots, files = _found(paths, lang)
+    roots, files = _find_paths(paths, lang)
     place = make_indexes(settings)
     embedder = cache(lambda: make_embedder(settings))
     here = Here(limits(settings), roots, lang)
@@ -65,10 +65,10 @@ def watch_paths(settings: Settings, paths: Sequence[Path], lang: str | None, con
         for changes in watch(*places, rust_timeout=_WAKE, yield_on_timeout=True, raise_interrupt=False):
             if not started:  # the watcher listens by now: nothing that changes meanwhile is missed
                 started = True
-                _run(here, place, _found(paths, lang)[1], roots, None, console, embedder)
+                _run(here, place, _find_paths(paths, lang)[1], roots, None, console, embedder)
                 console.print(f"watching {escape(', '.join(map(str, places)))}; stop with Ctrl-C")
             touched = sorted({Path(name) for _, name in changes})
-            changed, gone = _changed(touched, roots), [p.as_posix() for p in touched if not p.exists()]
+            changed, gone = _find_changed_files(touched, roots), [p.as_posix() for p in touched if not p.exists()]
             if changed or gone:
                 _run(here, place, changed, roots, gone, console, embedder)
     except OSError as error:
@@ -113,7 +113,7 @@ def _at(ray: str, settings: Settings, roots: Sequence[Path], lang: str | None) -
         yield OnCluster(settings, limits(settings), tuple(roots), lang)
 
 
-def _found(paths: Sequence[Path], lang: str | None) -> tuple[list[Path], list[Path]]:
+def _find_paths(paths: Sequence[Path], lang: str | None) -> tuple[list[Path], list[Path]]:
     """(folders, files), absolute."""
     if lang:
         language(lang)
@@ -121,7 +121,7 @@ def _found(paths: Sequence[Path], lang: str | None) -> tuple[list[Path], list[Pa
     return [p for p in whole if p.is_dir()], document_files(whole)
 
 
-def _changed(touched: Sequence[Path], roots: Sequence[Path]) -> list[Path]:
+def _find_changed_files(touched: Sequence[Path], roots: Sequence[Path]) -> list[Path]:
     """The documents among these paths, and those in a folder that was moved here."""
     files = {p for p in touched if p.is_file() and is_document(p, root_of(p, roots))}
     return sorted(files | {f for p in touched if p.is_dir() for f in document_files([p])})

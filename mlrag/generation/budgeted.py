@@ -64,12 +64,12 @@ class BudgetedGenerator:
 
     def most(self, request: Request) -> Cost:
         """The most that answering can cost."""
-        return self._cost(_Paid(_read(request), self._room), _left(request.until))
+        return self._cost(_Paid(_read(request), self._room), _seconds_left(request.until))
 
     @contextmanager
     def _paying(self, read: int, room: int, until: float | None) -> Iterator[_Paid]:
         paid = _Paid(read, room)
-        reserved = self._ledger.reserve(self._variant, self._cost(paid, _left(until)))
+        reserved = self._ledger.reserve(self._variant, self._cost(paid, _seconds_left(until)))
         begun = time.monotonic()
         try:
             yield paid
@@ -84,7 +84,7 @@ class BudgetedGenerator:
         return Cost(1, paid.read + paid.written, seconds, dollars)
 
 
-def _left(until: float | None) -> float:
+def _seconds_left(until: float | None) -> float:
     return 0.0 if until is None else max(0.0, until - time.monotonic())
 
 

@@ -85,7 +85,7 @@ class BackendLimits:
 
         `waiting` is called every half second meanwhile; what it raises ends the wait.
         """
-        with self._counted(), self._place(until, waiting):
+        with self._count_call(), self._place(until, waiting):
             yield
 
     @property
@@ -94,7 +94,7 @@ class BackendLimits:
         return self._inside
 
     @contextmanager
-    def _counted(self) -> Iterator[None]:
+    def _count_call(self) -> Iterator[None]:
         with self._counting:
             self._inside += 1
         try:

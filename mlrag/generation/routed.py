@@ -50,14 +50,14 @@ class RoutedGenerator:
             self._ledger.count_question()
         length = question_tokens(request.evidence.question)
         route = decide(self._routes, request.lang.code, length, self._load, lambda n: self._affords(n, request))
-        return self._routed(route, request)
+        return self._ask(route, request)
 
     def rewrite(self, follow_up: FollowUp) -> str:
         """By the variant that the question's language has."""
         generator = self._generator(self._routes.find_rule(self._routes.rule_name(follow_up.lang.code)).variant)
         return generator.rewrite(follow_up) if isinstance(generator, Rewriter) else ""
 
-    def _routed(self, route: Route, request: Request, *notes: Warning) -> Generation:
+    def _ask(self, route: Route, request: Request, *notes: Warning) -> Generation:
         generator = self._generator(route.variant)
         for name in self._routes.find_rule(route.rule).fallbacks:
             if name != route.variant:
@@ -70,14 +70,14 @@ class RoutedGenerator:
     def _again(self, request: Request, refused: RejectedReply, route: Route) -> Generation:
         target = route.escalate if refused.may_escalate else None
         if target is None:
-            return self._retried(route, request, refused)
+            return self._retry(route, request, refused)
         until = self._until(request, refused)
-        hindered = self._hindered(target, replace(request, until=until))
+        hindered = self._find_obstacle(target, replace(request, until=until))
         if hindered:
-            return self._retried(route, request, refused, Warning("not_escalated", hindered))
-        return self._escalated(route, target, replace(request, until=until), refused)
+            return self._retry(route, request, refused, Warning("not_escalated", hindered))
+        return self._escalate(route, target, replace(request, until=until), refused)
 
-    def _escalated(self, route: Route, target: str, request: Request, refused: RejectedReply) -> Generation:
+    def _escalate(self, route: Route, target: str, request: Request, refused: RejectedReply) -> Generation:
         try:
             generation = self._generator(target).generate(request)
         except GeneratorError as error:
@@ -86,10 +86,10 @@ class RoutedGenerator:
         notes = (Warning("routed", route.rule), escalated)
         return replace(generation, route=Route(target, route.rule), warnings=(*generation.warnings, *notes))
 
-    def _retried(self, route: Route, request: Request, refused: RejectedReply, *notes: Warning) -> Generation:
+    def _retry(self, route: Route, request: Request, refused: RejectedReply, *notes: Warning) -> Generation:
         """The same one once more, told what was wrong; what it said already where not even that can be paid."""
         try:
-            return self._routed(route, request, *notes)
+            return self._ask(route, request, *notes)
         except QuotaError as error:
             return _stays(refused, *notes, Warning("not_retried", error.code))
 
@@ -101,7 +101,7 @@ class RoutedGenerator:
         end = time.monotonic() + most - (refused.generation.usage.seconds or 0.0)
         return end if request.until is None else min(end, request.until)
 
-    def _hindered(self, target: str, request: Request) -> str:
+    def _find_obstacle(self, target: str, request: Request) -> str:
         """Why a stronger one may not be asked now; "" where it may."""
         expected = self._routes.expected.get(target, 0.0)
         if request.until is not None and request.until - time.monotonic() <= expected:

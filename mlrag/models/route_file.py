@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from mlrag.atomic_write import atomic_write
 from mlrag.errors import SettingsError
 from mlrag.models.routing import LAST, Budget, RouteRule, Routes
 from mlrag.models.variants import with_thinking
@@ -122,9 +122,7 @@ def write_routes(path: Path, routes: Routes) -> None:
     """Write the route file atomically. Of several processes that write at once, the last one wins."""
     path.parent.mkdir(parents=True, exist_ok=True)
     content = {"schema": ROUTE, **_ROUTES.dump_python(routes, mode="json")}
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    part.replace(path)
+    atomic_write(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
 
 def route_version(path: Path) -> str:

@@ -28,13 +28,13 @@ _STATUS = {
 class _GeminiHandler(Handler):
     def do_GET(self) -> None:  # noqa: N802
         found = _ROUTE.match(self.path)
-        if self._unauthorized():
+        if self._refuse_key():
             return
         if self.path.split("?")[0] == "/v1beta/models":
             self.json(200, {"models": [_model(m, self.double.context) for m in self.double.models]})
         elif not found or found[2]:
             self.send(404, b"Not Found", "text/html")
-        elif self._known(found[1]):
+        elif self._check_model(found[1]):
             self.json(200, _model(found[1], self.double.context))
 
     def do_POST(self) -> None:  # noqa: N802
@@ -44,13 +44,13 @@ class _GeminiHandler(Handler):
             return
         if not found or not found[2]:
             self.send(404, b"Not Found", "text/html")
-        elif not self._unauthorized() and self._known(found[1]):
+        elif not self._refuse_key() and self._check_model(found[1]):
             self._generate(found[1], body, found[2] == "streamGenerateContent")
 
     def problem(self, message: str) -> dict[str, Any]:
         return _error(400, message)
 
-    def _unauthorized(self) -> bool:
+    def _refuse_key(self) -> bool:
         """Was a 403 (no key) or 400 (another key, as the API has it) sent?"""
         given = self.headers.get("x-goog-api-key", "")
         if not self.double.key or given == self.double.key:
@@ -62,7 +62,7 @@ class _GeminiHandler(Handler):
             self.json(400, _error(400, "API key not valid. Please pass a valid API key.", info))
         return True
 
-    def _known(self, model: str) -> bool:
+    def _check_model(self, model: str) -> bool:
         if model in self.double.models:
             return True
         said = f"models/{model} is not found for API version v1beta, or is not supported for generateContent."
@@ -80,7 +80,7 @@ class _GeminiHandler(Handler):
         if refusal:
             return self.json(refusal["error"]["code"], refusal)
         if streamed:
-            return self.chunked("text/event-stream", self._events(model, body, fault))
+            return self.send_chunks("text/event-stream", self._events(model, body, fault))
         return self.json(200, self._whole(model, body, fault))
 
     def _refuses(self, model: str, body: dict[str, Any]) -> dict[str, Any] | None:

@@ -30,7 +30,7 @@ class _OllamaHandler(Handler):
         elif self.path == "/api/tags":
             self.json(200, {"models": [_tag(m) for m in self.double.models]})
         elif self.path == "/api/ps":
-            self.json(200, {"models": [_loaded(m) for m in self.double.loaded]})
+            self.json(200, {"models": [_describe_running(m) for m in self.double.loaded]})
         else:
             self.send(404, b"404 page not found", "text/plain")
 
@@ -81,7 +81,7 @@ class _OllamaHandler(Handler):
             return self.json(400, {"error": "raw mode does not support template, system, or context"})
         self.double.loaded.add(body["model"])
         if body.get("stream", True):
-            return self.chunked("application/x-ndjson", self._lines(body, fault))
+            return self.send_chunks("application/x-ndjson", self._lines(body, fault))
         return self.json(200, self._whole(body, fault))
 
     def _lines(self, body: dict[str, Any], fault: str) -> Iterator[bytes | None]:
@@ -208,5 +208,5 @@ def _tag(model: str) -> dict[str, Any]:
     return {"name": model, "model": model, "modified_at": _now(), "size": 0, "digest": "0" * 64, "details": details}
 
 
-def _loaded(model: str) -> dict[str, Any]:
+def _describe_running(model: str) -> dict[str, Any]:
     return _tag(model) | {"expires_at": _now(), "size_vram": 0, "context_length": 4096}

@@ -44,7 +44,7 @@ class _OpenAIHandler(Handler):
         return {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": None}}
 
     def do_GET(self) -> None:  # noqa: N802
-        if not self._known():
+        if not self._check_key():
             return
         if self.path == "/v1/models":
             self.json(200, {"object": "list", "data": [self._model(m) for m in self.double.models]})
@@ -53,7 +53,7 @@ class _OpenAIHandler(Handler):
 
     def do_POST(self) -> None:  # noqa: N802
         body = self.body()
-        if body is None or not self._known():
+        if body is None or not self._check_key():
             return None
         if self.path != "/v1/chat/completions":
             return self.json(404, {"detail": "Not Found"})
@@ -65,7 +65,7 @@ class _OpenAIHandler(Handler):
             return self.json(400, self.problem(f"Unrecognized request argument supplied: {unknown[0]}"))
         return self._chat(body)
 
-    def _known(self) -> bool:
+    def _check_key(self) -> bool:
         """Is the caller's key the right one? If not, a 401 was sent, which repeats what it was given."""
         self.double.headers.append(dict(self.headers))
         given = self.headers.get("Authorization", "")
@@ -92,7 +92,7 @@ class _OpenAIHandler(Handler):
         if fault == "moved":
             return self.send(307, b"", "text/plain", {"Location": f"{self.double.url}/elsewhere"})
         if body.get("stream"):
-            return self.chunked("text/event-stream; charset=utf-8", self._events(body, fault))
+            return self.send_chunks("text/event-stream; charset=utf-8", self._events(body, fault))
         return self.json(200, self._whole(body, fault))
 
     def _events(self, body: dict[str, Any], fault: str) -> Iterator[bytes | None]:

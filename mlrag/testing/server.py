@@ -131,7 +131,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def chunked(self, kind: str, parts: Iterable[bytes | None]) -> None:
+    def send_chunks(self, kind: str, parts: Iterable[bytes | None]) -> None:
         """A chunked stream. A None among the parts cuts the connection there."""
         self.send_response(200)
         self.send_header("Content-Type", kind)

@@ -56,11 +56,11 @@ def _identifier(codes: tuple[str, ...]) -> Any:
     Loaded by one thread while the others wait: 50 at once would take 50 times its memory.
     """
     with _loading:
-        return _loaded(codes)
+        return _load_identifier(codes)
 
 
 @cache
-def _loaded(codes: tuple[str, ...]) -> Any:
+def _load_identifier(codes: tuple[str, ...]) -> Any:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
@@ -89,12 +89,12 @@ def detect(text: str) -> str:
         return UNKNOWN
     if len(codes) == 1:
         return codes[0]
-    if marked := _marked(text, candidates):
+    if marked := _find_by_markers(text, candidates):
         return marked
     return str(likeliest if likeliest in codes else _identifier(codes).classify(text)[0])
 
 
-def _marked(text: str, candidates: list[Language]) -> str:
+def _find_by_markers(text: str, candidates: list[Language]) -> str:
     """The one candidate whose marker words stand in the text; empty for none or several."""
     found = set(words(text))
     having = [p.code for p in candidates if found & set(p.markers)]

@@ -72,14 +72,14 @@ def normalize_for_search(text: str) -> str:
     """For search: NFKC, case folded, joiners and invisible marks dropped, digits to ASCII."""
     if text.isascii():
         return text.lower()
-    return " ".join([_known(word) if len(word) <= _SHORT else _folded(word) for word in text.split(" ")])
+    return " ".join([_known(word) if len(word) <= _SHORT else _fold_word(word) for word in text.split(" ")])
 
 
-def _folded(word: str) -> str:
+def _fold_word(word: str) -> str:
     return fold_digits(_INVISIBLE_MARK.sub("", unicodedata.normalize("NFKC", word)).casefold())
 
 
-_known = lru_cache(_KNOWN)(_folded)  # nothing composes with a space, and NFKC of Indic words takes long
+_known = lru_cache(_KNOWN)(_fold_word)  # nothing composes with a space, and NFKC of Indic words takes long
 
 
 def normalize_for_scoring(text: str, lang: Language) -> str:

@@ -43,16 +43,16 @@ def _pieces(word: str) -> tuple[str, ...]:
     out: list[str] = []
     position = 0
     for run in _UNSPACED.finditer(word):
-        out += _spaced(word[position : run.start()])
+        out += _split_spaced(word[position : run.start()])
         out += _bigrams(run.group())
         position = run.end()
-    return (*out, *_spaced(word[position:]))
+    return (*out, *_split_spaced(word[position:]))
 
 
 _known = lru_cache(_KNOWN)(_pieces)  # few words make most of any text
 
 
-def _spaced(word: str) -> list[str]:
+def _split_spaced(word: str) -> list[str]:
     return ["=" + word, *_grams(word)] if word else []
 
 
@@ -87,11 +87,11 @@ def numbers(text: str) -> set[str]:
     folded = fold_digits(text)
     first = _DIGIT.search(folded)
     for match in _NUMBER.finditer(folded, first.start()) if first else ():
-        found |= _grouped(match.group()) if match["grouped"] else _plain(match.group())
+        found |= _read_grouped(match.group()) if match["grouped"] else _plain(match.group())
     return found
 
 
-def _grouped(text: str) -> set[str]:
+def _read_grouped(text: str) -> set[str]:
     marks = [c for c in text if not c.isdecimal()]
     last = marks[-1]
     decimal = last == "٫" or (len(marks) > 1 and last not in marks[:-1])

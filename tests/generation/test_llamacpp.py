@@ -224,7 +224,7 @@ def test_a_base_model_abstains_with_the_sentence_of_its_examples(small):
 def test_a_given_text_is_as_likely_as_the_whole_vocabulary_says(smollm, text, tokens):
     """The reference: the server's list of the probabilities of all tokens, which is slow."""
     engine, asked = smollm._engine, ask("What is the capital of France?")
-    prompt = engine.tokens(engine.templated(_request(asked), 30), 30, whole=True)
+    prompt = engine.tokens(engine.apply_template(_request(asked), 30), 30, whole=True)
     ids, (anchor,) = engine.tokens(text, 30), engine.tokens(".", 30)
     expected = 0.0
     for place, token in enumerate(ids):

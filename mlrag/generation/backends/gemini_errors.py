@@ -52,7 +52,7 @@ def _status(
         served = ", ".join(s.ids["gemini"] for s in family().values() if "gemini" in s.ids)
         return MissingModelError(f"the Gemini API at {url} has no model {model}", f"of Gemma 4: {served}")
     if code == 429:
-        return _limited(said, details, model)
+        return _make_limit_error(said, details, model)
     if code == 400 and _TOO_LONG.search(said):
         return PromptTooLongError(f"the prompt does not fit {model}: {said}", "ask with a smaller k")
     if code == 400 and "logprobs" in said.casefold():
@@ -70,7 +70,7 @@ def _late(model: str, seconds: float) -> GeneratorTimeoutError:
     return GeneratorTimeoutError(f"{model} gave no answer within {seconds:g} s", "set MLRAG_TIMEOUT higher")
 
 
-def _limited(said: str, details: list[dict[str, Any]], model: str) -> GeneratorError:
+def _make_limit_error(said: str, details: list[dict[str, Any]], model: str) -> GeneratorError:
     """A 429: no quota at all, the day's quota, or a limit that passes."""
     violations = [v for d in details for v in d.get("violations") or () if isinstance(v, dict)]
     if _ZERO.search(said):

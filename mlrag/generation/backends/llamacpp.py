@@ -60,7 +60,7 @@ class LlamaChat:
         self.base = not header.template
         self.window = min(window, header.context or window)
         self._seconds = (timeouts or Timeouts()).total
-        self._engine = _shared(path, self.window, threads or max(1, count_physical_cores() - 1))
+        self._engine = _share_engine(path, self.window, threads or max(1, count_physical_cores() - 1))
 
     def label(self) -> str:
         return f"{self.name} [base model]" if self.base else self.name
@@ -71,7 +71,7 @@ class LlamaChat:
 
     def log_likelihoods(self, call: Call, texts: Sequence[str], until: float) -> list[float]:
         """As TextScorer has it; one pass of one token for each token, two more for each part of a character."""
-        text = call.completion or self._engine.templated(_request(call), self._seconds)
+        text = call.completion or self._engine.apply_template(_request(call), self._seconds)
         prompt = self._engine.tokens(text, self._seconds, whole=True)
         scored = [self._engine.tokens(t, self._seconds) for t in texts]
         self._refuse_beyond(len(prompt) + max(map(len, scored), default=0))
@@ -182,7 +182,7 @@ class _Engine:
         asked = {"content": text, "add_special": whole, "parse_special": whole}
         return list(self._post("tokenize", asked, "tokens", seconds))
 
-    def templated(self, request: dict[str, Any], seconds: float) -> str:
+    def apply_template(self, request: dict[str, Any], seconds: float) -> str:
         """The prompt that the model's chat template makes of a request's turns."""
         return str(self._post("apply-template", request, "prompt", seconds))
 
@@ -239,7 +239,7 @@ _engines: dict[tuple[Path, int, int], _Engine] = {}
 _engines_lock = Lock()
 
 
-def _shared(path: Path, context: int, threads: int) -> _Engine:
+def _share_engine(path: Path, context: int, threads: int) -> _Engine:
     """The process's one engine for a file: a model is never in memory twice."""
     with _engines_lock:
         return _engines.setdefault((path, context, threads), _Engine(path, context, threads))

@@ -28,22 +28,22 @@ def log_likelihood(complete: Complete, prompt: Sequence[int], text: Sequence[int
     found = 0.0
     for place, token in enumerate(text):
         before = [*prompt, *text[:place]]
-        own = _forced(complete, before, token)
+        own = _score_token(complete, before, token)
         found += _beside(complete, before, token, anchor) if own is None else own
     return found
 
 
-def _forced(complete: Complete, before: list[int], token: int) -> float | None:
+def _score_token(complete: Complete, before: list[int], token: int) -> float | None:
     """ln P(token | before); None where the server lists nothing of it."""
-    listed = _listed(complete(_one(before, {token: _FORCED}, 1)))
+    listed = _read_log_probs(complete(_one(before, {token: _FORCED}, 1)))
     return next((float(entry["logprob"]) for entry in listed if entry["id"] == token), None)
 
 
 def _beside(complete: Complete, before: list[int], token: int, anchor: int) -> float:
     lifted = {anchor: _FORCED, token: _FORCED - _GAP}
     drawn = complete(_one(before, lifted, 2) | {"post_sampling_probs": True, "samplers": [], "temperature": 1.0})
-    both = {entry["id"]: entry["prob"] for first in _listed(drawn) for entry in first["top_probs"]}
-    own = _forced(complete, before, anchor)
+    both = {entry["id"]: entry["prob"] for first in _read_log_probs(drawn) for entry in first["top_probs"]}
+    own = _score_token(complete, before, anchor)
     if own is None or not both.get(token) or not both.get(anchor):
         raise BrokenReplyError("llama.cpp does not tell how likely a part of a character is")
     return own + math.log(both[token] / both[anchor]) + _GAP
@@ -54,7 +54,7 @@ def _one(before: list[int], bias: dict[int, float], listed: int) -> dict[str, An
     return {"prompt": before, "max_tokens": 1, "temperature": 0, "seed": 0, "logprobs": listed, "logit_bias": biases}
 
 
-def _listed(response: dict[str, Any]) -> list[dict[str, Any]]:
+def _read_log_probs(response: dict[str, Any]) -> list[dict[str, Any]]:
     if "choices" not in response:
         said = (response.get("error") or {}).get("message", "no reply")
         raise BrokenReplyError(f"llama.cpp could not score a text: {said}")

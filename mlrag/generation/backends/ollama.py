@@ -121,7 +121,7 @@ class OllamaChat:
 
     def _context(self, call: Call) -> int:
         """The smallest power of two that surely holds prompt and reply. Raises PromptTooLongError."""
-        needed = sum(self.count(text) for text in _sent(call)) + 64 + call.room
+        needed = sum(self.count(text) for text in _list_texts(call)) + 64 + call.room
         context = _SMALLEST_CONTEXT
         while context < needed:
             context *= 2
@@ -133,7 +133,7 @@ class OllamaChat:
 
     def _finish(self, last: dict[str, Any], call: Call, context: int, first: dict[str, float]) -> Finish:
         read = last.get("prompt_eval_count")
-        sent = sum(estimate_fewest_tokens(text) for text in _sent(call))
+        sent = sum(estimate_fewest_tokens(text) for text in _list_texts(call))
         if read and (read >= context - 1 or read < sent):
             raise PromptTooLongError(
                 f"Ollama cut the prompt: it read {read} tokens of at least {sent}, with a context of {context}"
@@ -158,7 +158,7 @@ class OllamaChat:
         return GeneratorError(f"Ollama refused ({error.status_code}): {said}")
 
 
-def _sent(call: Call) -> list[str]:
+def _list_texts(call: Call) -> list[str]:
     return [call.completion] if call.completion else [t.content for t in call.turns]
 
 

@@ -78,11 +78,11 @@ class OpenAIChat:
 
     def _entry(self) -> dict[str, Any]:
         """What the server's list says of the model. A list of one is it: llama-server answers to any name."""
-        models = self._listed()
+        models = self._list_models()
         named = [m for m in models if m.get("id") == self.model]
         return named[0] if named else models[0] if len(models) == 1 else {}
 
-    def _listed(self) -> list[dict[str, Any]]:
+    def _list_models(self) -> list[dict[str, Any]]:
         """The models of the server, asked once; none while it cannot be asked."""
         import openai
 
@@ -128,7 +128,7 @@ class OpenAIChat:
             try:
                 return self._client.chat.completions.create(**request, timeout=limits)
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-                refused = _named(str(error.body), {*request, *request["extra_body"]})
+                refused = _find_refused_field(str(error.body), {*request, *request["extra_body"]})
                 if not refused:
                     raise
                 self._refused.add(refused)
@@ -167,8 +167,8 @@ class OpenAIChat:
     def _read(self, chunks: Any, call: Call) -> Iterator[CompletionChunk | Finish]:
         reading = StreamParser(self.name, self.host)
         for chunk in chunks:
-            yield from _said(reading.take(chunk.model_dump(warnings=False)))
-        yield from _said(reading.rest())
+            yield from _skip_empty(reading.take(chunk.model_dump(warnings=False)))
+        yield from _skip_empty(reading.rest())
         yield reading.finish(call)
 
     def _translate(self, error: Any) -> GeneratorError:
@@ -177,7 +177,7 @@ class OpenAIChat:
         refused = parse_error_response(
             getattr(error, "status_code", 0), error.body or error.message, headers, self._key
         )
-        has = [str(m.get("id")) for m in self._listed()] if refused.status in (400, 404) else []
+        has = [str(m.get("id")) for m in self._list_models()] if refused.status in (400, 404) else []
         return translate(refused, self.host, self.model, has)
 
     def _tells_key(self, error: Any) -> bool:
@@ -185,11 +185,11 @@ class OpenAIChat:
         return getattr(error, "status_code", 0) == 401 or bool(self._key and self._key in str(error))
 
 
-def _said(piece: CompletionChunk) -> Iterator[CompletionChunk]:
+def _skip_empty(piece: CompletionChunk) -> Iterator[CompletionChunk]:
     if piece.text or piece.thinking:
         yield piece
 
 
-def _named(said: str, sent: Iterable[str]) -> str:
+def _find_refused_field(said: str, sent: Iterable[str]) -> str:
     """The optional field, among those sent, that a server's refusal names; "" for none."""
     return next((f for f in _OPTIONAL if f in sent and regex.search(rf"(?<!\w){f}(?!\w)", said)), "")

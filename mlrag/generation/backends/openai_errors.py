@@ -80,7 +80,7 @@ def translate(refused: ErrorResponse, host: str, model: str, has: Sequence[str])
         case 402:
             return QuotaError(said, "add credit there, or take another backend")
         case 429:
-            return _limited(refused, said)
+            return _make_limit_error(refused, said)
         case 503:
             return GeneratorBusyError(said, "try again soon", read_retry_delay(refused.headers, time.time()))
         case 408:
@@ -94,7 +94,7 @@ def translate(refused: ErrorResponse, host: str, model: str, has: Sequence[str])
     return GeneratorError(said)
 
 
-def _limited(refused: ErrorResponse, said: str) -> GeneratorError:
+def _make_limit_error(refused: ErrorResponse, said: str) -> GeneratorError:
     if _A_DAY.search(refused.body) and not _A_MINUTE.search(refused.body):
         return QuotaError(said, "wait for the next day, add credit there, or take another backend")
     asked = read_retry_delay(refused.headers, time.time())

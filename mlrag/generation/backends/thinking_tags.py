@@ -21,7 +21,7 @@ class ThinkingTagParser:
             parts[self._thinking] += self._held[:at]
             self._held = self._held[at + len(self._mark) :]
             self._thinking = not self._thinking
-        sure = len(self._held) - _begun(self._held, self._mark)
+        sure = len(self._held) - _count_tag_start(self._held, self._mark)
         parts[self._thinking] += self._held[:sure]
         self._held = self._held[sure:]
         return CompletionChunk(parts[False], parts[True])
@@ -36,6 +36,6 @@ class ThinkingTagParser:
         return _CLOSE if self._thinking else _OPEN
 
 
-def _begun(text: str, mark: str) -> int:
+def _count_tag_start(text: str, mark: str) -> int:
     """How many of the last characters may be the beginning of `mark`."""
     return next((n for n in range(min(len(text), len(mark) - 1), 0, -1) if text.endswith(mark[:n])), 0)

@@ -56,7 +56,7 @@ def test_squad_files_give_passages_answers_and_what_cannot_be_answered(tmp_path,
     assert (document.text, document.title) == (context, "The Lake")
     assert (impossible.answerable, impossible.gap, impossible.gold_docs) == (False, "near_miss", ())
     assert asked.cluster == impossible.cluster == "56a"
-    assert suite.removed(asked).hidden == {document.id}
+    assert suite.remove_article(asked).hidden == {document.id}
 
 
 def test_squad_rows_of_the_hub_and_tydi_say_their_language_themselves(tmp_path):
