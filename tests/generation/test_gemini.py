@@ -41,7 +41,7 @@ def chat(double, model=MODEL, key=KEY):
     return GeminiChat(model, key, url=double.url)
 
 
-def ask(double, request, think=False, timeout=5.0):
+def ask(double, request, think=False, timeout=30.0):
     return generator(chat(double), think, timeout).generate(request)
 
 
@@ -81,8 +81,8 @@ def whole(double, **options):
 def test_faults_become_errors_that_help(request_, fault, error, says):
     begun = time.monotonic()
     with FakeGemini(fault=fault) as double, pytest.raises(error, match=says):
-        ask(double, request_, timeout=1.0)
-    assert time.monotonic() - begun < 15  # and not for ever
+        ask(double, request_, timeout=1.0 if error is GeneratorTimeoutError else 60.0)
+    assert time.monotonic() - begun < 120  # and not for ever
 
 
 @pytest.mark.parametrize("fault", ["daily_quota", "zero_limit", "blocked", "safety", "unauthorized"])

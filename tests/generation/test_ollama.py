@@ -25,7 +25,7 @@ def request_(pipeline):
     return Request(language("en"), pipeline.retriever.search("How long is the Nile?", "en"))
 
 
-def ask(double, request, think=False, timeout=5.0):
+def ask(double, request, think=False, timeout=30.0):
     return generator(OllamaChat("gemma4:e4b", double.url), think, timeout).generate(request)
 
 
@@ -51,8 +51,8 @@ def ask(double, request, think=False, timeout=5.0):
 def test_faults_become_errors_that_help(request_, fault, error, says):
     begun = time.monotonic()
     with FakeOllama(fault=fault) as double, pytest.raises(error, match=says):
-        ask(double, request_, timeout=1.0)
-    assert time.monotonic() - begun < 15  # and not for ever
+        ask(double, request_, timeout=1.0 if error is GeneratorTimeoutError else 60.0)
+    assert time.monotonic() - begun < 120  # and not for ever
 
 
 def test_a_missing_model_says_how_to_pull_it(request_):

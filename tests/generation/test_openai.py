@@ -44,7 +44,7 @@ def chat(double, key="", **options):
     return OpenAIChat(MODEL, f"{double.url}/v1", key=key, **options)
 
 
-def ask(double, request, think=False, timeout=5.0, key=""):
+def ask(double, request, think=False, timeout=30.0, key=""):
     return generator(chat(double, key), think, timeout).generate(request)
 
 
@@ -90,8 +90,8 @@ def thinking_of(pieces):
 def test_faults_become_errors_that_help(request_, fault, error, says):
     begun = time.monotonic()
     with FakeOpenAI(fault=fault) as double, pytest.raises(error, match=says):
-        ask(double, request_, timeout=1.0)
-    assert time.monotonic() - begun < 15  # and not for ever
+        ask(double, request_, timeout=1.0 if error is GeneratorTimeoutError else 60.0)
+    assert time.monotonic() - begun < 120  # and not for ever
 
 
 @pytest.mark.parametrize("fault", ["daily_quota", "payment", "overflow"])
