@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -13,7 +12,6 @@ import pytest
 from mlrag.abstention.calibration import shipped_calibration
 from mlrag.answering.pipeline import Pipeline
 from mlrag.answering.retriever import Retriever
-from mlrag.documents.readers import read_documents
 from mlrag.embedding.base import Embedder
 from mlrag.embedding.load import load_embedder
 from mlrag.generation.backends.base import ChatModel, Timeouts
@@ -22,16 +20,19 @@ from mlrag.generation.client import BackendLimits, ModelClient
 from mlrag.generation.extractive import Extractive
 from mlrag.index.local.indexes import FolderIndexes
 from mlrag.index.protocol import Indexes
-from mlrag.ingest.index_documents import index_documents
-from mlrag.languages import languages
 from mlrag.settings import Settings
+from tests.support.corpus_index import CORPORA, build_corpus_index
 from tests.support.postgres import PostgresNode, missing
 
 os.environ.pop("COLUMNS", None)  # a worker of pytest-xdist has it, and consoles made at import would keep to it
 
 HOUSE = Path(__file__).parent.parent
-CORPORA = HOUSE / "corpora"
 SHARED = HOUSE.parent / "shared" / "data"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run slow modules first, so that no worker is left alone with one at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(scope="session")
@@ -47,13 +48,9 @@ def indexed(tmp_path_factory: pytest.TempPathFactory, embedder: Embedder) -> Pat
     """
     kept, own = os.environ.get("MLRAG_TEST_INDEX"), tmp_path_factory.getbasetemp()
     several = "PYTEST_XDIST_WORKER" in os.environ
-    folder = Path(kept) if kept else (own.parent if several else own) / "var"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        documents = [d for code in languages() for d in read_documents([CORPORA / code], code)]
-        index_documents(documents, FolderIndexes(folder / "index"), embedder)
-        return Path(shutil.copytree(folder, own / "copy")) if several else folder
+    folder = Path(kept).absolute() if kept else (own.parent if several else own) / "var"
+    build_corpus_index(folder, embedder)
+    return Path(shutil.copytree(folder, own / "copy")) if several or kept else folder
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +64,7 @@ def pipeline(settings: Settings, embedder: Embedder) -> Iterator[Pipeline]:
     yield Pipeline(retriever, Extractive(shipped_calibration(embedder.name)))
 
 
-def generator(model: ChatModel, think: bool = False, timeout: float = 5.0, concurrency: int = 4) -> ChatGenerator:
+def generator(model: ChatModel, think: bool = False, timeout: float = 15.0, concurrency: int = 4) -> ChatGenerator:
     """A model behind a gate of its own, so that one test's failures do not close another's."""
     timeouts = Timeouts(first=timeout, total=timeout)
     return ChatGenerator(ModelClient(model, BackendLimits(model.host, concurrency), timeouts), think)

@@ -12,6 +12,8 @@ from mlrag.documents.readers import Limits, Sandbox, load, load_unsandboxed
 from mlrag.errors import DocumentError
 from tests.support.files import write_docx, write_pdf
 
+pytestmark = pytest.mark.slow
+
 LAUGHS = '<!DOCTYPE w [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;">]>'
 SMALL = Limits(size=200_000)
 

@@ -16,6 +16,8 @@ from mlrag.languages import languages
 from mlrag.testing import FakeOllama
 from mlrag.text.detect import in_language
 
+pytestmark = pytest.mark.slow
+
 R, W, A = AnswerState.RIGHT, AnswerState.WRONG, AnswerState.ABSTAINED
 
 

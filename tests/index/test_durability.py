@@ -32,6 +32,8 @@ from mlrag.state.answers import CacheKey, SqliteAnswers
 from mlrag.state.rate_limit import InProcessRateLimiter
 from mlrag.types import Document, Passage, Span
 
+pytestmark = pytest.mark.slow
+
 STAND_IN = Hashed()  # vectors from hashes: the store cannot tell
 LANGS = ("en", "ta", "zh", "ar")
 

@@ -8,12 +8,16 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from mlrag.answering.retriever import Retriever
 from mlrag.index.local.indexes import FolderIndexes
 from mlrag.index.local.language_index import LanguageIndex
 from mlrag.ingest.index_documents import index_documents
 from mlrag.types import Document
 from tests.conftest import HOUSE
+
+pytestmark = pytest.mark.slow
 
 KILLS = 4
 DOCUMENTS = [

@@ -25,7 +25,7 @@ from tests.support.postgres import PostgresNode, free_port, missing, url
 from tests.support.serving import serving
 
 STAND_IN = Hashed()
-pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing()), reason=missing())]
 
 
 @pytest.fixture

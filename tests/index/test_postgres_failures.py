@@ -20,7 +20,7 @@ from tests.support.postgres import PostgresNode, missing
 
 STAND_IN = Hashed()
 PATIENCE = 1.5  # seconds that these tests have for a standby or a connection
-pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing()), reason=missing())]
 
 
 def document(number, size=1):

@@ -19,6 +19,8 @@ from tests.conftest import HOUSE
 from tests.support.postgres import missing
 from tests.support.ray_nodes import EACH
 
+pytestmark = pytest.mark.slow
+
 
 def why_not() -> str:
     """Why no cluster can be started here; "" where one can."""

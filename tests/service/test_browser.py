@@ -17,7 +17,10 @@ from tests.support.serving import serving
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome") or ""
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no chromium on the path: apt-get install chromium")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not CHROMIUM, reason="no chromium on the path: apt-get install chromium"),
+]
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1000, "height": 800}
 ASKED = {
     "ta": ("டெங்கு கொசு எப்போது கடிக்கும்?", "Tamil"),

@@ -20,7 +20,7 @@ from tests.support.postgres import PostgresNode, missing
 from tests.support.replicas import nginx
 from tests.support.serving import events
 
-pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing()), reason=missing())]
 NILE = {"q": "How long is the Nile?", "lang": "en"}
 
 

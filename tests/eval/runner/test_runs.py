@@ -24,6 +24,8 @@ from mlrag.errors import CorpusFormatError, GeneratorError
 from mlrag.languages import language
 from mlrag.models.variants import CustomVariant
 
+pytestmark = pytest.mark.slow
+
 ASKED = {
     "en": [Example(f"q{i}", "en", f"Which river is {i}?", True, (f"Nile {i}",), cluster=f"q{i}") for i in range(12)],
     "ta": [Example(f"q{i}", "ta", f"ஆறு {i} எது?", True, (f"நைல் {i}",), cluster=f"q{i}") for i in range(12)],
